@@ -1,0 +1,87 @@
+import type { Family } from './ip.ts';
+
+export const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+/** One address and port that connections to a Service may be sent to. */
+export interface Backend {
+  /** Canonical text form, of the family of its ServicePort. */
+  readonly address: string;
+  readonly port: number;
+  /** It runs on this node (`nodeName` of the endpoint equals ours); an endpoint without a node name is never local. */
+  readonly isLocal: boolean;
+}
+
+/** Identity of a ServicePort: `namespace/name:portName/PROTOCOL@family`, e.g. `kube-system/kube-dns:dns/UDP@IPv4`. */
+export type ServicePortKey = string;
+
+/**
+ * One port of one Service in one IP family, with the backends this node may use for it: everything that a mode's
+ * compiler needs to know, and nothing that it has to look up elsewhere. Values are never mutated; a change makes a new
+ * value. Addresses are canonical text, sorted, without duplicates, and all of `family`.
+ */
+export interface ServicePort {
+  readonly key: ServicePortKey;
+  readonly namespace: string;
+  readonly name: string;
+  /** Empty for an unnamed port. */
+  readonly portName: string;
+  readonly family: Family;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly clusterIP: string;
+  /** 0 when the Service has none. */
+  readonly nodePort: number;
+  readonly externalIPs: readonly string[];
+  readonly loadBalancerVIPs: readonly string[];
+  /** CIDRs that may reach `loadBalancerVIPs`; empty means anybody. */
+  readonly loadBalancerSourceRanges: readonly string[];
+  /** `internalTrafficPolicy: Local` */
+  readonly internalLocal: boolean;
+  /** `externalTrafficPolicy: Local` on a Service that is reachable from outside. */
+  readonly externalLocal: boolean;
+  /** Seconds that a client stays with its backend (`sessionAffinity: ClientIP`); 0 without affinity. */
+  readonly affinitySeconds: number;
+  /** 0 unless type LoadBalancer with `externalTrafficPolicy: Local`. */
+  readonly healthCheckNodePort: number;
+  /** Where traffic under policy Cluster goes. Sorted by address and port. */
+  readonly clusterBackends: readonly Backend[];
+  /** Where traffic under policy Local goes. Sorted by address and port. */
+  readonly localBackends: readonly Backend[];
+  /** Some usable endpoint exists anywhere: without one traffic is rejected, with one elsewhere Local traffic is dropped. */
+  readonly hasEndpoints: boolean;
+}
+
+/** The traffic that counts as coming from a pod of this cluster (kube-proxy's detectLocalMode). */
+export type LocalDetector =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'cidr'; readonly cidrs: readonly string[] }
+  | { readonly kind: 'interface'; readonly name: string }
+  | { readonly kind: 'interfacePrefix'; readonly prefix: string };
+
+/** What the whole data plane of a node depends on, beside its Services. */
+export interface DataplaneOptions {
+  readonly families: readonly Family[];
+  readonly localDetector: LocalDetector;
+  readonly masqueradeAll: boolean;
+  /** Bit number (0 to 31) of the packet mark that asks for masquerading; kube-proxy's default is 14 (0x4000). */
+  readonly masqueradeBit: number;
+  /**
+   * Which addresses of the node accept NodePorts: `all` (every local address), or those listed (canonical addresses of
+   * this node, both families mixed).
+   */
+  readonly nodePortAddresses: 'all' | readonly string[];
+}
+
+/** Everything the kernel must hold. `servicePorts` is a live view that stays valid until the table it came from changes. */
+export interface Snapshot {
+  readonly options: DataplaneOptions;
+  readonly servicePorts: ReadonlyMap<ServicePortKey, ServicePort>;
+}
+
+/** `before` is absent for a new ServicePort, `after` for a removed one; never both. */
+export interface ServicePortChange {
+  readonly key: ServicePortKey;
+  readonly before?: ServicePort;
+  readonly after?: ServicePort;
+}

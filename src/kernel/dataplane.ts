@@ -1,0 +1,50 @@
+import type { ImplementedMode } from '../core/mode.ts';
+import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+
+/** What one `sync` or `update` did; counts are kernel objects (elements, rules, chains) written or removed. */
+export interface SyncReport {
+  readonly written: number;
+  readonly removed: number;
+}
+
+/** One way in which the kernel differs from what was asked for, in words an operator can act on. */
+export interface Difference {
+  readonly object: string;
+  readonly problem: 'missing' | 'unexpected' | 'changed';
+}
+
+/**
+ * One mode's data plane in this process's network namespace. The loops in `agent` know no other door to the kernel's
+ * rules. All methods throw `KernelError`. Nothing here touches objects that do not carry our name.
+ */
+export interface Dataplane {
+  readonly mode: ImplementedMode;
+
+  /**
+   * Makes the kernel hold exactly `snapshot`, whatever it held before: reads back what is ours and sends the difference,
+   * so traffic through unchanged Services never notices. Call it first, and again after any failure. Atomic per mode's
+   * means (one nftables transaction; one iptables-restore per family): a failure leaves the kernel as it was.
+   */
+  sync(snapshot: Snapshot): Promise<SyncReport>;
+
+  /**
+   * Applies only `changes` on top of the last successful `sync` or `update`; `snapshot` is the complete new state, for
+   * shared objects. Cost follows the size of `changes`, not of the snapshot. After a failure the caller must `sync`.
+   */
+  update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport>;
+
+  /** Reads the kernel back and compares it with `snapshot`. Empty means it holds exactly that. Changes nothing. */
+  verify(snapshot: Snapshot): Promise<readonly Difference[]>;
+
+  /** Whether anything of ours in this mode exists in the kernel, complete or not. */
+  isPresent(): Promise<boolean>;
+
+  /**
+   * Removes everything of ours in this mode: reject and drop rules first, then what dispatches new connections, then the
+   * rest, so that beside another mode's complete rules no packet is refused in between. Nothing there is success.
+   */
+  remove(): Promise<void>;
+
+  /** Releases sockets; the rules stay. */
+  close(): void;
+}
