@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { IMPLEMENTED_MODES, MODES } from '../mode.ts';
+import { type API_VERSION, celRules, conditions, type ObjectMeta } from './meta.ts';
+
+const time = z.iso.datetime({ offset: true });
+const revision = z.string().min(1).max(64);
+
+/** Everything the agent acts on; a revision is a hash of exactly this. */
+export const renderedConfig = z
+  .strictObject({
+    mode: z.enum(IMPLEMENTED_MODES).describe('The mode to run.'),
+  })
+  .describe('Everything that the agent needs for this revision; it looks nothing else up.');
+export type RenderedConfig = z.infer<typeof renderedConfig>;
+
+export const nodeProxyStateSpec = z
+  .strictObject({
+    nodeName: z.string().max(253).describe('The node this is for; the name of this object too.'),
+    nodeUID: z.string().max(64).describe('UID of that Node, so that a node made anew under an old name starts clean.'),
+    profile: z
+      .strictObject({
+        name: z.string().max(253).describe('Name of the ProxyProfile.'),
+        uid: z.string().max(64).describe('UID of the ProxyProfile.'),
+        generation: z.int().min(0).describe('Generation of the ProxyProfile that was rendered.'),
+      })
+      .describe('Where this came from.'),
+    revision: revision.describe('The revision that this node is to run.'),
+    attempt: z
+      .strictObject({
+        id: z.string().max(128).describe('Names this try: the revision, a dash and a number.'),
+        grantedAt: time.describe('When the node was allowed to start.'),
+        deadlineAt: time.describe('When the node counts as failed and goes back by itself.'),
+      })
+      .optional()
+      .describe('The node holds a slot of the rollout while this is present.'),
+    rendered: renderedConfig,
+  })
+  .describe('What the node is to run. Written by the controller only.')
+  .meta(
+    celRules(
+      { rule: 'self.nodeName == oldSelf.nodeName', message: 'nodeName cannot change' },
+      { rule: 'self.nodeUID == oldSelf.nodeUID', message: 'nodeUID cannot change' },
+    ),
+  );
+export type NodeProxyStateSpec = z.infer<typeof nodeProxyStateSpec>;
+
+export const ATTEMPT_PHASES = [
+  'Preflight',
+  'Program',
+  'Verify',
+  'Cutover',
+  'Soak',
+  'Commit',
+  'Committed',
+  'RollingBack',
+  'RolledBack',
+  'Failed',
+] as const;
+export type AttemptPhase = (typeof ATTEMPT_PHASES)[number];
+
+export const nodeProxyStateStatus = z
+  .strictObject({
+    observedGeneration: z.int().min(0).optional().describe('The generation of the spec that this status speaks of.'),
+    agent: z
+      .strictObject({
+        version: z.string().max(64).describe('Version of the agent.'),
+        bootID: z.string().max(64).optional().describe('Boot of the node that it runs in.'),
+      })
+      .optional()
+      .describe('The agent that wrote this.'),
+    preflight: z
+      .strictObject({
+        kernel: z.string().max(128).describe('Release of the running kernel.'),
+        modes: z.array(z.enum(MODES)).max(8).describe('The modes that this node can run.'),
+        missing: z
+          .array(z.string().max(1024))
+          .max(32)
+          .describe('What is missing for the others, with what to do about it.'),
+      })
+      .optional()
+      .describe('What this node can run, found without touching anything.'),
+    current: z
+      .strictObject({
+        revision: revision.describe('The revision that serves now.'),
+        mode: z.enum(MODES).describe('The mode that serves now.'),
+        since: time.describe('Since when.'),
+      })
+      .optional()
+      .describe('What the kernel runs now.'),
+    lastGood: z
+      .strictObject({
+        revision: revision.describe('The revision to go back to.'),
+        mode: z.enum(MODES).describe('The mode to go back to.'),
+      })
+      .optional()
+      .describe('The last revision that was proven on this node, also kept on its disk.'),
+    attempt: z
+      .strictObject({
+        id: z.string().max(128).describe('The try that this speaks of.'),
+        phase: z.enum(ATTEMPT_PHASES).describe('How far it has come.'),
+        startedAt: time.describe('When the node began.'),
+      })
+      .optional()
+      .describe('The change that is under way, or the last one.'),
+    lastFailure: z
+      .strictObject({
+        revision: revision.describe('The revision that failed.'),
+        phase: z.enum(ATTEMPT_PHASES).describe('Where it failed.'),
+        code: z.string().max(128).describe('One word for why.'),
+        message: z.string().max(4096).describe('The same for people.'),
+        rolledBack: z.boolean().describe('Whether the node serves in its last good revision again.'),
+        at: time.describe('When it failed.'),
+      })
+      .optional()
+      .describe('The last change that failed on this node.'),
+    dataplane: z
+      .strictObject({
+        services: z.int().min(0).describe('Service ports in the kernel.'),
+        endpoints: z.int().min(0).describe('Backends that they use.'),
+        lastSync: time.describe(
+          'When the kernel was last proven to hold them. Written on transitions, not per change.',
+        ),
+      })
+      .optional()
+      .describe('What the data plane holds, coarsely.'),
+    conditions,
+  })
+  .describe('What the node runs. Written by its agent only.')
+  .meta(
+    celRules({
+      rule: '!has(oldSelf.observedGeneration) || (has(self.observedGeneration) && self.observedGeneration >= oldSelf.observedGeneration)',
+      message: 'observedGeneration never falls',
+    }),
+  );
+export type NodeProxyStateStatus = z.infer<typeof nodeProxyStateStatus>;
+
+export interface NodeProxyState {
+  readonly apiVersion: typeof API_VERSION;
+  readonly kind: 'NodeProxyState';
+  readonly metadata: ObjectMeta;
+  readonly spec: NodeProxyStateSpec;
+  readonly status?: NodeProxyStateStatus;
+}
+
+/** In the order in which they are looked at: the first that is not True gives Ready its reason. */
+export const NODE_PROXY_STATE_CONDITIONS = [
+  'PreflightPassed',
+  'Applied',
+  'DataplaneSynced',
+  'RolledBack',
+  'Ready',
+] as const;
+export type NodeProxyStateConditionType = (typeof NODE_PROXY_STATE_CONDITIONS)[number];
