@@ -48,8 +48,6 @@ export const ATTEMPT_PHASES = [
   'Preflight',
   'Program',
   'Verify',
-  'Cutover',
-  'Soak',
   'Commit',
   'Committed',
   'RollingBack',

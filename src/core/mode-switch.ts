@@ -1,0 +1,121 @@
+import type { AttemptPhase } from './api/node-proxy-state.ts';
+import type { ImplementedMode } from './mode.ts';
+
+/** A mode that serves, or is to serve, and the revision it belongs to. */
+export interface Serving {
+  readonly mode: ImplementedMode;
+  readonly revision: string;
+}
+
+/**
+ * One try at bringing a node to another revision. Two modes stand in the kernel side by side from Program until the end
+ * of Commit, and both follow every change of Services, so that whichever of them sees a packet serves it.
+ */
+export interface Attempt {
+  readonly id: string;
+  /** What serves until the attempt is committed; null on a node where nothing of ours served. */
+  readonly from: Serving | null;
+  readonly to: Serving;
+  readonly phase: AttemptPhase;
+  readonly startedAtMs: number;
+  /** After this moment the node goes back by itself; null for no limit. */
+  readonly deadlineAtMs: number | null;
+  readonly failure: AttemptFailure | null;
+}
+
+export interface AttemptFailure {
+  readonly phase: AttemptPhase;
+  /** One word: PreflightFailed, ProgramFailed, VerifyFailed, CommitFailed, DeadlineExceeded, RollbackFailed, ... */
+  readonly code: string;
+  readonly message: string;
+}
+
+export type AttemptEvent =
+  { readonly kind: 'stepDone' } | { readonly kind: 'stepFailed'; readonly code: string; readonly message: string };
+
+/**
+ * What the agent must do next. Each step is idempotent: after a crash it is done again.
+ * - `preflight`: find out whether the node can run the mode; touches nothing.
+ * - `program`: write the new mode beside the old one.
+ * - `verify`: read the new mode back from the kernel.
+ * - `commit`: remove the old mode, then read the new one back again.
+ * - `rollback`: complete the old mode, then remove the new one.
+ */
+export type AttemptStep = 'preflight' | 'program' | 'verify' | 'commit' | 'rollback';
+
+const STEPS = {
+  Preflight: 'preflight',
+  Program: 'program',
+  Verify: 'verify',
+  Commit: 'commit',
+  Committed: null,
+  RollingBack: 'rollback',
+  RolledBack: null,
+  Failed: null,
+} as const satisfies Record<AttemptPhase, AttemptStep | null>;
+
+const AFTER = {
+  Preflight: 'Program',
+  Program: 'Verify',
+  Verify: 'Commit',
+  Commit: 'Committed',
+  Committed: 'Committed',
+  RollingBack: 'RolledBack',
+  RolledBack: 'RolledBack',
+  Failed: 'Failed',
+} as const satisfies Record<AttemptPhase, AttemptPhase>;
+
+export interface AttemptRequest {
+  readonly id: string;
+  readonly from: Serving | null;
+  readonly to: Serving;
+  readonly nowMs: number;
+  readonly deadlineAtMs: number | null;
+}
+
+export function startAttempt({ id, from, to, nowMs, deadlineAtMs }: AttemptRequest): Attempt {
+  return { id, from, to, phase: 'Preflight', startedAtMs: nowMs, deadlineAtMs, failure: null };
+}
+
+/** The step that the attempt waits for; null when it has ended. */
+export function stepOf(attempt: Attempt): AttemptStep | null {
+  return STEPS[attempt.phase];
+}
+
+export function isOver(attempt: Attempt): boolean {
+  return STEPS[attempt.phase] === null;
+}
+
+/** Both modes stand in the kernel, so both must follow each change of Services. */
+export function needsBoth(attempt: Attempt): boolean {
+  return attempt.phase === 'Verify' || attempt.phase === 'Commit' || attempt.phase === 'RollingBack';
+}
+
+/**
+ * The attempt after an event. A failure before the old mode was touched leads back to it; a failed way back ends in
+ * Failed, with both modes left as they are, because removing either could remove the one that serves.
+ */
+export function advance(attempt: Attempt, event: AttemptEvent): Attempt {
+  if (event.kind === 'stepDone') return { ...attempt, phase: AFTER[attempt.phase] };
+  if (isOver(attempt)) return attempt;
+  const failure = attempt.failure ?? { phase: attempt.phase, code: event.code, message: event.message };
+  if (attempt.phase === 'RollingBack') {
+    return {
+      ...attempt,
+      phase: 'Failed',
+      failure: { phase: 'RollingBack', code: 'RollbackFailed', message: event.message },
+    };
+  }
+  return { ...attempt, phase: 'RollingBack', failure };
+}
+
+/** The deadman: past its deadline an attempt that is still on its way forward turns back. */
+export function expire(attempt: Attempt, nowMs: number): Attempt {
+  const forward = attempt.phase !== 'RollingBack' && !isOver(attempt);
+  if (!forward || attempt.deadlineAtMs === null || nowMs < attempt.deadlineAtMs) return attempt;
+  return advance(attempt, {
+    kind: 'stepFailed',
+    code: 'DeadlineExceeded',
+    message: `not committed before its deadline; it was in phase ${attempt.phase}`,
+  });
+}

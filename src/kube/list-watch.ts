@@ -1,0 +1,109 @@
+import { Backoff } from '../support/backoff.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+import type { KubeClient, Query } from './client.ts';
+import { ApiError, isGone, nextStep } from './error.ts';
+
+/** How often the same trouble is said again. */
+const COMPLAIN_EVERY_MS = 60_000;
+const WATCH_TIMEOUT_SECONDS = 290;
+const SHORT_WATCH_MS = 5_000;
+
+/** Called in the order in which the API server made the changes, never two at a time. */
+export interface ListWatchHandler<T> {
+  /** The whole list; whatever is not in it is gone. */
+  replace(objects: readonly T[]): void;
+  upsert(object: T): void;
+  remove(object: T): void;
+}
+
+export interface ListWatchOptions<T> {
+  readonly client: KubeClient;
+  /** Path of the collection, e.g. `/api/v1/services`. */
+  readonly path: string;
+  readonly selectors: Query;
+  readonly handler: ListWatchHandler<T>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+interface Listed {
+  readonly metadata?: { readonly resourceVersion?: string };
+}
+
+/**
+ * Lists, then watches, for ever: resumes at the last resource version (bookmarks count) when a watch ends, lists again
+ * when that version is no longer kept, and backs off while the server does not answer. Returns when `signal` aborts.
+ */
+export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<void> {
+  const { clock, signal } = options;
+  const backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
+  const complain = complainer(options);
+  let resourceVersion = '';
+  while (!signal.aborted) {
+    try {
+      if (resourceVersion === '') resourceVersion = await listAll(options);
+      const startedMs = clock.monotonicMs();
+      await watchOnce(options, resourceVersion, (version) => (resourceVersion = version));
+      // A server that ends each watch at once must not be asked in a tight loop.
+      if (clock.monotonicMs() - startedMs > SHORT_WATCH_MS) backoff.reset();
+      else await clock.sleep(backoff.nextMs(), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isGone(error)) {
+        resourceVersion = '';
+        continue;
+      }
+      complain(error);
+      await clock.sleep(backoff.nextMs(), signal);
+    }
+  }
+}
+
+async function listAll<T>(options: ListWatchOptions<T>): Promise<string> {
+  const { client, path, selectors, handler, signal } = options;
+  // Version 0 lets the API server answer from its watch cache, which hundreds of nodes that start together need.
+  const list = await client.get(path, { ...selectors, resourceVersion: '0' }, signal);
+  handler.replace((list['items'] ?? []) as T[]);
+  return (list as Listed).metadata?.resourceVersion ?? '';
+}
+
+async function watchOnce<T>(
+  { client, path, selectors, handler, signal }: ListWatchOptions<T>,
+  from: string,
+  seen: (resourceVersion: string) => void,
+): Promise<void> {
+  const query = {
+    ...selectors,
+    resourceVersion: from,
+    allowWatchBookmarks: 'true',
+    timeoutSeconds: String(WATCH_TIMEOUT_SECONDS),
+  };
+  for await (const event of client.watch(path, query, signal)) {
+    if (event.type === 'ERROR') {
+      const status = event.object as { code?: number; reason?: string; message?: string };
+      throw new ApiError('WATCH', path, status.code ?? 500, status);
+    }
+    const version = (event.object as Listed).metadata?.resourceVersion;
+    if (version !== undefined) seen(version);
+    if (event.type === 'DELETED') handler.remove(event.object as T);
+    else if (event.type !== 'BOOKMARK') handler.upsert(event.object as T);
+  }
+}
+
+function complainer({ client, path, clock, log }: ListWatchOptions<never>): (error: unknown) => void {
+  let lastAt = Number.NEGATIVE_INFINITY;
+  let lastMessage = '';
+  return (error) => {
+    const message = error instanceof Error ? error.message : String(error);
+    const now = clock.monotonicMs();
+    if (message === lastMessage && now - lastAt < COMPLAIN_EVERY_MS) return;
+    lastAt = now;
+    lastMessage = message;
+    log.warn(
+      { path, problem: message, nextStep: nextStep(error, client.server) },
+      'cannot read from the API server; the rules stay as they are',
+    );
+  };
+}
