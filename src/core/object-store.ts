@@ -1,0 +1,81 @@
+import type { ObjectMeta } from './kubernetes.ts';
+import type { Problem } from './service-problems.ts';
+
+interface Parsed {
+  readonly problems: readonly Problem[];
+}
+
+interface Named {
+  readonly metadata?: ObjectMeta | null | undefined;
+}
+
+interface Entry<T> {
+  readonly value: T;
+  readonly resourceVersion: string | undefined;
+}
+
+/** The parsed last version of each object of one kind, by `namespace/name`, and the problems nobody was told of yet. */
+export class ObjectStore<T extends Parsed> {
+  readonly #kind: string;
+  readonly #entries = new Map<string, Entry<T>>();
+  #problems: Problem[] = [];
+
+  constructor(kind: string) {
+    this.#kind = kind;
+  }
+
+  /** Undefined for an object without a name. */
+  keyOf(metadata: ObjectMeta | null | undefined): string | undefined {
+    const name = metadata?.name;
+    if (typeof name !== 'string' || name === '') return undefined;
+    return `${metadata?.namespace ?? ''}/${name}`;
+  }
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
+  keys(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** The key, or undefined when the object has no name and was not stored. */
+  set(metadata: ObjectMeta | null | undefined, value: T): string | undefined {
+    const key = this.keyOf(metadata);
+    if (key === undefined) {
+      this.#problems.push({ object: this.#kind, path: 'metadata.name', message: 'is missing' });
+      return undefined;
+    }
+    const before = this.#entries.get(key);
+    const resourceVersion = metadata?.resourceVersion ?? undefined;
+    this.#entries.set(key, { value, resourceVersion });
+    const told =
+      before !== undefined && before.resourceVersion === resourceVersion && sameProblems(before.value, value);
+    if (!told) this.#problems.push(...value.problems);
+    return key;
+  }
+
+  delete(metadata: ObjectMeta | null | undefined): string | undefined {
+    const key = this.keyOf(metadata);
+    return key !== undefined && this.#entries.delete(key) ? key : undefined;
+  }
+
+  /** Afterwards the store holds these objects and no others. Returns the keys that were there or are there now. */
+  replace<O extends Named>(objects: readonly O[], parse: (object: O) => T): ReadonlySet<string> {
+    const kept = new Set(objects.flatMap((object) => this.set(object.metadata, parse(object)) ?? []));
+    const gone = this.keys().filter((key) => !kept.has(key));
+    for (const key of gone) this.#entries.delete(key);
+    return new Set([...kept, ...gone]);
+  }
+
+  /** Hands each problem out once. */
+  takeProblems(): readonly Problem[] {
+    const problems = this.#problems;
+    this.#problems = [];
+    return problems;
+  }
+}
+
+function sameProblems(a: Parsed, b: Parsed): boolean {
+  return JSON.stringify(a.problems) === JSON.stringify(b.problems);
+}

@@ -1,0 +1,51 @@
+import type { Backend, ServicePort } from './snapshot.ts';
+
+/** Same value in every field. */
+export function equalServicePorts(a: ServicePort, b: ServicePort): boolean {
+  if (a === b) return true;
+  return (Object.keys(COMPARERS) as (keyof ServicePort)[]).every((field) => COMPARERS[field](a, b));
+}
+
+type Comparer = (a: ServicePort, b: ServicePort) => boolean;
+
+/** One entry per field of ServicePort, so that the compiler asks for it when a field is added. */
+const COMPARERS: { readonly [field in keyof ServicePort]-?: Comparer } = {
+  key: (a, b) => a.key === b.key,
+  namespace: (a, b) => a.namespace === b.namespace,
+  name: (a, b) => a.name === b.name,
+  portName: (a, b) => a.portName === b.portName,
+  family: (a, b) => a.family === b.family,
+  protocol: (a, b) => a.protocol === b.protocol,
+  port: (a, b) => a.port === b.port,
+  clusterIP: (a, b) => a.clusterIP === b.clusterIP,
+  nodePort: (a, b) => a.nodePort === b.nodePort,
+  externalIPs: (a, b) => equalTexts(a.externalIPs, b.externalIPs),
+  loadBalancerVIPs: (a, b) => equalTexts(a.loadBalancerVIPs, b.loadBalancerVIPs),
+  loadBalancerSourceRanges: (a, b) => equalTexts(a.loadBalancerSourceRanges, b.loadBalancerSourceRanges),
+  internalLocal: (a, b) => a.internalLocal === b.internalLocal,
+  externalLocal: (a, b) => a.externalLocal === b.externalLocal,
+  affinitySeconds: (a, b) => a.affinitySeconds === b.affinitySeconds,
+  healthCheckNodePort: (a, b) => a.healthCheckNodePort === b.healthCheckNodePort,
+  clusterBackends: (a, b) => equalBackends(a.clusterBackends, b.clusterBackends),
+  localBackends: (a, b) => equalBackends(a.localBackends, b.localBackends),
+  hasEndpoints: (a, b) => a.hasEndpoints === b.hasEndpoints,
+};
+
+function equalTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index]);
+}
+
+function equalBackends(a: readonly Backend[], b: readonly Backend[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((backend, index) => {
+      const other = b[index];
+      return (
+        other !== undefined &&
+        backend.address === other.address &&
+        backend.port === other.port &&
+        backend.isLocal === other.isLocal
+      );
+    })
+  );
+}

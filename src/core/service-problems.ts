@@ -1,0 +1,70 @@
+import type { ObjectMeta } from './kubernetes.ts';
+
+/** One thing in an API object that cannot be used as it is. The rest of the object still works. */
+export interface Problem {
+  /** Kind and name, e.g. `Service shop/web`. */
+  readonly object: string;
+  /** Where in the object, e.g. `spec.externalIPs[2]`. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** What a malformed object holds where the API promises something else must not stop the others: read it through these. */
+export class ProblemCollector {
+  readonly object: string;
+  readonly problems: Problem[] = [];
+
+  constructor(kind: string, metadata: ObjectMeta | null | undefined) {
+    this.object = `${kind} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+  }
+
+  add(path: string, message: string): void {
+    this.problems.push({ object: this.object, path, message });
+  }
+
+  /** The value of `parse`, or undefined with the RangeError that it threw reported at `path`. */
+  attempt<T>(path: string, parse: () => T): T | undefined {
+    try {
+      return parse();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.add(path, error.message);
+      return undefined;
+    }
+  }
+
+  /** The array at `path`; nothing there (absent or null) is an empty one. */
+  list<T>(path: string, value: readonly T[] | null | undefined): readonly T[] {
+    if (value === null || value === undefined) return [];
+    if (Array.isArray(value)) return value as readonly T[];
+    this.add(path, 'is not a list');
+    return [];
+  }
+
+  /** The objects of the array at `path`, with the path of each. */
+  objects<T extends object>(path: string, value: readonly T[] | null | undefined): { path: string; value: T }[] {
+    return this.list(path, value).flatMap((item, index) => {
+      const itemPath = `${path}[${index}]`;
+      if (typeof item === 'object' && (item as T | null) !== null) return [{ path: itemPath, value: item }];
+      this.add(itemPath, 'is not an object');
+      return [];
+    });
+  }
+
+  /** The strings of the array at `path`, with the path of each. */
+  strings(path: string, value: readonly string[] | null | undefined): { path: string; value: string }[] {
+    return this.list(path, value).flatMap((item, index) => {
+      const itemPath = `${path}[${index}]`;
+      if (typeof item === 'string') return [{ path: itemPath, value: item }];
+      this.add(itemPath, 'is not a string');
+      return [];
+    });
+  }
+
+  /** A port number, or undefined with the problem reported. */
+  port(path: string, value: number | null | undefined): number | undefined {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535) return value;
+    this.add(path, `${JSON.stringify(value ?? null)} is not a port number from 1 to 65535`);
+    return undefined;
+  }
+}

@@ -1,0 +1,185 @@
+import { categorizeEndpoints } from './categorize.ts';
+import { parseEndpointSlice, type ParsedEndpointSlice } from './endpoint-slice.ts';
+import { mergeEndpoints } from './endpoints.ts';
+import { addressBits, parsePrefix, prefixContains, type Address } from './ip.ts';
+import type { EndpointSlice, Node, ObjectMeta, Service } from './kubernetes.ts';
+import { equalNodeIdentities, parseNodeIdentity, UNKNOWN_NODE, type NodeIdentity } from './node-identity.ts';
+import { ObjectStore } from './object-store.ts';
+import { equalServicePorts } from './service-port.ts';
+import type { Problem } from './service-problems.ts';
+import { parseService, type ParsedService, type ServicePortSpec } from './service.ts';
+import type { DataplaneOptions, ServicePort, ServicePortChange, ServicePortKey, Snapshot } from './snapshot.ts';
+
+export interface ServiceTableOptions {
+  /** `metadata.name` of this agent's Node. */
+  readonly nodeName: string;
+  readonly dataplane: DataplaneOptions;
+}
+
+export interface Taken {
+  readonly snapshot: Snapshot;
+  /** Net difference to the previous `take`, in no particular order; empty when nothing that matters changed. */
+  readonly changes: readonly ServicePortChange[];
+  /** What could not be used in objects that arrived since the previous `take`; once per object version. */
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Turns the API objects that a node watches into ServicePorts. Events may come in any order and say the same thing twice;
+ * the result depends only on the last version of each object. Nothing that an object contains makes a method throw, or
+ * changes what other objects yield. `take` costs in proportion to what the events since the last one touched.
+ */
+export class ServiceTable {
+  readonly #nodeName: string;
+  #dataplane: DataplaneOptions;
+  #node: NodeIdentity = UNKNOWN_NODE;
+  readonly #services = new ObjectStore<ParsedService>('Service');
+  readonly #slices = new ObjectStore<ParsedEndpointSlice>('EndpointSlice');
+  /** Service -> names of its slices. */
+  readonly #slicesOf = new Map<string, Set<string>>();
+  readonly #servicePorts = new Map<ServicePortKey, ServicePort>();
+  /** Service -> its keys in `#servicePorts`. */
+  readonly #keysOf = new Map<string, readonly ServicePortKey[]>();
+  readonly #touched = new Set<string>();
+  #nodeProblems: readonly Problem[] = [];
+
+  constructor(options: ServiceTableOptions) {
+    this.#nodeName = options.nodeName;
+    this.#dataplane = options.dataplane;
+  }
+
+  upsertService(service: Service): void {
+    const key = this.#services.set(service.metadata, parseService(service));
+    if (key !== undefined) this.#touched.add(key);
+  }
+
+  /** Reads only the object's namespace and name. */
+  deleteService(service: { readonly metadata?: ObjectMeta | null | undefined }): void {
+    const key = this.#services.delete(service.metadata);
+    if (key !== undefined) this.#touched.add(key);
+  }
+
+  upsertEndpointSlice(slice: EndpointSlice): void {
+    this.#unlinkSlice(this.#slices.keyOf(slice.metadata));
+    this.#linkSlice(this.#slices.set(slice.metadata, parseEndpointSlice(slice)));
+  }
+
+  /** Reads only the object's namespace and name. */
+  deleteEndpointSlice(slice: { readonly metadata?: ObjectMeta | null | undefined }): void {
+    this.#unlinkSlice(this.#slices.keyOf(slice.metadata));
+    this.#slices.delete(slice.metadata);
+  }
+
+  /** For a relist: afterwards the table knows these Services and no others. */
+  replaceServices(services: readonly Service[]): void {
+    for (const key of this.#services.replace(services, parseService)) this.#touched.add(key);
+  }
+
+  /** For a relist: afterwards the table knows these EndpointSlices and no others. */
+  replaceEndpointSlices(slices: readonly EndpointSlice[]): void {
+    for (const key of this.#slices.keys()) this.#unlinkSlice(key);
+    this.#slices.replace(slices, parseEndpointSlice);
+    for (const key of this.#slices.keys()) this.#linkSlice(key);
+  }
+
+  /** This agent's Node: its zone decides between hinted endpoints, its addresses what load balancer source ranges say. */
+  setNode(node: Node): void {
+    const identity = parseNodeIdentity(node);
+    if (JSON.stringify(identity.problems) !== JSON.stringify(this.#node.problems))
+      this.#nodeProblems = identity.problems;
+    if (!equalNodeIdentities(identity, this.#node)) this.#touchAll();
+    this.#node = identity;
+  }
+
+  /** Changes what every rule depends on: a data plane must `sync`, not `update`, with the snapshot that follows. */
+  setDataplaneOptions(options: DataplaneOptions): void {
+    this.#dataplane = options;
+    this.#touchAll();
+  }
+
+  take(): Taken {
+    const changes = [...this.#touched].flatMap((serviceKey) => this.#recompute(serviceKey));
+    this.#touched.clear();
+    const problems = [...this.#services.takeProblems(), ...this.#slices.takeProblems(), ...this.#nodeProblems];
+    this.#nodeProblems = [];
+    return { snapshot: { options: this.#dataplane, servicePorts: this.#servicePorts }, changes, problems };
+  }
+
+  #touchAll(): void {
+    for (const key of this.#services.keys()) this.#touched.add(key);
+  }
+
+  #linkSlice(sliceKey: string | undefined): void {
+    const serviceKey = this.#serviceOf(sliceKey);
+    if (sliceKey === undefined || serviceKey === undefined) return;
+    const siblings = this.#slicesOf.get(serviceKey);
+    if (siblings === undefined) this.#slicesOf.set(serviceKey, new Set([sliceKey]));
+    else siblings.add(sliceKey);
+    this.#touched.add(serviceKey);
+  }
+
+  #unlinkSlice(sliceKey: string | undefined): void {
+    const serviceKey = this.#serviceOf(sliceKey);
+    if (sliceKey === undefined || serviceKey === undefined) return;
+    const siblings = this.#slicesOf.get(serviceKey);
+    siblings?.delete(sliceKey);
+    if (siblings?.size === 0) this.#slicesOf.delete(serviceKey);
+    this.#touched.add(serviceKey);
+  }
+
+  #serviceOf(sliceKey: string | undefined): string | undefined {
+    if (sliceKey === undefined) return undefined;
+    const serviceName = this.#slices.get(sliceKey)?.serviceName;
+    return serviceName === undefined ? undefined : `${sliceKey.slice(0, sliceKey.indexOf('/'))}/${serviceName}`;
+  }
+
+  #recompute(serviceKey: string): ServicePortChange[] {
+    const before = this.#keysOf.get(serviceKey) ?? [];
+    const after = this.#servicePortsOf(serviceKey);
+    const afterKeys = after.map((servicePort) => servicePort.key);
+    if (afterKeys.length === 0) this.#keysOf.delete(serviceKey);
+    else this.#keysOf.set(serviceKey, afterKeys);
+    const gone = before.filter((key) => !afterKeys.includes(key)).flatMap((key) => this.#remove(key));
+    return [...gone, ...after.flatMap((servicePort) => this.#put(servicePort))];
+  }
+
+  #remove(key: ServicePortKey): ServicePortChange[] {
+    const before = this.#servicePorts.get(key);
+    if (before === undefined) return [];
+    this.#servicePorts.delete(key);
+    return [{ key, before }];
+  }
+
+  #put(after: ServicePort): ServicePortChange[] {
+    const { key } = after;
+    const before = this.#servicePorts.get(key);
+    if (before !== undefined && equalServicePorts(before, after)) return [];
+    this.#servicePorts.set(key, after);
+    return [before === undefined ? { key, after } : { key, before, after }];
+  }
+
+  #servicePortsOf(serviceKey: string): ServicePort[] {
+    const specs = this.#services.get(serviceKey)?.ports ?? [];
+    const sliceKeys = [...(this.#slicesOf.get(serviceKey) ?? [])].sort();
+    const slices = sliceKeys.flatMap((key) => this.#slices.get(key) ?? []);
+    const place = { nodeName: this.#nodeName, zone: this.#node.zone };
+    return specs
+      .filter((spec) => this.#dataplane.families.includes(spec.family))
+      .map((spec) => ({
+        ...spec,
+        loadBalancerSourceRanges: rangesWithOwnNode(spec, this.#node.addresses),
+        ...categorizeEndpoints(spec, mergeEndpoints(spec, slices), place),
+      }));
+  }
+}
+
+/**
+ * A node that its own source ranges allow connects to a load balancer VIP that is on one of its interfaces *from* that
+ * VIP, so the VIPs are allowed as well.
+ */
+function rangesWithOwnNode(spec: ServicePortSpec, nodeAddresses: readonly Address[]): readonly string[] {
+  const ranges = spec.loadBalancerSourceRanges;
+  const allowsNode = ranges.map(parsePrefix).some((prefix) => nodeAddresses.some((own) => prefixContains(prefix, own)));
+  if (!allowsNode) return ranges;
+  return [...new Set([...ranges, ...spec.loadBalancerVIPs.map((vip) => `${vip}/${addressBits(spec.family)}`)])].sort();
+}

@@ -1,0 +1,169 @@
+import { FAMILIES, parseAddress, parsePrefix, type Address, type Family } from './ip.ts';
+import {
+  LABEL_SERVICE_PROXY_NAME,
+  type LoadBalancerIngress,
+  type Service,
+  type ServicePortJson,
+} from './kubernetes.ts';
+import { ProblemCollector, type Problem } from './service-problems.ts';
+import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
+
+/** Seconds; the API server's default for `sessionAffinityConfig.clientIP.timeoutSeconds`. */
+const DEFAULT_AFFINITY_SECONDS = 10800;
+
+/** A ServicePort without what its EndpointSlices say. */
+export type ServicePortSpec = Omit<ServicePort, 'clusterBackends' | 'localBackends' | 'hasEndpoints'>;
+
+export interface ParsedService {
+  /** One per port and family that has a ClusterIP; empty for a Service that is not ours to serve. */
+  readonly ports: readonly ServicePortSpec[];
+  readonly problems: readonly Problem[];
+}
+
+const NOTHING: ParsedService = { ports: [], problems: [] };
+
+/** Never throws: what cannot be used is left out and listed in `problems`. */
+export function parseService(service: Service): ParsedService {
+  const firstClusterIP = servedClusterIP(service);
+  if (firstClusterIP === undefined) return NOTHING;
+  const problems = new ProblemCollector('Service', service.metadata);
+  const { spec } = service;
+  const clusterIPs = addresses(problems, 'spec.clusterIPs', spec?.clusterIPs ?? [firstClusterIP]);
+  const externalIPs = addresses(problems, 'spec.externalIPs', spec?.externalIPs);
+  const vips = loadBalancerVIPs(problems, service);
+  const ranges = sourceRanges(problems, spec?.loadBalancerSourceRanges);
+  const ports = parsePorts(problems, spec?.ports);
+  const specs = FAMILIES.flatMap((family) => {
+    const clusterIP = clusterIPs.find((address) => address.family === family)?.text;
+    if (clusterIP === undefined) return [];
+    const addressing = {
+      clusterIP,
+      externalIPs: textsOf(family, externalIPs),
+      loadBalancerVIPs: textsOf(family, vips),
+      loadBalancerSourceRanges: ranges[family],
+    };
+    return ports.map((port) => specOf(service, family, port, addressing));
+  });
+  return { ports: specs, problems: problems.problems };
+}
+
+/** The Service's first ClusterIP; undefined when no rules are to be made for the Service at all. */
+function servedClusterIP({ metadata, spec }: Service): string | undefined {
+  if (metadata?.labels?.[LABEL_SERVICE_PROXY_NAME] !== undefined) return undefined;
+  if (spec === null || spec === undefined || spec.type === 'ExternalName') return undefined;
+  const first = spec.clusterIP ?? spec.clusterIPs?.[0] ?? '';
+  return first === '' || first === 'None' ? undefined : first;
+}
+
+interface Port {
+  readonly portName: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly nodePort: number;
+}
+
+type Addressing = Pick<ServicePort, 'clusterIP' | 'externalIPs' | 'loadBalancerVIPs' | 'loadBalancerSourceRanges'>;
+
+function specOf(service: Service, family: Family, port: Port, addressing: Addressing): ServicePortSpec {
+  const namespace = service.metadata?.namespace ?? '';
+  const name = service.metadata?.name ?? '';
+  const reachableFromOutside =
+    port.nodePort !== 0 || addressing.externalIPs.length > 0 || addressing.loadBalancerVIPs.length > 0;
+  return {
+    key: `${namespace}/${name}:${port.portName}/${port.protocol}@${family}`,
+    namespace,
+    name,
+    family,
+    ...port,
+    ...addressing,
+    internalLocal: service.spec?.internalTrafficPolicy === 'Local',
+    externalLocal: isExternalLocal(service) && reachableFromOutside,
+    affinitySeconds: affinitySeconds(service),
+    healthCheckNodePort: healthCheckNodePort(service),
+  };
+}
+
+function isExternalLocal(service: Service): boolean {
+  return service.spec?.externalTrafficPolicy === 'Local';
+}
+
+function healthCheckNodePort(service: Service): number {
+  const port = service.spec?.healthCheckNodePort;
+  if (service.spec?.type !== 'LoadBalancer' || !isExternalLocal(service)) return 0;
+  return typeof port === 'number' ? port : 0;
+}
+
+function affinitySeconds(service: Service): number {
+  if (service.spec?.sessionAffinity !== 'ClientIP') return 0;
+  const seconds = service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  return typeof seconds === 'number' && seconds > 0 ? seconds : DEFAULT_AFFINITY_SECONDS;
+}
+
+function parsePorts(problems: ProblemCollector, ports: readonly ServicePortJson[] | null | undefined): Port[] {
+  const seen = new Set<string>();
+  return problems.objects('spec.ports', ports).flatMap(({ path, value }) => {
+    const port = problems.port(`${path}.port`, value.port);
+    const protocol = parseProtocol(problems, `${path}.protocol`, value.protocol);
+    if (port === undefined || protocol === undefined) return [];
+    const portName = typeof value.name === 'string' ? value.name : '';
+    const identity = `${portName}/${protocol}`;
+    if (seen.has(identity)) {
+      problems.add(`${path}.name`, `another port is named ${JSON.stringify(portName)} for ${protocol}`);
+      return [];
+    }
+    seen.add(identity);
+    const hasNodePort = value.nodePort !== undefined && value.nodePort !== null && value.nodePort !== 0;
+    const nodePort = hasNodePort ? (problems.port(`${path}.nodePort`, value.nodePort) ?? 0) : 0;
+    return [{ portName, protocol, port, nodePort }];
+  });
+}
+
+/** Absent means TCP. */
+export function parseProtocol(
+  problems: ProblemCollector,
+  path: string,
+  value: string | null | undefined,
+): Protocol | undefined {
+  const protocol = PROTOCOLS.find((known) => known === (value ?? 'TCP'));
+  if (protocol === undefined) problems.add(path, `${JSON.stringify(value)} is not one of ${PROTOCOLS.join(', ')}`);
+  return protocol;
+}
+
+function addresses(
+  problems: ProblemCollector,
+  path: string,
+  list: readonly string[] | null | undefined,
+): readonly Address[] {
+  return problems
+    .strings(path, list)
+    .flatMap((item) => problems.attempt(item.path, () => parseAddress(item.value)) ?? []);
+}
+
+function loadBalancerVIPs(problems: ProblemCollector, service: Service): readonly Address[] {
+  const path = 'status.loadBalancer.ingress';
+  const captured = (ingress: LoadBalancerIngress): boolean =>
+    typeof ingress.ip === 'string' && ingress.ip !== '' && (ingress.ipMode ?? 'VIP') !== 'Proxy';
+  return problems
+    .objects(path, service.status?.loadBalancer?.ingress)
+    .filter(({ value }) => captured(value))
+    .flatMap((item) => problems.attempt(`${item.path}.ip`, () => parseAddress(item.value.ip ?? '')) ?? []);
+}
+
+/** Per family; a range that means everybody removes the restriction, as it does for kube-proxy. */
+function sourceRanges(
+  problems: ProblemCollector,
+  list: readonly string[] | null | undefined,
+): Record<Family, readonly string[]> {
+  const prefixes = problems
+    .strings('spec.loadBalancerSourceRanges', list)
+    .flatMap((item) => problems.attempt(item.path, () => parsePrefix(item.value.trim())) ?? []);
+  const rangesOf = (family: Family): readonly string[] => {
+    const own = prefixes.filter((prefix) => prefix.family === family);
+    return own.some((prefix) => prefix.bits === 0) ? [] : textsOf(family, own);
+  };
+  return { IPv4: rangesOf('IPv4'), IPv6: rangesOf('IPv6') };
+}
+
+function textsOf(family: Family, list: readonly { family: Family; text: string }[]): readonly string[] {
+  return [...new Set(list.filter((item) => item.family === family).map((item) => item.text))].sort();
+}
