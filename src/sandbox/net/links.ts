@@ -11,16 +11,24 @@ const GATEWAY6 = 'fe80::1';
 
 function sysctlLine(host: Host, settings: readonly (readonly [string, string])[]): string {
   const writes = settings.map(([path, value]) => `[ ! -e /proc/sys/${path} ] || echo ${value} > /proc/sys/${path}`);
-  return `netns exec ${host.netns} sh -c '${writes.join('; ')}'`;
+  return `netns exec ${host.netns} sh -c 'set -e; ${writes.join('; ')}'`;
 }
 
-/** Without duplicate address detection an address can be used at once; without router advertisements nothing else appears. */
-const EVERYWHERE: readonly (readonly [string, string])[] = ['all', 'default'].flatMap((scope) => [
-  [`net/ipv6/conf/${scope}/disable_ipv6`, '0'] as const,
-  [`net/ipv6/conf/${scope}/accept_dad`, '0'] as const,
-  [`net/ipv6/conf/${scope}/accept_ra`, '0'] as const,
-  [`net/ipv4/conf/${scope}/rp_filter`, '0'] as const,
-]);
+/**
+ * Without duplicate address detection an address can be used at once; without router advertisements nothing else
+ * appears; without rate limits every refused packet gets its ICMP error, so that refusals can be counted.
+ */
+const EVERYWHERE: readonly (readonly [string, string])[] = [
+  ...['all', 'default'].flatMap((scope) => [
+    [`net/ipv6/conf/${scope}/disable_ipv6`, '0'] as const,
+    [`net/ipv6/conf/${scope}/accept_dad`, '0'] as const,
+    [`net/ipv6/conf/${scope}/accept_ra`, '0'] as const,
+    [`net/ipv4/conf/${scope}/rp_filter`, '0'] as const,
+  ]),
+  ['net/ipv4/icmp_ratelimit', '0'],
+  ['net/ipv4/icmp_msgs_per_sec', '1000000'],
+  ['net/ipv6/icmp/ratelimit', '0'],
+];
 const ROUTER: readonly (readonly [string, string])[] = [
   ['net/ipv4/ip_forward', '1'],
   ['net/ipv6/conf/all/forwarding', '1'],
