@@ -22,7 +22,10 @@ export interface ManagedFieldsEntry {
 export interface UpdateToTrack {
   /** The stored object; undefined for a create. */
   readonly before: JsonObject | undefined;
-  /** What will be stored, defaulted and pruned; its own `metadata.managedFields` is ignored. */
+  /**
+   * What will be stored, defaulted and pruned. Through the main resource its own `metadata.managedFields` counts when it
+   * is valid, and an empty list there forgets all owners; a client that dropped it gets the stored ones back.
+   */
   readonly after: JsonObject;
   /** At most 128 characters; from `fieldManager` or the first part of the user agent. */
   readonly manager: string;
@@ -32,6 +35,8 @@ export interface UpdateToTrack {
   /** Empty for the main resource. */
   readonly subresource: string;
   readonly schema: JsonSchema;
+  /** Top-level fields that this endpoint leaves as they are: `status` where status is a subresource of its own. */
+  readonly ignored?: readonly string[];
 }
 
 /** One server-side apply request. */
@@ -47,14 +52,20 @@ export interface ApplyRequest {
   /** Empty for the main resource. */
   readonly subresource: string;
   readonly schema: JsonSchema;
+  /** Top-level fields that this endpoint leaves as they are: `status` where status is a subresource of its own. */
+  readonly ignored?: readonly string[];
 }
 
 export interface ApplyConflict {
   readonly manager: string;
   /** As in `.spec.mode` or `.spec.ports[port=80,protocol="TCP"].name`. */
   readonly path: string;
-  /** As in `conflict with "kubectl-edit": .spec.mode`. */
+  /** As in the `message` of a cause: `conflict with "kubectl-edit" using switchyard.dev/v1alpha1`. */
   readonly message: string;
 }
 
-export type ApplyOutcome = { readonly object: JsonObject } | { readonly conflicts: readonly ApplyConflict[] };
+export type ApplyOutcome =
+  /** What to default, validate and store; equal to the live object when nothing changed. */
+  | { readonly object: JsonObject }
+  /** `message` is the whole text of the 409, `Apply failed with 1 conflict: ...`. */
+  | { readonly conflicts: readonly ApplyConflict[]; readonly message: string };

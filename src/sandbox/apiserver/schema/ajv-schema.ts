@@ -21,24 +21,25 @@ const SAME_IN_BOTH = [
  */
 export function toAjvSchema(schema: JsonSchema): AnySchemaObject {
   const definitions: Record<string, AnySchemaObject> = {};
-  const references = new Map<JsonSchema, string>();
+  const references = new Map<string, string>();
   const root = convert(schema, { definitions, references });
   return { ...root, definitions };
 }
 
 interface Conversion {
   readonly definitions: Record<string, AnySchemaObject>;
-  readonly references: Map<JsonSchema, string>;
+  readonly references: Map<string, string>;
 }
 
 /** Named (built-in) schemas become definitions, so that a cycle is a reference; all others are written out. */
 function refer(schema: JsonSchema, conversion: Conversion): AnySchemaObject {
-  if (schema['x-definition-name'] === undefined) return convert(schema, conversion);
-  const known = conversion.references.get(schema);
+  const definition = schema['x-definition-name'];
+  if (definition === undefined) return convert(schema, conversion);
+  const known = conversion.references.get(definition);
   if (known !== undefined) return { $ref: known };
   const name = `d${conversion.references.size}`;
   const reference = `#/definitions/${name}`;
-  conversion.references.set(schema, reference);
+  conversion.references.set(definition, reference);
   conversion.definitions[name] = convert(schema, conversion);
   return { $ref: reference };
 }

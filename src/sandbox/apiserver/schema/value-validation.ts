@@ -42,12 +42,17 @@ function relevantErrors(errors: ErrorObject[]): ErrorObject[] {
       if (branch !== undefined) branches.set(branch, [...(branches.get(branch) ?? []), error]);
     }
     const isAmbiguous = choice.keyword === 'oneOf' && choice.params['passingSchemas'] !== null;
-    const closest = isAmbiguous ? undefined : [...branches.values()].sort((a, b) => a.length - b.length)[0];
+    const closest = isAmbiguous ? undefined : [...branches.values()].sort((a, b) => distance(a) - distance(b))[0];
     for (const branch of branches.values()) {
       if (branch !== closest) for (const error of branch) hidden.add(error);
     }
   }
   return errors.filter((error) => !hidden.has(error));
+}
+
+/** A branch whose type does not fit is further off than one with other problems. */
+function distance(errors: ErrorObject[]): number {
+  return errors.length + 1000 * errors.filter(({ keyword }) => keyword === 'type').length;
 }
 
 function branchOf(error: ErrorObject, choice: ErrorObject): string | undefined {
