@@ -85,9 +85,12 @@ export class Testbed {
     return runCommand(['ip', 'netns', 'exec', host.netns, ...argv], options);
   }
 
-  /** Starts a process inside `host`; it is killed when the testbed goes, unless it ended before. */
+  /**
+   * Starts a process inside `host`; it is killed when the testbed goes, unless it ended before. It is its own session, so
+   * that Ctrl-C in a terminal reaches the caller only, who decides what ends in which order.
+   */
   spawn(host: Host, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', host.netns, ...argv], options);
+    const child = spawn('ip', ['netns', 'exec', host.netns, ...argv], { detached: true, ...options });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     child.once('error', () => this.#children.delete(child));

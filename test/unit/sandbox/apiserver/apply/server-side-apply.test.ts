@@ -245,7 +245,7 @@ describe('serverSideApply', () => {
 const name = fc.constantFrom('a', 'b', 'c');
 const number = fc.integer({ min: 0, max: 2 });
 
-/** `minimum` 1 leaves out empty containers, which somebody owns only while nothing is in them. */
+/** `minimum` 1 leaves out empty containers, which somebody owns only while nothing is in them. Lists are sorted: an apply may reorder. */
 function specs(minimum: 0 | 1): fc.Arbitrary<JsonObject> {
   const items = { minLength: minimum, maxLength: 3 };
   const port = fc.record({ port: number, name, weight: number }, { requiredKeys: ['port'] });
@@ -253,10 +253,12 @@ function specs(minimum: 0 | 1): fc.Arbitrary<JsonObject> {
     mode: fc.constantFrom('x', 'y'),
     replicas: number,
     words: fc.array(name, items),
-    tags: fc.uniqueArray(name, items),
+    tags: fc.uniqueArray(name, items).map((list) => list.sort()),
     labels: fc.dictionary(name, name, { minKeys: minimum, maxKeys: 3 }),
     nested: fc.record({ a: number, b: number }, { requiredKeys: minimum === 1 ? ['a'] : [] }),
-    ports: fc.uniqueArray(port, { ...items, selector: (item) => item.port }),
+    ports: fc
+      .uniqueArray(port, { ...items, selector: (item) => item.port })
+      .map((list) => list.sort((a, b) => a.port - b.port)),
   };
   return fc
     .record(fields, { requiredKeys: [] })
