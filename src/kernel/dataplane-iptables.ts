@@ -1,0 +1,145 @@
+import { FAMILIES, type Family } from '../core/ip.ts';
+import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
+import { countOperations, renderRestore, type Operation } from '../plan/iptables/operation.ts';
+import { planRemoval } from '../plan/iptables/removal.ts';
+import { NO_RULESET, planRuleset } from '../plan/iptables/ruleset.ts';
+import { NOTHING_SAVED, type Saved } from '../plan/iptables/saved.ts';
+import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
+import { isNotFound } from './error.ts';
+import { chooseTool, listTools } from './iptables/flavour.ts';
+import { IptablesTool, type Flavour } from './iptables/tool.ts';
+
+export interface IptablesDataplaneOptions {
+  /** Path of a network namespace, e.g. `/run/netns/n1`; absent means our own. */
+  readonly netns?: string;
+  /** Absent: the one in use there, decided at the first call; `isPresent` and `remove` then look at both. */
+  readonly flavour?: Flavour;
+}
+
+/** iptables mode: chains `SWITCHYARD-*` in the tables nat and filter of both families, written by iptables-restore. */
+export function createIptablesDataplane(options: IptablesDataplaneOptions = {}): Dataplane {
+  return new IptablesDataplane(options);
+}
+
+class IptablesDataplane implements Dataplane {
+  readonly mode = 'iptables';
+  readonly #netns: string | undefined;
+  readonly #flavour: Flavour | undefined;
+  #tool: IptablesTool | undefined;
+
+  constructor(options: IptablesDataplaneOptions) {
+    this.#netns = options.netns;
+    this.#flavour = options.flavour;
+  }
+
+  async sync(snapshot: Snapshot): Promise<SyncReport> {
+    const tool = await this.#chosenTool();
+    return this.#inFamilies(async (family) => {
+      const operations = await this.#differences(tool, snapshot, family);
+      await tool.restore(family, renderRestore(operations));
+      return operations;
+    });
+  }
+
+  async update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
+    const tool = await this.#chosenTool();
+    return this.#inFamilies(async (family) => {
+      const operations = diffChanges(changes, snapshot.options, family);
+      await tool.restore(family, renderRestore(operations));
+      return operations;
+    });
+  }
+
+  async verify(snapshot: Snapshot): Promise<readonly Difference[]> {
+    const tool = await this.#chosenTool();
+    const found = await Promise.all(
+      FAMILIES.map(async (family) => {
+        const saved = await saveIn(tool, family, snapshot.options.families.includes(family));
+        const operations = diffRuleset(saved, this.#wanted(snapshot, family));
+        return operations.map((operation) => differenceOf(operation, saved, family));
+      }),
+    );
+    return found.flat();
+  }
+
+  async isPresent(): Promise<boolean> {
+    const saved = await Promise.all(
+      (await this.#allTools()).flatMap((tool) => FAMILIES.map((family) => saveIn(tool, family, false))),
+    );
+    return saved.some((one) => one.chains.size > 0 || one.jumps.length > 0);
+  }
+
+  async remove(): Promise<void> {
+    for (const tool of await this.#allTools()) {
+      for (const family of FAMILIES) {
+        const saved = await saveIn(tool, family, false);
+        for (const step of planRemoval(saved)) await tool.restore(family, renderRestore(step));
+      }
+    }
+    this.#tool = undefined;
+  }
+
+  close(): void {
+    // Nothing is held between calls.
+  }
+
+  async #chosenTool(): Promise<IptablesTool> {
+    this.#tool ??= await chooseTool(await this.#allTools(), this.#netns);
+    return this.#tool;
+  }
+
+  async #allTools(): Promise<readonly IptablesTool[]> {
+    const tools = await listTools(this.#netns);
+    if (this.#flavour === undefined) return tools;
+    const flavour = this.#flavour;
+    const wanted = tools.filter((tool) => tool.flavour === flavour);
+    return wanted.length > 0 ? wanted : [new IptablesTool({ netns: this.#netns, flavour, hasFlavouredNames: true })];
+  }
+
+  #wanted(snapshot: Snapshot, family: Family) {
+    return snapshot.options.families.includes(family) ? planRuleset(snapshot, family) : NO_RULESET;
+  }
+
+  async #differences(tool: IptablesTool, snapshot: Snapshot, family: Family): Promise<readonly Operation[]> {
+    const saved = await saveIn(tool, family, snapshot.options.families.includes(family));
+    return diffRuleset(saved, this.#wanted(snapshot, family));
+  }
+
+  /** Both families at once; when one fails the other still ends before this throws. */
+  async #inFamilies(apply: (family: Family) => Promise<readonly Operation[]>): Promise<SyncReport> {
+    const outcomes = await Promise.allSettled(FAMILIES.map(apply));
+    const operations = outcomes.flatMap((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value;
+    });
+    return countOperations(operations);
+  }
+}
+
+/** A family that nobody asks for need not have tools. */
+async function saveIn(tool: IptablesTool, family: Family, isNeeded: boolean): Promise<Saved> {
+  try {
+    return await tool.save(family);
+  } catch (error) {
+    if (!isNeeded && isNotFound(error)) return NOTHING_SAVED;
+    throw error;
+  }
+}
+
+function differenceOf(operation: Operation, saved: Saved, family: Family): Difference {
+  const where = family === 'IPv4' ? 'iptables' : 'ip6tables';
+  switch (operation.kind) {
+    case 'writeChain': {
+      const problem = saved.chains.has(`${operation.table} ${operation.name}`) ? 'changed' : 'missing';
+      return { object: `${where} ${operation.table} chain ${operation.name} (${operation.about})`, problem };
+    }
+    case 'removeChain':
+      return { object: `${where} ${operation.table} chain ${operation.chain}`, problem: 'unexpected' };
+    case 'insertRule':
+    case 'deleteRule': {
+      const problem = operation.kind === 'insertRule' ? 'missing' : 'unexpected';
+      return { object: `${where} ${operation.table} rule -A ${operation.chain} ${operation.rule}`, problem };
+    }
+  }
+}

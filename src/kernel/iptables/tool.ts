@@ -1,0 +1,81 @@
+import type { Family } from '../../core/ip.ts';
+import { parseSaved, type Saved } from '../../plan/iptables/saved.ts';
+import { KernelError } from '../error.ts';
+import { runProcess, type Ended } from './process.ts';
+
+/** Two implementations of iptables, whose rules the kernel keeps apart: what one wrote the other does not see. */
+export const FLAVOURS = ['nft', 'legacy'] as const;
+export type Flavour = (typeof FLAVOURS)[number];
+
+/** Seconds to wait for another program that holds /run/xtables.lock (legacy). */
+const LOCK_SECONDS = 5;
+/** A restore of 100,000 rules takes a few seconds. */
+const DEADLINE_MS = 60_000;
+/** iptables(8) exit codes: 2 is a usage error, 4 a busy resource such as the lock. */
+const EXIT_USAGE = 2;
+const MAX_DETAIL = 400;
+
+export interface ToolOptions {
+  readonly netns: string | undefined;
+  readonly flavour: Flavour;
+  /** Whether the programs carry the flavour in their name, as Debian's do (`iptables-nft-restore`). */
+  readonly hasFlavouredNames: boolean;
+}
+
+/** The programs of one flavour, in one network namespace. */
+export class IptablesTool {
+  readonly flavour: Flavour;
+  readonly #options: ToolOptions;
+
+  constructor(options: ToolOptions) {
+    this.flavour = options.flavour;
+    this.#options = options;
+  }
+
+  /** What is in the kernel. Makes nothing: no table comes to be by looking. */
+  async save(family: Family): Promise<Saved> {
+    const program = this.#program(family, 'save');
+    const ended = await runProcess({ program, args: [], netns: this.#options.netns, deadlineMs: DEADLINE_MS });
+    if (ended.code !== 0) throw failure('list rules', program, ended);
+    return parseSaved(ended.stdout);
+  }
+
+  /** Applies input for `iptables-restore --noflush`; each table in it changes completely or not at all. */
+  async restore(family: Family, input: string): Promise<void> {
+    if (input === '') return;
+    const program = this.#program(family, 'restore');
+    const args = ['--noflush', '-w', String(LOCK_SECONDS)];
+    const ended = await runProcess({ program, args, input, netns: this.#options.netns, deadlineMs: DEADLINE_MS });
+    if (ended.code !== 0) throw failure('change rules', program, ended, input);
+  }
+
+  #program(family: Family, action: 'save' | 'restore'): string {
+    const tool = family === 'IPv4' ? 'iptables' : 'ip6tables';
+    return this.#options.hasFlavouredNames ? `${tool}-${this.flavour}-${action}` : `${tool}-${action}`;
+  }
+}
+
+function failure(operation: string, program: string, ended: Ended, input = ''): KernelError {
+  const message = ended.stderr
+    .split('\n')
+    // Notices about the other flavour's tables and the hint to --help are not the reason.
+    .filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith('Try `'))
+    .join('; ')
+    .slice(0, MAX_DETAIL);
+  const quoted = failingLine(ended.stderr, input);
+  const isDenied = /permission denied|operation not permitted|must be root/i.test(ended.stderr);
+  return new KernelError({
+    operation,
+    object: program,
+    retryable: !isDenied && ended.code !== EXIT_USAGE,
+    errno: isDenied ? 'EPERM' : undefined,
+    detail: `exit code ${ended.code}: ${message}${quoted === undefined ? '' : ` (${quoted})`}`,
+  });
+}
+
+/** The programs give the number of the input line at fault; a commit that fails names the line of COMMIT. */
+function failingLine(stderr: string, input: string): string | undefined {
+  const number = /\bline:? (\d+)/i.exec(stderr)?.[1];
+  const line = number === undefined ? undefined : input.split('\n')[Number(number) - 1];
+  return line === undefined ? undefined : `line ${number}: ${line}`;
+}

@@ -1,0 +1,61 @@
+import { TABLES, type Chain, type Table } from './fragment.ts';
+
+/** One step of a change. `deleteRule` fails when there is no such rule; the others work whatever is there. */
+export type Operation =
+  /** Makes the chain hold exactly these rules. */
+  | ({ readonly kind: 'writeChain' } & Chain)
+  | { readonly kind: 'removeChain'; readonly table: Table; readonly chain: string }
+  /** Places the rule before all others of the chain. */
+  | { readonly kind: 'insertRule'; readonly table: Table; readonly chain: string; readonly rule: string }
+  | { readonly kind: 'deleteRule'; readonly table: Table; readonly chain: string; readonly rule: string };
+
+/**
+ * Input for `iptables-restore --noflush`: each table's operations in one transaction, rules that lead to a chain after
+ * the chain's own and gone before the chain is. Empty for no operations.
+ */
+export function renderRestore(operations: readonly Operation[]): string {
+  return TABLES.map((table) => {
+    const lines = renderTable(operations.filter((operation) => operation.table === table));
+    return lines.length === 0 ? '' : `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
+  }).join('');
+}
+
+function renderTable(operations: readonly Operation[]): string[] {
+  const declared: string[] = [];
+  const rules: string[] = [];
+  const deleted: string[] = [];
+  const inserted: string[] = [];
+  const removed: string[] = [];
+  for (const operation of operations) {
+    switch (operation.kind) {
+      case 'writeChain':
+        // Under --noflush a declared chain is made when missing and emptied when not.
+        declared.push(`:${operation.name} - [0:0]`);
+        rules.push(...operation.rules.map((rule) => `-A ${operation.name} ${rule}`));
+        break;
+      case 'removeChain':
+        declared.push(`:${operation.chain} - [0:0]`);
+        removed.push(`-X ${operation.chain}`);
+        break;
+      case 'insertRule':
+        inserted.push(`-I ${operation.chain} ${operation.rule}`);
+        break;
+      case 'deleteRule':
+        deleted.push(`-D ${operation.chain} ${operation.rule}`);
+        break;
+    }
+  }
+  return [...declared, ...rules, ...deleted, ...inserted, ...removed];
+}
+
+/** Chains and rules that the operations write and remove. */
+export function countOperations(operations: readonly Operation[]): { written: number; removed: number } {
+  let written = 0;
+  let removed = 0;
+  for (const operation of operations) {
+    if (operation.kind === 'writeChain') written += 1 + operation.rules.length;
+    else if (operation.kind === 'insertRule') written += 1;
+    else removed += 1;
+  }
+  return { written, removed };
+}
