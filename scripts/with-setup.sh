@@ -1,0 +1,73 @@
+#!/bin/sh
+# with-setup.sh demo|test [arguments]: installs what the command needs and is not there yet, says so, then runs it.
+set -eu
+command=$1
+shift
+cd "$(dirname -- "$0")/.."
+
+say() { echo "switchyard: $*" >&2; }
+
+install_npm_packages() {
+  if [ -x node_modules/node/bin/node ] && [ node_modules/.package-lock.json -nt package-lock.json ]; then return; fi
+  say "installing the npm packages of package-lock.json (npm ci)"
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  touch node_modules/.package-lock.json
+}
+
+# A command and the Debian package that brings it.
+missing_packages() {
+  for pair in "$@"; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}"
+  done
+}
+
+install_debian_packages() {
+  missing=$(missing_packages ip:iproute2 nft:nftables iptables-restore:iptables)
+  if [ -z "$missing" ]; then return; fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    say "these programs are missing; install them as root: apt-get install $missing"
+    exit 1
+  fi
+  say "installing the Debian packages: $missing"
+  apt-get update -qq >&2
+  # shellcheck disable=SC2086 # a list of package names
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+}
+
+# The tests drive Debian's kubectl; it is unpacked beside the checkout's other caches and installed nowhere.
+fetch_kubectl() {
+  if [ -x .cache/kubectl/usr/bin/kubectl ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then return; fi
+  say "unpacking kubectl from the Debian package kubernetes-client into .cache"
+  mkdir -p .cache/kubectl
+  [ -n "$(apt-cache policy kubernetes-client 2>/dev/null)" ] || apt-get update -qq >&2 || true
+  (cd .cache/kubectl && apt-get -qq -o APT::Sandbox::User=root download kubernetes-client >&2 && dpkg -x kubernetes-client_*.deb .) ||
+    say "no kubectl to be had; the tests use the one on PATH, or skip what needs it and say so"
+}
+
+require_root() {
+  if [ "$(id -u)" = 0 ]; then return; fi
+  say "$1 makes network namespaces and needs root; run: sudo npm run $command"
+  exit 1
+}
+
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+case $command in
+  demo)
+    require_root 'the demo'
+    install_npm_packages
+    install_debian_packages
+    exec bin/switchyard demo "$@"
+    ;;
+  test)
+    require_root 'the test suite'
+    install_npm_packages
+    install_debian_packages
+    fetch_kubectl
+    exec sh scripts/test.sh "$@"
+    ;;
+  *)
+    say "unknown command $command"
+    exit 2
+    ;;
+esac

@@ -1,0 +1,102 @@
+import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
+import { healthOf } from '../core/health.ts';
+import { nodeStatus } from '../core/node-status.ts';
+import { ServiceTable } from '../core/service-table.ts';
+import type { DataplaneOptions } from '../core/snapshot.ts';
+import { createAnchor } from '../kernel/anchor.ts';
+import { missingFor, systemProbe } from '../kernel/probe.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+import { VERSION } from '../support/version.ts';
+import type { EndpointSources } from './agent-endpoints.ts';
+import { Inputs } from './inputs.ts';
+import { AgentMetrics } from './metrics.ts';
+import { NodeEngine } from './node-engine.ts';
+import { createDataplane, preflight } from './node-modes.ts';
+import { StateFile } from './state-file.ts';
+import { StatusReporter } from './status-reporter.ts';
+import { targetOfState } from './target.ts';
+
+/** kube-proxy's defaults. */
+const DATAPLANE_OPTIONS: DataplaneOptions = {
+  families: ['IPv4'],
+  localDetector: { kind: 'none' },
+  masqueradeAll: false,
+  masqueradeBit: 14,
+  nodePortAddresses: 'all',
+};
+
+export interface AgentParts {
+  readonly nodeName: string;
+  readonly stateDir: string;
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** The parts of one node's agent, wired; nothing runs yet. */
+export class NodeAgent {
+  readonly engine: NodeEngine;
+  readonly inputs: Inputs;
+  readonly endpointSources: EndpointSources;
+  readonly #log: Log;
+  readonly #reporter: StatusReporter;
+
+  constructor({ nodeName, stateDir, ...parts }: AgentParts) {
+    const { clock, log } = parts;
+    const metrics = new AgentMetrics(clock);
+    const table = new ServiceTable({ nodeName, dataplane: DATAPLANE_OPTIONS });
+    const anchor = createAnchor({});
+    this.#log = log;
+    this.engine = new NodeEngine({
+      table,
+      createDataplane,
+      clock,
+      log,
+      metrics,
+      missingFor: (mode) => Promise.resolve(missingFor(mode, systemProbe)),
+      ensureAnchor: () => anchor.ensure(),
+      stateFile: new StateFile(stateDir, log),
+      onTransition: () => this.#reporter.request(),
+    });
+    this.inputs = new Inputs({ ...parts, nodeName, table, onTableChange: () => this.engine.notify() });
+    this.#reporter = new StatusReporter({
+      ...parts,
+      compose: (state, previous) => nodeStatus(this.#facts(state, clock.now()), previous),
+    });
+    this.endpointSources = {
+      nowMs: () => clock.now(),
+      health: () => healthOf({ ...this.engine.view(), nowMs: clock.now(), node: this.inputs.node }),
+      serving: () => this.engine.view().serving,
+      metrics,
+    };
+  }
+
+  /** Lets the controller decide what the node runs. A state that cannot be read, or is gone, changes nothing. */
+  followController(): void {
+    this.inputs.watchNodeProxyState((state) => {
+      if (state === undefined) return;
+      try {
+        this.engine.setTarget(targetOfState(state));
+        this.#reporter.setState(state);
+      } catch (error) {
+        const problem = (error as Error).message;
+        this.#log.error({ problem }, 'this version cannot read its NodeProxyState; the node keeps what it runs');
+      }
+    });
+  }
+
+  #facts({ metadata, spec }: NodeProxyState, nowMs: number): Parameters<typeof nodeStatus>[0] {
+    return {
+      ...this.engine.view(),
+      ...this.engine.counts(),
+      nowMs,
+      generation: metadata.generation ?? 0,
+      wanted: { mode: spec.rendered.mode, revision: spec.revision },
+      agent: { version: VERSION, bootID: systemProbe.bootID() },
+      preflight: preflight(),
+    };
+  }
+}

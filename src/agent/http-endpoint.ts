@@ -1,0 +1,60 @@
+import { createServer, type Server } from 'node:http';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+
+const RETRY_MS = 5_000;
+
+export interface BindAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** Answers GET requests by path; whatever is not in it is 404. */
+export type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>;
+
+/**
+ * Serves `routes` until `signal` aborts. A port that is taken is said once and tried again every 5 seconds: the data plane
+ * is worth more than its health port.
+ */
+export function serveHttp(
+  address: BindAddress,
+  routes: Routes,
+  { log, clock, signal }: { log: Log; clock: Clock; signal: AbortSignal },
+): void {
+  const server: Server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const route =
+      routes[path] ?? (() => ({ status: 404, contentType: 'text/plain; charset=utf-8', body: '404 page not found\n' }));
+    Promise.resolve()
+      .then(route)
+      .catch((error: unknown) => ({
+        status: 500,
+        contentType: 'text/plain; charset=utf-8',
+        body: `${String(error)}\n`,
+      }))
+      .then(({ status, contentType, body }) => {
+        response.writeHead(status, { 'content-type': contentType, 'x-content-type-options': 'nosniff' });
+        response.end(body);
+      })
+      .catch(() => response.destroy());
+  });
+  let complained = false;
+  server.on('error', (error) => {
+    if (!complained) log.error({ ...address, problem: error.message }, 'cannot listen; trying again every 5 seconds');
+    complained = true;
+    void clock.sleep(RETRY_MS, signal).then(() => {
+      if (!signal.aborted) server.listen(address.port, address.host);
+    });
+  });
+  server.listen(address.port, address.host);
+  signal.addEventListener('abort', () => {
+    server.close();
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,116 @@
+import { API_VERSION } from '../core/api/meta.ts';
+import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
+import type { NodeEligibility } from '../core/health.ts';
+import {
+  LABEL_HEADLESS,
+  LABEL_SERVICE_PROXY_NAME,
+  type EndpointSlice,
+  type Node,
+  type Service,
+} from '../core/kubernetes.ts';
+import type { ServiceTable } from '../core/service-table.ts';
+import type { KubeClient, Query } from '../kube/client.ts';
+import { runListWatch, type ListWatchHandler } from '../kube/list-watch.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+
+export interface InputParts {
+  readonly client: KubeClient;
+  readonly nodeName: string;
+  readonly table: ServiceTable;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The table changed; called only once Services and EndpointSlices are both complete. */
+  readonly onTableChange: () => void;
+}
+
+interface NodeJson extends Node {
+  readonly metadata?: Node['metadata'] & { readonly deletionTimestamp?: string };
+  readonly spec?: { readonly taints?: readonly { readonly key: string }[] };
+}
+
+/** What the agent watches, turned into calls on the ServiceTable in the order in which things happened. */
+export class Inputs {
+  readonly #parts: InputParts;
+  readonly #pending = new Set(['services', 'endpointSlices']);
+  #resolveSynced: () => void = () => undefined;
+  /** Resolves when Services and EndpointSlices have been listed once; nothing may be programmed before. */
+  readonly synced = new Promise<void>((resolve) => (this.#resolveSynced = resolve));
+  #node: NodeEligibility = { isKnown: false, isBeingDeleted: false, taints: [] };
+
+  constructor(parts: InputParts) {
+    this.#parts = parts;
+  }
+
+  get node(): NodeEligibility {
+    return this.#node;
+  }
+
+  start(): void {
+    const { table, nodeName } = this.#parts;
+    this.#watch<Service>(
+      '/api/v1/services',
+      { labelSelector: `!${LABEL_SERVICE_PROXY_NAME}` },
+      {
+        replace: (services) => this.#change(() => table.replaceServices(services), 'services'),
+        upsert: (service) => this.#change(() => table.upsertService(service)),
+        remove: (service) => this.#change(() => table.deleteService(service)),
+      },
+    );
+    this.#watch<EndpointSlice>(
+      '/apis/discovery.k8s.io/v1/endpointslices',
+      { labelSelector: `!${LABEL_HEADLESS}` },
+      {
+        replace: (slices) => this.#change(() => table.replaceEndpointSlices(slices), 'endpointSlices'),
+        upsert: (slice) => this.#change(() => table.upsertEndpointSlice(slice)),
+        remove: (slice) => this.#change(() => table.deleteEndpointSlice(slice)),
+      },
+    );
+    this.#watch<NodeJson>(
+      '/api/v1/nodes',
+      { fieldSelector: `metadata.name=${nodeName}` },
+      {
+        replace: ([node]) => this.#setNode(node),
+        upsert: (node) => this.#setNode(node),
+        remove: () => this.#setNode(undefined),
+      },
+    );
+  }
+
+  /** Watches the NodeProxyState of this node; `undefined` when there is none. */
+  watchNodeProxyState(onState: (state: NodeProxyState | undefined) => void): void {
+    const { nodeName } = this.#parts;
+    this.#watch<NodeProxyState>(
+      `/apis/${API_VERSION}/nodeproxystates`,
+      { fieldSelector: `metadata.name=${nodeName}` },
+      {
+        replace: ([state]) => onState(state),
+        upsert: onState,
+        remove: () => onState(undefined),
+      },
+    );
+  }
+
+  #watch<T>(path: string, selectors: Query, handler: ListWatchHandler<T>): void {
+    const { client, clock, log, signal } = this.#parts;
+    void runListWatch<T>({ client, path, selectors, handler, clock, log, signal });
+  }
+
+  #change(apply: () => void, listed?: string): void {
+    apply();
+    if (listed !== undefined) this.#pending.delete(listed);
+    if (this.#pending.size > 0) return;
+    this.#resolveSynced();
+    this.#parts.onTableChange();
+  }
+
+  #setNode(node: NodeJson | undefined): void {
+    this.#node = {
+      isKnown: node !== undefined,
+      isBeingDeleted: Boolean(node?.metadata?.deletionTimestamp),
+      taints: node?.spec?.taints?.map((taint) => taint.key) ?? [],
+    };
+    if (node !== undefined) this.#change(() => this.#parts.table.setNode(node));
+  }
+}

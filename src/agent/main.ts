@@ -1,0 +1,78 @@
+import { hostname } from 'node:os';
+import { systemProbe } from '../kernel/probe.ts';
+import { KubeClient } from '../kube/client.ts';
+import { loadInClusterConfig, loadKubeConfigFile } from '../kube/kubeconfig.ts';
+import { systemClock } from '../support/clock.ts';
+import { createLog, type Log, type LogLevel } from '../support/log.ts';
+import { VERSION } from '../support/version.ts';
+import { NodeAgent } from './agent.ts';
+import { healthRoutes, metricsRoutes } from './agent-endpoints.ts';
+import { serveHttp, type BindAddress } from './http-endpoint.ts';
+import { requireNetAdmin } from './node-modes.ts';
+import { readProfileFile, watchProfileFile } from './profile-file.ts';
+import { targetOfProfile } from './target.ts';
+
+export { cleanUpNode } from './clean-up.ts';
+
+export interface AgentArgs {
+  readonly kubeconfig?: string;
+  /** Name of this node's Node object; the host name when absent. */
+  readonly nodeName?: string;
+  /** A ProxyProfile document that takes the controller's place. */
+  readonly profile?: string;
+  readonly stateDir: string;
+  /** Null turns the endpoint off. */
+  readonly healthz: BindAddress | null;
+  readonly metrics: BindAddress | null;
+  readonly logLevel: LogLevel;
+}
+
+/**
+ * Runs one node's agent until `signal` aborts; the rules stay when it ends. Throws UserError for what a person must mend
+ * before it can start.
+ */
+export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<void> {
+  requireNetAdmin('switchyard agent');
+  const firstSpec = args.profile === undefined ? undefined : readProfileFile(args.profile);
+  const config = args.kubeconfig === undefined ? loadInClusterConfig(process.env) : loadKubeConfigFile(args.kubeconfig);
+  const log = createLog('agent', args.logLevel);
+  const nodeName = (args.nodeName ?? hostname()).trim().toLowerCase();
+  const client = new KubeClient(config);
+  const agent = new NodeAgent({ nodeName, stateDir: args.stateDir, client, clock: systemClock, log, signal });
+  log.info({ version: VERSION, node: nodeName, server: config.server, profile: args.profile }, 'the agent starts');
+  warnOfMissingTools(log);
+
+  const endpoint = { log, clock: systemClock, signal };
+  if (args.healthz !== null) serveHttp(args.healthz, healthRoutes(agent.endpointSources), endpoint);
+  if (args.metrics !== null) serveHttp(args.metrics, metricsRoutes(agent.endpointSources), endpoint);
+  if (args.profile !== undefined && firstSpec !== undefined) {
+    let readings = 1;
+    agent.engine.setTarget(targetOfProfile(firstSpec, readings));
+    watchProfileFile(args.profile, log, signal, (spec) => {
+      readings += 1;
+      agent.engine.setTarget(targetOfProfile(spec, readings));
+    });
+  } else {
+    agent.followController();
+  }
+  agent.inputs.start();
+  await Promise.race([agent.inputs.synced, aborted(signal)]);
+  if (!signal.aborted) await agent.engine.run(signal);
+  await client.close();
+  log.info({}, 'the agent stops; the rules stay');
+}
+
+function warnOfMissingTools(log: Log): void {
+  if (systemProbe.hasTool('nft')) return;
+  log.warn(
+    { tool: 'nft', nextStep: 'apt-get install nftables' },
+    'nft is not on PATH: nftables mode works without it, but nobody can list the rules on this node',
+  );
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,223 @@
+import { resume } from '../core/agent-state.ts';
+import { advance, expire, isOver, startAttempt, type Attempt, type Serving } from '../core/mode-switch.ts';
+import { Backoff } from '../support/backoff.ts';
+import { presentModes, removeMode } from './leftovers.ts';
+import { ServiceFollower, type FollowerParts } from './service-follower.ts';
+import type { StateFile } from './state-file.ts';
+import { performStep, type SwitchGround } from './switch-steps.ts';
+import type { Target } from './target.ts';
+
+/** What the engine does, for status, health and logs. */
+export interface EngineView {
+  readonly serving: Serving | null;
+  readonly servingSinceMs: number;
+  readonly attempt: Attempt | null;
+  readonly lastSyncMs: number | null;
+  readonly waitingSinceMs: number | null;
+  readonly syncError: string | null;
+}
+
+export interface EngineParts extends FollowerParts {
+  readonly missingFor: SwitchGround['missingFor'];
+  readonly ensureAnchor: SwitchGround['ensureAnchor'];
+  readonly stateFile: StateFile;
+  /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
+  readonly onTransition: () => void;
+}
+
+const IDLE_MS = 3_600_000;
+
+/**
+ * The one loop that writes to the node's kernel: it follows the Services in every mode that stands there and drives the
+ * switch between modes, one thing at a time, so that a change of Services during a switch reaches both modes in order.
+ * It removes nothing when it ends.
+ */
+export class NodeEngine {
+  readonly #parts: EngineParts;
+  readonly #follower: ServiceFollower;
+  readonly #ground: SwitchGround;
+  readonly #retry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
+  #target: Target | null = null;
+  #serving: Serving | null = null;
+  #servingSinceMs = 0;
+  #attempt: Attempt | null = null;
+  #retryAtMs: number | null = null;
+  #mustTidy = true;
+  #wake: () => void = () => undefined;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+    const follower = new ServiceFollower(parts);
+    this.#follower = follower;
+    this.#ground = {
+      open: (mode) => follower.open(mode),
+      drop: (mode) => follower.drop(mode),
+      snapshot: () => follower.snapshot,
+      missingFor: parts.missingFor,
+      ensureAnchor: parts.ensureAnchor,
+    };
+  }
+
+  /** Something in the table changed. */
+  notify(): void {
+    this.#follower.notify();
+    this.#wake();
+  }
+
+  setTarget(target: Target): void {
+    this.#target = target;
+    this.#wake();
+  }
+
+  view(): EngineView {
+    const { lastSyncMs, waitingSinceMs, error } = this.#follower;
+    return {
+      serving: this.#serving,
+      servingSinceMs: this.#servingSinceMs,
+      attempt: this.#attempt,
+      lastSyncMs,
+      waitingSinceMs,
+      syncError: error,
+    };
+  }
+
+  /** Counts over the whole snapshot, so for transitions only. */
+  counts(): { readonly services: number; readonly endpoints: number } {
+    let endpoints = 0;
+    const { servicePorts } = this.#follower.snapshot;
+    for (const port of servicePorts.values()) endpoints += port.clusterBackends.length;
+    return { services: servicePorts.size, endpoints };
+  }
+
+  /** Works until `signal` aborts. Call it once the table knows all Services and EndpointSlices. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#recover();
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+      if (!(await this.#turn())) await this.#waitFor(woken, signal);
+    }
+    this.#follower.close();
+  }
+
+  async #recover(): Promise<void> {
+    const present = await presentModes(this.#parts.createDataplane, this.#parts.log);
+    const disk = this.#parts.stateFile.read();
+    const { serving, attempt } = resume(disk, present);
+    this.#serving = serving;
+    this.#attempt = attempt;
+    this.#servingSinceMs = disk.servingSinceMs;
+    if (attempt?.phase === 'Commit') this.#follower.open(attempt.to.mode);
+    else if (serving !== null) this.#follower.open(serving.mode);
+    this.#parts.log.info(
+      { present, serving, attempt: attempt?.id, phase: attempt?.phase },
+      'found what this node ran before',
+    );
+  }
+
+  /** One piece of work; false when there is none to do now. */
+  async #turn(): Promise<boolean> {
+    const errorBefore = this.#follower.error;
+    const wasSynced = this.#follower.lastSyncMs !== null;
+    if (await this.#follower.follow()) {
+      const isSynced = this.#follower.lastSyncMs !== null;
+      if (errorBefore !== this.#follower.error || wasSynced !== isSynced) this.#parts.onTransition();
+      return true;
+    }
+    return (await this.#stepAttempt()) || (await this.#tidy());
+  }
+
+  async #stepAttempt(): Promise<boolean> {
+    this.#beginAttempt();
+    if (this.#attempt === null || isOver(this.#attempt)) return false;
+    const { clock, log } = this.#parts;
+    const current = expire(this.#attempt, clock.now());
+    this.#keep(current);
+    const { id, phase, from, to } = current;
+    log.info({ attempt: id, phase, from: from?.mode, to: to.mode }, 'switch step');
+    const event = await performStep(current, this.#ground);
+    const next = advance(current, event);
+    if (event.kind === 'stepFailed')
+      log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
+    if (next.phase === 'Committed') this.#commit(next);
+    this.#keep(next);
+    return true;
+  }
+
+  /** A target that differs from what serves starts an attempt, unless that same attempt has been made and failed. */
+  #beginAttempt(): void {
+    const target = this.#target;
+    if (target === null || (this.#attempt !== null && !isOver(this.#attempt))) return;
+    const { serving: to, attemptId: id, allowedMs } = target;
+    if (to.mode === this.#serving?.mode && to.revision === this.#serving.revision) return;
+    const isSpent = this.#attempt?.id === id && this.#attempt.to.revision === to.revision;
+    if (isSpent && !this.#mayTryAgain()) return;
+    const nowMs = this.#parts.clock.now();
+    const deadlineAtMs = allowedMs === null ? null : nowMs + allowedMs;
+    this.#attempt = startAttempt({ id, from: this.#serving, to, nowMs, deadlineAtMs });
+  }
+
+  /** With nothing to go back to there is nothing to lose by trying on, at growing intervals. */
+  #mayTryAgain(): boolean {
+    if (this.#serving !== null) return false;
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#retryAtMs === null) this.#retryAtMs = nowMs + this.#retry.nextMs();
+    if (nowMs < this.#retryAtMs) return false;
+    this.#retryAtMs = null;
+    return true;
+  }
+
+  #commit({ id, to }: Attempt): void {
+    const { clock, log, metrics } = this.#parts;
+    this.#serving = to;
+    this.#servingSinceMs = clock.now();
+    this.#retry.reset();
+    this.#retryAtMs = null;
+    this.#follower.markSynced();
+    metrics.setServing(to);
+    log.info({ attempt: id, mode: to.mode, revision: to.revision }, 'the node serves in the wanted mode');
+  }
+
+  /** Removes rules of other modes that an earlier run left behind, once what serves is in the kernel. */
+  async #tidy(): Promise<boolean> {
+    const serving = this.#serving;
+    const isFailed = this.#attempt?.phase === 'Failed';
+    if (!this.#mustTidy || serving === null || isFailed || this.#follower.error !== null) return false;
+    this.#mustTidy = false;
+    this.#parts.metrics.setServing(serving);
+    const { createDataplane, log } = this.#parts;
+    for (const mode of await presentModes(createDataplane, log)) {
+      if (mode === serving.mode || this.#follower.isProgrammed(mode)) continue;
+      try {
+        await removeMode(mode, createDataplane);
+        log.info({ mode }, 'removed rules that an earlier run left behind');
+      } catch (error) {
+        log.warn({ mode, problem: (error as Error).message }, 'cannot remove rules that an earlier run left behind');
+      }
+    }
+    return true;
+  }
+
+  #keep(attempt: Attempt): void {
+    this.#attempt = attempt;
+    try {
+      this.#parts.stateFile.write({
+        version: 1,
+        serving: this.#serving,
+        servingSinceMs: this.#servingSinceMs,
+        attempt,
+      });
+    } catch (error) {
+      this.#parts.log.error({ problem: (error as Error).message }, 'cannot save the state on disk; check --state-dir');
+    }
+    this.#parts.onTransition();
+  }
+
+  async #waitFor(woken: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const dueMs = Math.min(this.#retryAtMs ?? Infinity, this.#follower.retryAtMs ?? Infinity);
+    const delayMs = Math.min(IDLE_MS, Math.max(0, dueMs - clock.monotonicMs()));
+    const timeout = new AbortController();
+    await Promise.race([woken, clock.sleep(delayMs, AbortSignal.any([signal, timeout.signal]))]);
+    timeout.abort();
+  }
+}

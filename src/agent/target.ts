@@ -1,0 +1,40 @@
+import { durationMs } from '../core/api/meta.ts';
+import { nodeProxyStateSpec, type NodeProxyState } from '../core/api/node-proxy-state.ts';
+import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
+import type { Serving } from '../core/mode-switch.ts';
+import { revisionOf } from '../core/revision.ts';
+
+/** What the node is to run. A new attempt id asks for another try of a revision that failed. */
+export interface Target {
+  readonly serving: Serving;
+  readonly attemptId: string;
+  /** How long the switch may take before the node goes back; null for no limit. */
+  readonly allowedMs: number | null;
+}
+
+/** What a node runs when a file takes the controller's place; each reading of the file is another try. */
+export function targetOfProfile(spec: ProxyProfileSpec, reading: number): Target {
+  const revision = revisionOf({ mode: spec.mode });
+  return {
+    serving: { mode: spec.mode, revision },
+    attemptId: `${revision}-${reading}`,
+    allowedMs: durationMs(spec.rollout.nodeDeadline),
+  };
+}
+
+/**
+ * What the controller wants of this node. Lengths of time are taken from the controller's clock as differences, since the
+ * node's clock may tell another time. Throws Error that lists all problems of a state that this version cannot read.
+ */
+export function targetOfState(state: NodeProxyState): Target {
+  const result = nodeProxyStateSpec.safeParse(state.spec);
+  if (!result.success) {
+    throw new Error(result.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
+  }
+  const { revision, rendered, attempt } = result.data;
+  return {
+    serving: { mode: rendered.mode, revision },
+    attemptId: attempt?.id ?? `${revision}-0`,
+    allowedMs: attempt === undefined ? null : Date.parse(attempt.deadlineAt) - Date.parse(attempt.grantedAt),
+  };
+}

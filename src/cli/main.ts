@@ -1,0 +1,156 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { UserError } from '../support/errors.ts';
+import { LOG_LEVELS, type LogLevel } from '../support/log.ts';
+import { VERSION } from '../support/version.ts';
+
+// Each subcommand imports what it runs only when it runs: an agent must not carry the controller's client (100 MB).
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+
+interface BindAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port` or `[v6]:port`; empty or `0` turns the endpoint off. */
+function parseBindAddress(text: string): BindAddress | null {
+  if (text === '' || text === '0') return null;
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535)
+    throw new InvalidArgumentError('expected HOST:PORT, [IPV6]:PORT, or 0 to turn it off.');
+  return { host: match[1] ?? (match[2] === '' ? '::' : (match[2] ?? '::')), port };
+}
+
+function bindAddressOption(what: string, description: string, preset: string): Option {
+  return new Option(`--${what}-bind-address <address>`, description)
+    .argParser(parseBindAddress)
+    .default(parseBindAddress(preset), preset);
+}
+
+function logLevelOption(): Option {
+  return new Option('--log-level <level>', 'least severity that is logged').choices(LOG_LEVELS).default('info');
+}
+
+/** Aborts on SIGINT, SIGTERM and SIGHUP; a second one ends the process at once. */
+function shutdownSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(EXIT_FAILURE);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+interface AgentFlags {
+  readonly kubeconfig?: string;
+  readonly nodeName?: string;
+  readonly profile?: string;
+  readonly stateDir: string;
+  readonly healthzBindAddress: BindAddress | null;
+  readonly metricsBindAddress: BindAddress | null;
+  readonly logLevel: LogLevel;
+  readonly cleanup?: boolean;
+}
+
+function agentCommand(): Command {
+  return new Command('agent')
+    .description("Run one node's agent: it programs this node's kernel and switches its mode.")
+    .option('--kubeconfig <file>', "how to reach the API server; the pod's service account when absent")
+    .option('--node-name <name>', "name of this node's Node object; the host name when absent")
+    .option('--profile <file>', 'run from a ProxyProfile document, without a controller; read again when it changes')
+    .option('--state-dir <folder>', 'where the agent remembers what it runs', '/var/lib/switchyard')
+    .addOption(bindAddressOption('healthz', '/healthz and /livez; 0 turns it off', '0.0.0.0:10256'))
+    .addOption(bindAddressOption('metrics', '/metrics and /proxyMode; 0 turns it off', '127.0.0.1:10249'))
+    .addOption(logLevelOption())
+    .option('--cleanup', 'remove everything of ours from this node, then exit')
+    .action(async (flags: AgentFlags) => {
+      const { cleanUpNode, runAgent } = await import('../agent/main.ts');
+      if (flags.cleanup === true) {
+        await cleanUpNode(flags.stateDir);
+        return;
+      }
+      await runAgent(
+        { ...flags, healthz: flags.healthzBindAddress, metrics: flags.metricsBindAddress },
+        shutdownSignal(),
+      );
+      // Sockets of the API client may linger; nothing of ours is left to do.
+      process.exit(0);
+    });
+}
+
+interface ControllerFlags {
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly leaderElect: boolean;
+  readonly metricsBindAddress: string;
+  readonly logLevel: LogLevel;
+}
+
+function controllerCommand(): Command {
+  return new Command('controller')
+    .description('Run the cluster controller: it rolls each ProxyProfile out, node by node.')
+    .option('--kubeconfig <file>', "how to reach the API server; the pod's service account when absent")
+    .option('--namespace <name>', "where the leader's Lease lives; the pod's own, else kube-system, when absent")
+    .option('--leader-elect', 'take part in the election of a leader (the default)', true)
+    .option('--no-leader-elect', 'run without an election, for a single replica')
+    .option('--metrics-bind-address <address>', '/metrics and /healthz; 0 turns it off', '127.0.0.1:10247')
+    .addOption(logLevelOption())
+    .action(async (flags: ControllerFlags) => {
+      const { runController } = await import('../controllers/main.ts');
+      await runController(flags, shutdownSignal());
+      process.exit(0);
+    });
+}
+
+/** The demo reads its own flags, so that its help needs none of what it runs here. */
+function demoCommand(): Command {
+  return new Command('demo')
+    .description(
+      'Show a ProxyProfile moving three nodes from iptables to nftables, on this machine, without a cluster.',
+    )
+    .helpOption(false)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(async (_flags: object, command: Command) => {
+      const { runDemo } = await import('./demo.ts');
+      await runDemo(command.args);
+    });
+}
+
+function program(): Command {
+  return new Command('switchyard')
+    .description('Owns the Service proxy of every node of a Kubernetes cluster and changes its mode live.')
+    .version(VERSION)
+    .showHelpAfterError('(see --help)')
+    .addCommand(agentCommand())
+    .addCommand(controllerCommand())
+    .addCommand(demoCommand());
+}
+
+/** One line for a person; the stack only where it is our own mistake. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const isExpected = error instanceof UserError || 'operation' in error;
+  return isExpected ? error.message : (error.stack ?? error.message);
+}
+
+async function main(): Promise<void> {
+  const root = program();
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  try {
+    await root.parseAsync(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+      return;
+    }
+    process.stderr.write(`switchyard: ${explain(error)}\n`);
+    process.exitCode = error instanceof UserError ? error.exitCode : EXIT_FAILURE;
+  }
+}
+
+await main();

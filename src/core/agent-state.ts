@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { ATTEMPT_PHASES } from './api/node-proxy-state.ts';
+import { isOver, type Attempt, type Serving } from './mode-switch.ts';
+import { IMPLEMENTED_MODES } from './mode.ts';
+
+const serving = z.strictObject({ mode: z.enum(IMPLEMENTED_MODES), revision: z.string() });
+const phase = z.enum(ATTEMPT_PHASES);
+
+const attempt = z.strictObject({
+  id: z.string(),
+  from: serving.nullable(),
+  to: serving,
+  phase,
+  startedAtMs: z.number(),
+  deadlineAtMs: z.number().nullable(),
+  failure: z.strictObject({ phase, code: z.string(), message: z.string() }).nullable(),
+});
+
+/** What a node's agent keeps on disk, so that a restart knows what serves and what was under way. */
+export const agentState = z.strictObject({
+  version: z.literal(1),
+  serving: serving.nullable(),
+  servingSinceMs: z.number(),
+  attempt: attempt.nullable(),
+});
+export type AgentState = z.infer<typeof agentState>;
+
+export const EMPTY_STATE: AgentState = { version: 1, serving: null, servingSinceMs: 0, attempt: null };
+
+/** Where an agent goes on after it was stopped at any line. */
+export interface Resumption {
+  readonly serving: Serving | null;
+  readonly attempt: Attempt | null;
+}
+
+/**
+ * From what the disk says and which modes have rules of ours in the kernel. An attempt under way is done again from the
+ * step it was in, since every step is idempotent; except that one which the kernel has forgotten (a reboot) starts over.
+ * Without a word on disk, rules that are there are taken to serve.
+ */
+export function resume(disk: AgentState, present: readonly Serving['mode'][]): Resumption {
+  const onlyPresent = present.length === 1 ? present[0] : undefined;
+  const adopted: Serving | null = onlyPresent === undefined ? null : { mode: onlyPresent, revision: 'adopted' };
+  if (disk.attempt === null || isOver(disk.attempt)) {
+    return { serving: disk.serving ?? adopted, attempt: disk.attempt };
+  }
+  const { phase: at, from, to } = disk.attempt;
+  const isProven = at === 'Commit' && present.includes(to.mode);
+  if (isProven) return { serving: from, attempt: disk.attempt };
+  return { serving: from, attempt: at === 'RollingBack' ? disk.attempt : { ...disk.attempt, phase: 'Preflight' } };
+}

@@ -1,0 +1,139 @@
+import type { Condition, ConditionStatus } from './api/meta.ts';
+import type { NodeProxyStateConditionType, NodeProxyStateStatus } from './api/node-proxy-state.ts';
+import { isOver, type Attempt, type Serving } from './mode-switch.ts';
+import type { ImplementedMode, Mode } from './mode.ts';
+
+/** What this node can run, found without touching anything. */
+export interface Preflight {
+  readonly kernel: string;
+  readonly modes: readonly Mode[];
+  /** What is missing for the others, each with what to do about it. */
+  readonly missing: readonly string[];
+}
+
+/** What an agent knows when it writes its status. Times are milliseconds since 1970. */
+export interface NodeFacts {
+  readonly nowMs: number;
+  readonly generation: number;
+  readonly wanted: { readonly mode: ImplementedMode; readonly revision: string };
+  readonly agent: { readonly version: string; readonly bootID: string };
+  readonly preflight: Preflight;
+  readonly serving: Serving | null;
+  readonly servingSinceMs: number;
+  readonly attempt: Attempt | null;
+  readonly lastSyncMs: number | null;
+  readonly syncError: string | null;
+  readonly services: number;
+  readonly endpoints: number;
+}
+
+type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
+
+const verdict = (status: ConditionStatus, reason: string, message: string): Verdict => ({ status, reason, message });
+
+/**
+ * The status of a node from what its agent knows. `previous` gives the times at which conditions last changed; the same
+ * facts twice give the same status but for the times of what changed.
+ */
+export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | undefined): NodeProxyStateStatus {
+  const { attempt, serving } = facts;
+  const dataplane =
+    facts.lastSyncMs === null
+      ? {}
+      : { dataplane: { services: facts.services, endpoints: facts.endpoints, lastSync: time(facts.lastSyncMs) } };
+  return {
+    observedGeneration: facts.generation,
+    agent: facts.agent,
+    preflight: { ...facts.preflight, modes: [...facts.preflight.modes], missing: [...facts.preflight.missing] },
+    ...(serving === null ? {} : { current: { ...serving, since: time(facts.servingSinceMs) }, lastGood: serving }),
+    ...(attempt === null
+      ? {}
+      : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: time(attempt.startedAtMs) } }),
+    ...lastFailure(facts, previous),
+    ...dataplane,
+    conditions: conditionsOf(facts, previous?.conditions ?? []),
+  };
+}
+
+function lastFailure(
+  { attempt, nowMs }: NodeFacts,
+  previous: NodeProxyStateStatus | undefined,
+): Pick<NodeProxyStateStatus, 'lastFailure'> {
+  if (attempt === null || attempt.failure === null || !isOver(attempt)) {
+    return previous?.lastFailure === undefined ? {} : { lastFailure: previous.lastFailure };
+  }
+  const { phase, code, message } = attempt.failure;
+  const failure = {
+    revision: attempt.to.revision,
+    phase,
+    code,
+    message,
+    rolledBack: attempt.phase === 'RolledBack' && attempt.from !== null,
+  };
+  const before = previous?.lastFailure;
+  const isSame =
+    before !== undefined &&
+    Object.entries(failure).every(([key, value]) => before[key as keyof typeof before] === value);
+  return { lastFailure: { ...failure, at: isSame ? before.at : time(nowMs) } };
+}
+
+function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Condition[] {
+  const preflight = preflightVerdict(facts);
+  const applied = appliedVerdict(facts);
+  const synced = syncedVerdict(facts);
+  const rolledBack = rolledBackVerdict(facts);
+  const firstFailing = [applied, preflight, synced].find((each) => each.status !== 'True');
+  const ready =
+    firstFailing === undefined ? verdict('True', 'Ready', `serves in ${facts.wanted.mode} mode`) : { ...firstFailing };
+  const verdicts: Record<NodeProxyStateConditionType, Verdict> = {
+    PreflightPassed: preflight,
+    Applied: applied,
+    DataplaneSynced: synced,
+    RolledBack: rolledBack,
+    Ready: ready,
+  };
+  return Object.entries(verdicts).map(([type, now]) => {
+    const before = previous.find((condition) => condition.type === type);
+    const lastTransitionTime = before?.status === now.status ? before.lastTransitionTime : time(facts.nowMs);
+    return { type, ...now, lastTransitionTime, observedGeneration: facts.generation };
+  });
+}
+
+function preflightVerdict({ preflight, wanted }: NodeFacts): Verdict {
+  if (preflight.modes.includes(wanted.mode))
+    return verdict('True', 'Supported', `this node can run ${wanted.mode} mode`);
+  return verdict('False', 'ToolMissing', preflight.missing.join('; ') || `this node cannot run ${wanted.mode} mode`);
+}
+
+function appliedVerdict({ serving, wanted, attempt }: NodeFacts): Verdict {
+  if (serving?.revision === wanted.revision)
+    return verdict('True', 'RevisionApplied', `revision ${wanted.revision} serves`);
+  const still = serving === null ? 'nothing serves yet' : `${serving.mode} mode goes on serving`;
+  if (attempt === null || attempt.to.revision !== wanted.revision) {
+    return verdict('False', 'Applying', `revision ${wanted.revision} is about to start; ${still}`);
+  }
+  if (attempt.failure === null) return verdict('False', 'Applying', `in phase ${attempt.phase}; ${still}`);
+  const { code, phase, message } = attempt.failure;
+  return verdict('False', code, `failed in phase ${phase}: ${message}; ${still}`);
+}
+
+function syncedVerdict({ lastSyncMs, syncError }: NodeFacts): Verdict {
+  if (syncError !== null) return verdict('False', 'SyncFailing', `the kernel does not take the rules: ${syncError}`);
+  if (lastSyncMs === null) return verdict('False', 'NeverSynced', 'the kernel does not hold the rules yet');
+  return verdict('True', 'InSync', 'the kernel holds all that is known');
+}
+
+function rolledBackVerdict({ attempt }: NodeFacts): Verdict {
+  if (attempt?.phase === 'Failed') {
+    return verdict('False', 'RollbackFailed', attempt.failure?.message ?? 'the way back failed');
+  }
+  if (attempt === null || attempt.phase !== 'RolledBack' || attempt.from === null || attempt.failure === null) {
+    return verdict('False', 'NotRolledBack', 'no change was taken back');
+  }
+  return verdict('True', attempt.failure.code, `went back to ${attempt.from.mode} mode: ${attempt.failure.message}`);
+}
+
+/** RFC 3339 without fractions, as metav1.Time is written. */
+function time(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ATTEMPT_PHASES, type AttemptPhase } from '../../src/core/api/node-proxy-state.ts';
+import { advance, expire, isOver, startAttempt, stepOf, type Attempt } from '../../src/core/mode-switch.ts';
+
+const started = startAttempt({
+  id: 'r2-1',
+  from: { mode: 'iptables', revision: 'r1' },
+  to: { mode: 'nftables', revision: 'r2' },
+  nowMs: 1_000,
+  deadlineAtMs: 2_000,
+});
+const at = (phase: AttemptPhase): Attempt => ({ ...started, phase });
+const failed = { kind: 'stepFailed', code: 'X', message: 'no' } as const;
+
+const TABLE: readonly { phase: AttemptPhase; done: AttemptPhase; failed: AttemptPhase; late: AttemptPhase }[] = [
+  { phase: 'Preflight', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Program', done: 'Verify', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Verify', done: 'Commit', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Commit', done: 'Committed', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Committed', done: 'Committed', failed: 'Committed', late: 'Committed' },
+  { phase: 'RollingBack', done: 'RolledBack', failed: 'Failed', late: 'RollingBack' },
+  { phase: 'RolledBack', done: 'RolledBack', failed: 'RolledBack', late: 'RolledBack' },
+  { phase: 'Failed', done: 'Failed', failed: 'Failed', late: 'Failed' },
+];
+
+describe('mode switch', () => {
+  it('has a row for every phase', () => {
+    assert.deepEqual(new Set(TABLE.map((row) => row.phase)), new Set(ATTEMPT_PHASES));
+  });
+
+  for (const row of TABLE) {
+    it(`${row.phase}: done -> ${row.done}, failed -> ${row.failed}, late -> ${row.late}`, () => {
+      assert.equal(advance(at(row.phase), { kind: 'stepDone' }).phase, row.done);
+      assert.equal(advance(at(row.phase), failed).phase, row.failed);
+      assert.equal(expire(at(row.phase), 2_000).phase, row.late);
+      assert.equal(expire(at(row.phase), 1_999).phase, row.phase);
+      assert.equal(isOver(at(row.phase)), stepOf(at(row.phase)) === null);
+    });
+  }
+
+  it('keeps the first reason for going back', () => {
+    const back = advance(at('Verify'), failed);
+    assert.deepEqual(back.failure, { phase: 'Verify', code: 'X', message: 'no' });
+    assert.equal(advance(back, { kind: 'stepDone' }).failure?.code, 'X');
+    assert.equal(advance(back, failed).failure?.code, 'RollbackFailed');
+  });
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NODE_PROXY_STATE_CONDITIONS, nodeProxyStateStatus } from '../../src/core/api/node-proxy-state.ts';
+import type { Attempt } from '../../src/core/mode-switch.ts';
+import { nodeStatus, type NodeFacts } from '../../src/core/node-status.ts';
+
+const old = { mode: 'iptables', revision: 'r1' } as const;
+const wanted = { mode: 'nftables', revision: 'r2' } as const;
+
+const attempt: Attempt = {
+  id: 'r2-1',
+  from: old,
+  to: wanted,
+  phase: 'Verify',
+  startedAtMs: 1_000,
+  deadlineAtMs: null,
+  failure: null,
+};
+const failure = { phase: 'Verify', code: 'VerifyFailed', message: 'map endpoints is missing' } as const;
+
+const serving: NodeFacts = {
+  nowMs: 10_000,
+  generation: 3,
+  wanted,
+  agent: { version: '0.1.0', bootID: 'b' },
+  preflight: { kernel: '6.1', modes: ['iptables', 'nftables'], missing: [] },
+  serving: wanted,
+  servingSinceMs: 5_000,
+  attempt: { ...attempt, phase: 'Committed' },
+  lastSyncMs: 9_000,
+  syncError: null,
+  services: 4,
+  endpoints: 7,
+};
+
+type Expected = Partial<Record<(typeof NODE_PROXY_STATE_CONDITIONS)[number], [status: string, reason: string]>>;
+
+const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expected }[] = [
+  { name: 'serves', facts: {}, expected: { Ready: ['True', 'Ready'], Applied: ['True', 'RevisionApplied'] } },
+  {
+    name: 'not started',
+    facts: { serving: old, attempt: null },
+    expected: { Ready: ['False', 'Applying'], DataplaneSynced: ['True', 'InSync'] },
+  },
+  { name: 'on its way', facts: { serving: old, attempt }, expected: { Ready: ['False', 'Applying'] } },
+  {
+    name: 'went back',
+    facts: { serving: old, attempt: { ...attempt, phase: 'RolledBack', failure } },
+    expected: { Ready: ['False', 'VerifyFailed'], RolledBack: ['True', 'VerifyFailed'] },
+  },
+  {
+    name: 'way back failed',
+    facts: { serving: old, attempt: { ...attempt, phase: 'Failed', failure: { ...failure, code: 'RollbackFailed' } } },
+    expected: { Ready: ['False', 'RollbackFailed'], RolledBack: ['False', 'RollbackFailed'] },
+  },
+  {
+    name: 'cannot run the mode',
+    facts: { preflight: { kernel: '5.4', modes: ['iptables'], missing: ['needs 5.13'] } },
+    expected: { PreflightPassed: ['False', 'ToolMissing'], Ready: ['False', 'ToolMissing'] },
+  },
+  {
+    name: 'the kernel refuses the newest rules',
+    facts: { syncError: 'ENOSPC' },
+    expected: { DataplaneSynced: ['False', 'SyncFailing'], Ready: ['False', 'SyncFailing'] },
+  },
+  {
+    name: 'nothing programmed yet',
+    facts: { serving: null, attempt: null, lastSyncMs: null },
+    expected: { DataplaneSynced: ['False', 'NeverSynced'], Ready: ['False', 'Applying'] },
+  },
+];
+
+describe('status of a node', () => {
+  for (const { name, facts, expected } of TABLE) {
+    it(name, () => {
+      const status = nodeStatus({ ...serving, ...facts }, undefined);
+      assert.doesNotThrow(() => nodeProxyStateStatus.parse(status));
+      assert.deepEqual(
+        status.conditions?.map((condition) => condition.type),
+        [...NODE_PROXY_STATE_CONDITIONS],
+      );
+      for (const [type, [value, reason]] of Object.entries(expected)) {
+        const condition = status.conditions.find((each) => each.type === type);
+        assert.deepEqual([condition?.status, condition?.reason], [value, reason], type);
+      }
+    });
+  }
+
+  it('keeps the time of a condition that did not change, and of a failure that is the same', () => {
+    const back = { ...serving, serving: old, attempt: { ...attempt, phase: 'RolledBack', failure } as const };
+    const first = nodeStatus(back, undefined);
+    assert.deepEqual(nodeStatus({ ...back, nowMs: 99_000 }, first), first);
+  });
+
+  it('remembers the last failure after the next attempt succeeds', () => {
+    const back = { ...serving, serving: old, attempt: { ...attempt, phase: 'RolledBack', failure } as const };
+    const status = nodeStatus(serving, nodeStatus(back, undefined));
+    assert.equal(status.lastFailure?.code, 'VerifyFailed');
+    assert.equal(status.lastFailure.rolledBack, true);
+  });
+});
