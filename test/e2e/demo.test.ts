@@ -17,16 +17,11 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Namespaces and folders of this demo: its names carry its process id. */
-function leftoversOf(child: ChildProcess, foldersBefore: ReadonlySet<string>): string[] {
-  const prefix = `swy-${child.pid?.toString(36)}-`;
-  return [
-    ...listNamespaces().filter((name) => name.startsWith(prefix)),
-    ...listFolders().filter((name) => !foldersBefore.has(name)),
-  ];
-}
-function listFolders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('switchyard-demo-'));
+/** Namespaces and folders of this demo: their names carry its process id. */
+function leftoversOf({ pid = 0 }: ChildProcess): string[] {
+  const namespaces = listNamespaces().filter((name) => name.startsWith(`swy-${pid.toString(36)}-`));
+  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(`switchyard-demo-${pid}-`));
+  return [...namespaces, ...folders];
 }
 
 /** Runs the demo; `onLine` may act on what it says. */
@@ -34,7 +29,6 @@ async function runDemo(
   args: readonly string[],
   onLine: (line: string, child: ChildProcess) => void = () => undefined,
 ): Promise<Ended & { leftovers: string[] }> {
-  const foldersBefore = new Set(listFolders());
   const child = spawn(SWITCHYARD, ['demo', ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: DEADLINE_MS });
   const lines: string[] = [];
   let stderr = '';
@@ -44,7 +38,7 @@ async function runDemo(
     onLine(line, child);
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  return { code, lines, stderr, leftovers: leftoversOf(child, foldersBefore) };
+  return { code, lines, stderr, leftovers: leftoversOf(child) };
 }
 
 describe('switchyard demo', () => {

@@ -34,7 +34,7 @@ export interface Stage {
 
 /** A folder for logs, state and kubeconfigs; kept when `isKept` says so at the end. */
 export async function makeFolder(cleanup: Cleanup, isKept: () => boolean): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'switchyard-demo-'));
+  const folder = await mkdtemp(join(tmpdir(), `switchyard-demo-${process.pid}-`));
   cleanup.add(async () => {
     if (!isKept()) await rm(folder, { recursive: true, force: true });
   });

@@ -10,6 +10,9 @@ describe('the demo on a machine that cannot run it', () => {
     process.env['PATH'] = path;
   });
 
+  const asUser = (uid: number): unknown =>
+    mock.method(process as Required<Pick<NodeJS.Process, 'getuid'>>, 'getuid', () => uid);
+
   const refusal = (): UserError => {
     try {
       checkMachine();
@@ -22,12 +25,12 @@ describe('the demo on a machine that cannot run it', () => {
   };
 
   it('asks for root first', () => {
-    mock.method(process, 'getuid', () => 1000);
+    asUser(1000);
     assert.match(refusal().message, /root.*run: sudo npm run demo/);
   });
 
   it('names every missing program and the packages that bring them', () => {
-    mock.method(process, 'getuid', () => 0);
+    asUser(0);
     process.env['PATH'] = '/nonexistent';
     assert.match(
       refusal().message,
