@@ -1,0 +1,147 @@
+import { API_VERSION } from '../../src/core/api/meta.ts';
+import type { NodeProxyState, NodeProxyStateStatus } from '../../src/core/api/node-proxy-state.ts';
+import type { ProxyProfile } from '../../src/core/api/proxy-profile.ts';
+import { planRollout, type RolloutPlan, type StateAction } from '../../src/core/rollout.ts';
+import type { RolloutNode } from '../../src/core/rollout-node.ts';
+
+export const START_MS = Date.parse('2026-01-01T00:00:00Z');
+
+export function profile(name: string, spec: object, extra: Partial<ProxyProfile['metadata']> = {}): ProxyProfile {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'ProxyProfile',
+    metadata: { name, uid: `uid-${name}`, generation: 1, ...extra },
+    spec: { mode: 'nftables', ...spec } as ProxyProfile['spec'],
+  };
+}
+
+export function node(name: string, extra: { labels?: Record<string, string>; born?: string } = {}): RolloutNode {
+  const { labels = {}, born = '2026-01-01T00:00:00Z' } = extra;
+  return { metadata: { name, uid: `uid-${name}`, labels, creationTimestamp: born } };
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** An API server and agents as the planner sees them: objects, and changes of them that tests choose. */
+export class SimulatedCluster {
+  nowMs = START_MS;
+  readonly profiles = new Map<string, ProxyProfile>();
+  readonly nodes = new Map<string, RolloutNode>();
+  readonly states = new Map<string, NodeProxyState>();
+  readonly events: string[] = [];
+
+  constructor(profiles: readonly ProxyProfile[], nodes: readonly RolloutNode[]) {
+    for (const one of profiles) this.profiles.set(one.metadata.name, one);
+    for (const one of nodes) this.nodes.set(one.metadata.name, one);
+  }
+
+  plan(): RolloutPlan {
+    return planRollout({
+      profiles: [...this.profiles.values()],
+      nodes: [...this.nodes.values()],
+      states: [...this.states.values()],
+      nowMs: this.nowMs,
+    });
+  }
+
+  apply(plan: RolloutPlan): void {
+    for (const action of plan.actions) this.#write(action);
+    for (const { profile: of, status, events } of plan.profiles) {
+      this.events.push(...events.map(({ reason }) => reason));
+      this.profiles.set(of.metadata.name, { ...of, status });
+    }
+  }
+
+  #write(action: StateAction): void {
+    if (action.kind === 'Delete') this.states.delete(action.node);
+    else if (action.kind === 'Create') {
+      const metadata = { ...action.object.metadata, uid: `uid-nps-${action.node}`, generation: 1 };
+      this.states.set(action.node, { ...action.object, metadata });
+    } else {
+      const { metadata } = action.observed;
+      const generation = (metadata.generation ?? 0) + 1;
+      this.states.set(action.node, { ...action.observed, metadata: { ...metadata, generation }, spec: action.spec });
+    }
+  }
+
+  /** Plans and applies once. */
+  reconcile(): RolloutPlan {
+    const plan = this.plan();
+    this.apply(plan);
+    return plan;
+  }
+
+  editProfile(name: string, spec: object): void {
+    const old = this.profile(name);
+    const metadata = { ...old.metadata, generation: (old.metadata.generation ?? 0) + 1 };
+    this.profiles.set(name, { ...old, metadata, spec: { ...old.spec, ...spec } });
+  }
+
+  profile(name: string): ProxyProfile {
+    const found = this.profiles.get(name);
+    if (found === undefined) throw new Error(`no profile ${name}`);
+    return found;
+  }
+
+  condition(name: string, type: string): string {
+    const found = this.profile(name).status?.conditions?.find((condition) => condition.type === type);
+    return found === undefined ? 'none' : `${found.status}/${found.reason}`;
+  }
+
+  /** Node name → mode that it is to run, with `*` while an attempt is in the spec. */
+  granted(): Record<string, string> {
+    const entries = [...this.states.values()].map(
+      ({ metadata, spec }) => [metadata.name, spec.rendered.mode + (spec.attempt ? '*' : '')] as const,
+    );
+    return Object.fromEntries(entries.sort());
+  }
+
+  report(name: string, change: (status: Mutable<NodeProxyStateStatus>, state: NodeProxyState) => void): void {
+    const state = this.states.get(name);
+    if (state === undefined) return;
+    const status: Mutable<NodeProxyStateStatus> = { ...state.status };
+    status.observedGeneration = state.metadata.generation;
+    change(status, state);
+    this.states.set(name, { ...state, status });
+  }
+
+  /** The agent brings the node to what its spec says. */
+  succeed(...names: string[]): void {
+    for (const name of names) {
+      this.report(name, (status, { spec }) => {
+        const since = new Date(this.nowMs).toISOString();
+        status.current = { revision: spec.revision, mode: spec.rendered.mode, since };
+        if (spec.attempt) status.attempt = { id: spec.attempt.id, phase: 'Committed', startedAt: since };
+        status.conditions = ready('True', 'Ready');
+      });
+    }
+  }
+
+  /** The agent tries, and goes back to what it ran. */
+  fail(name: string, isServing = true): void {
+    this.report(name, (status, { spec }) => {
+      const at = new Date(this.nowMs).toISOString();
+      status.lastFailure = {
+        revision: spec.revision,
+        phase: 'Verify',
+        code: 'VerifyFailed',
+        message: 'map is short of 3 elements',
+        rolledBack: isServing,
+        at,
+      };
+      if (spec.attempt) status.attempt = { id: spec.attempt.id, phase: 'RolledBack', startedAt: at };
+      status.conditions = ready(isServing ? 'True' : 'False', isServing ? 'Ready' : 'ProgramFailed');
+    });
+  }
+
+  setReady(name: string, value: 'True' | 'False'): void {
+    this.report(name, (status) => {
+      status.conditions = ready(value, value === 'True' ? 'Ready' : 'StaleProgramming');
+    });
+  }
+}
+
+export function ready(status: 'True' | 'False' | 'Unknown', reason: string) {
+  const lastTransitionTime = '2026-01-01T00:00:00Z';
+  return [{ type: 'Ready', status, reason, message: `said ${reason}`, lastTransitionTime }];
+}
