@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts';
+import { KernelError } from '../../src/kernel/error.ts';
+import { FLAVOURS } from '../../src/kernel/iptables/tool.ts';
+import type { Host, Testbed } from '../../src/sandbox/net/testbed.ts';
+import { createTestbed, nodePorts, NodeUnderTest, service, slices } from './iptables-fixture.ts';
+
+const IPS = ['10.96.0.10', 'fd00:96::10'];
+const OTHER_IPS = ['10.96.0.20', 'fd00:96::20'];
+
+for (const flavour of FLAVOURS) {
+  describe(`changes in iptables mode, ${flavour}`, () => {
+    let testbed: Testbed;
+    let node: NodeUnderTest;
+    let pods: readonly Host[];
+    before(async () => {
+      testbed = await createTestbed();
+      pods = testbed.pods;
+    });
+    after(() => testbed?.destroy());
+    beforeEach(async () => {
+      node = new NodeUnderTest(testbed, flavour);
+      await node.dataplane.remove();
+      node.put(service('web', IPS, nodePorts(30080)), slices('web', pods.slice(0, 2)));
+      await node.sync();
+    });
+
+    const dump = async (): Promise<string> => {
+      const [v4, v6] = [await node.run(`iptables-${flavour}-save`), await node.run(`ip6tables-${flavour}-save`)];
+      // Counters and the time of the dump are no rules.
+      return `${v4}${v6}`.replaceAll(/^#.*$/gm, '').replaceAll(/\[\d+:\d+\]/g, '');
+    };
+    const answering = async (): Promise<readonly string[]> => {
+      const result = await node.probe(testbed.outside, 'TCP', [IPS[0] ?? '', 80], 48);
+      return result.outcome === 'ok' ? Object.keys(result.backends).sort() : [result.outcome];
+    };
+
+    it('follows endpoints that come and go, by updates alone', async () => {
+      assert.deepEqual(await answering(), ['n1-p1', 'n1-p2']);
+      node.put(slices('web', pods.slice(1, 4)));
+      await node.update();
+      assert.deepEqual(await answering(), ['n1-p2', 'n2-p1', 'n2-p2']);
+      node.put(slices('web', []));
+      await node.update();
+      assert.deepEqual(await answering(), ['refused']);
+      node.put(slices('web', pods.slice(0, 1)));
+      await node.update();
+      assert.deepEqual(await answering(), ['n1-p1']);
+    });
+
+    it('leaves nothing of a Service that is gone, and nothing else changed', async () => {
+      const before = await dump();
+      node.put(service('other', OTHER_IPS, nodePorts(30090)), slices('other', pods));
+      await node.update();
+      assert.notEqual(await dump(), before);
+      node.table.deleteService(service('other', OTHER_IPS));
+      await node.update();
+      assert.equal(await dump(), before);
+    });
+
+    it('writes nothing when an agent restarts over its own rules', async () => {
+      const before = await dump();
+      const restarted = createIptablesDataplane({ netns: node.node.netnsPath, flavour });
+      assert.deepEqual(await restarted.sync(node.snapshot), { written: 0, removed: 0 });
+      assert.equal(await dump(), before);
+    });
+
+    it('writes the same rules by sync as by updates', async () => {
+      node.put(service('other', OTHER_IPS), slices('other', pods), slices('web', pods.slice(2)));
+      await node.update();
+      assert.deepEqual(await node.dataplane.sync(node.snapshot), { written: 0, removed: 0 });
+    });
+
+    it('sends only what belongs to the change', async () => {
+      for (let index = 0; index < 30; index++) {
+        const ips = [`10.96.1.${index}`, `fd00:96::1:${index}`];
+        node.put(service(`many${index}`, ips), slices(`many${index}`, pods));
+      }
+      await node.update();
+      node.put(slices('many7', pods.slice(1)));
+      const { written, removed } = await node.update();
+      // Two ports in two families: a chain of masquerading and three choices each; and a backend's chain goes.
+      assert.deepEqual({ written, removed }, { written: 4 * 5, removed: 4 });
+    });
+
+    it('finds and repairs what somebody changed', async () => {
+      const wanted = await dump();
+      const tool = `iptables-${flavour}`;
+      const [dispatch] = (await node.run(tool, '-t', 'nat', '-S', 'SWITCHYARD-SERVICES'))
+        .split('\n')
+        .filter((line) => line.includes('--dport 80'));
+      await node.run('sh', '-c', `${tool} -t nat ${dispatch?.replace('-A', '-D')}`);
+      await node.run(tool, '-t', 'nat', '-F', 'SWITCHYARD-MARK-MASQ');
+      await node.run(tool, '-t', 'nat', '-D', 'PREROUTING', '-j', 'SWITCHYARD-SERVICES');
+      await node.run(tool, '-t', 'nat', '-N', 'SWITCHYARD-STRANGER');
+      await node.run(tool, '-t', 'filter', '-A', 'SWITCHYARD-REFUSE', '-j', 'DROP');
+      const { snapshot } = node.table.take();
+      const problems = (await node.dataplane.verify(snapshot)).map(({ problem }) => problem).sort();
+      assert.deepEqual(problems, ['changed', 'changed', 'missing', 'missing', 'unexpected']);
+      await node.sync();
+      assert.deepEqual(await answering(), ['n1-p1', 'n1-p2']);
+      const sortLines = (text: string): string[] => text.split('\n').sort();
+      assert.deepEqual(sortLines(await dump()), sortLines(wanted));
+    });
+
+    it('leaves the rules of others alone, at every step of its life', async () => {
+      await node.dataplane.remove();
+      const tool = `iptables-${flavour}`;
+      await node.run(tool, '-t', 'nat', '-N', 'KUBE-SERVICES');
+      await node.run(
+        tool,
+        '-t',
+        'nat',
+        '-I',
+        'PREROUTING',
+        '-m',
+        'comment',
+        '--comment',
+        'to us',
+        '-j',
+        'KUBE-SERVICES',
+      );
+      await node.run(tool, '-t', 'filter', '-A', 'FORWARD', '-s', '198.51.100.1', '-j', 'DROP');
+      const foreign = await dump();
+      const withoutOurs = async (): Promise<string> => (await dump()).replaceAll(/^.*SWITCHYARD.*\n/gm, '');
+      await node.dataplane.sync(node.snapshot);
+      assert.equal(await withoutOurs(), foreign);
+      node.put(slices('web', pods));
+      await node.update();
+      assert.equal(await withoutOurs(), foreign);
+      await node.dataplane.remove();
+      assert.equal(await dump(), foreign);
+      await node.run(tool, '-t', 'nat', '-F', 'PREROUTING');
+      await node.run(tool, '-t', 'nat', '-X', 'KUBE-SERVICES');
+      await node.run(tool, '-t', 'filter', '-F', 'FORWARD');
+    });
+
+    it('removes everything of ours, and may be told twice', async () => {
+      assert.equal(await node.dataplane.isPresent(), true);
+      await node.dataplane.remove();
+      assert.doesNotMatch(await dump(), /SWITCHYARD/);
+      assert.equal(await node.dataplane.isPresent(), false);
+      await node.dataplane.remove();
+    });
+
+    it('says which line the kernel refused, and leaves the table as it was', async () => {
+      const before = await dump();
+      const { snapshot } = node.table.take();
+      const [web] = snapshot.servicePorts.values();
+      assert.ok(web !== undefined);
+      const broken = { ...web, clusterIP: '10.96.0.300' };
+      await assert.rejects(
+        node.dataplane.update(snapshot, [{ key: web.key, after: broken }]),
+        (error) =>
+          error instanceof KernelError && /10\.96\.0\.300/.test(error.message) && /line \d+/.test(error.message),
+      );
+      assert.equal(await dump(), before);
+    });
+  });
+}
