@@ -8,7 +8,6 @@ const PLAIN_LOAD_EVERY_MS = 2_000;
 export class Narrator {
   readonly #screen: Screen;
   readonly #began = performance.now();
-  #headline = '';
   #nodes: readonly NodeProgress[] = [];
   #loads: readonly LoadProgress[] = [];
   #endpointChanges = 0;
@@ -28,7 +27,6 @@ export class Narrator {
 
   /** Begins a chapter: its line stays. */
   chapter(headline: string): void {
-    this.#headline = headline;
     this.#screen.say(`[${this.#elapsed()}] ${headline}`);
     this.#draw();
   }
@@ -73,7 +71,7 @@ export class Narrator {
     if (this.#nodes.length === 0) return;
     this.#screen.draw(
       renderTable({
-        headline: `[${this.#elapsed()}] ${this.#headline}`,
+        elapsed: this.#elapsed().trim(),
         nodes: this.#nodes,
         loads: this.#loads,
         endpointChanges: this.#endpointChanges,

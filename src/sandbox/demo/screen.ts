@@ -1,3 +1,8 @@
+import { styleText } from 'node:util';
+import type { Line, Tone } from './table.ts';
+
+const COLOURS = { plain: 'reset', busy: 'yellow', good: 'green', bad: 'red' } as const satisfies Record<Tone, string>;
+
 /** What the demo writes to: lines that stay, and below them a picture that is redrawn where the output is a terminal. */
 export class Screen {
   readonly isLive: boolean;
@@ -16,11 +21,11 @@ export class Screen {
   }
 
   /** Replaces the picture; nothing where the output is no terminal. */
-  draw(lines: readonly string[]): void {
+  draw(lines: readonly Line[]): void {
     if (!this.isLive) return;
     const width = this.#output.columns || 80;
     const height = Math.max(1, (this.#output.rows || 24) - 1);
-    const visible = lines.slice(0, height).map((line) => line.slice(0, width - 1));
+    const visible = lines.slice(0, height).map((line) => this.#paint(line, width - 1));
     this.#clear();
     this.#output.write(visible.map((line) => `${line}\n`).join(''));
     this.#drawn = visible.length;
@@ -29,6 +34,11 @@ export class Screen {
   /** Leaves the picture as it stands; what is said or drawn next goes below it. */
   keep(): void {
     this.#drawn = 0;
+  }
+
+  #paint({ text, tone }: Line, width: number): string {
+    const cut = text.slice(0, width);
+    return tone === 'plain' ? cut : styleText(COLOURS[tone], cut, { stream: this.#output });
   }
 
   #clear(): void {

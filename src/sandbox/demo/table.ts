@@ -1,7 +1,16 @@
 import type { LoadProgress, NodeProgress } from './progress.ts';
+import { TO_MODE } from './story.ts';
+
+/** Told by colour on a terminal that has any. */
+export type Tone = 'plain' | 'busy' | 'good' | 'bad';
+
+export interface Line {
+  readonly text: string;
+  readonly tone: Tone;
+}
 
 export interface Picture {
-  readonly headline: string;
+  readonly elapsed: string;
   readonly nodes: readonly NodeProgress[];
   readonly loads: readonly LoadProgress[];
   readonly endpointChanges: number;
@@ -21,31 +30,41 @@ function align(rows: readonly (readonly string[])[], right: readonly number[] = 
   );
   const pad = (cell: string, column: number): string =>
     right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0);
-  return rows.map((row) => `  ${row.map(pad).join('   ')}`.trimEnd());
+  return rows.map((row) => `  ${row.map(pad).join('  ')}`.trimEnd());
 }
 
-function nodeLines(nodes: readonly NodeProgress[]): string[] {
-  return align([['NODE', 'MODE', 'STEP'], ...nodes.map(({ name, mode, step }) => [name, mode, step])]);
+function toneOfNode({ mode, isReady }: NodeProgress): Tone {
+  if (!isReady) return 'busy';
+  return mode === TO_MODE ? 'good' : 'plain';
 }
 
-function loadLines(loads: readonly LoadProgress[]): string[] {
-  return align(
-    [
-      ['LOAD', 'CONNECTIONS', 'FAILED', 'HELD OPEN', 'EXCHANGES'],
-      ...loads.map(({ name, connections, failed, heldOpen, heldExchanges }) => [
-        name,
-        ...[connections, failed, heldOpen, heldExchanges].map(formatCount),
-      ]),
-    ],
-    [1, 2, 3, 4],
-  );
+function inTone(texts: readonly string[], tones: readonly Tone[]): Line[] {
+  return texts.map((text, index) => ({ text, tone: tones[index] ?? 'plain' }));
+}
+
+function nodeLines(nodes: readonly NodeProgress[]): Line[] {
+  const rows = nodes.map(({ name, mode, step }) => [name, mode, step]);
+  return inTone(align([['NODE', 'MODE', 'STEP'], ...rows]), ['plain', ...nodes.map(toneOfNode)]);
+}
+
+function loadLines(loads: readonly LoadProgress[]): Line[] {
+  const rows = loads.map(({ name, connections, failed, heldOpen, heldExchanges }) => [
+    name,
+    ...[connections, failed, heldOpen, heldExchanges].map(formatCount),
+  ]);
+  const head = ['LOAD', 'CONNECTIONS', 'FAILED', 'HELD', 'EXCHANGES'];
+  return inTone(align([head, ...rows], [1, 2, 3, 4]), [
+    'plain',
+    ...loads.map(({ failed }) => (failed > 0 ? 'bad' : 'plain')),
+  ]);
 }
 
 /** The whole picture for a terminal that is redrawn. */
-export function renderTable({ headline, nodes, loads, endpointChanges }: Picture): string[] {
-  const traffic = loads.length === 0 ? [] : ['', ...loadLines(loads)];
-  const churn = endpointChanges === 0 ? [] : [`  endpoint changes meanwhile: ${formatCount(endpointChanges)}`];
-  return ['', headline, '', ...nodeLines(nodes), ...traffic, ...churn, ''];
+export function renderTable({ elapsed, nodes, loads, endpointChanges }: Picture): Line[] {
+  const empty: Line = { text: '', tone: 'plain' };
+  const traffic = loads.length === 0 ? [] : [empty, ...loadLines(loads)];
+  const changes = `  ${elapsed}, ${formatCount(endpointChanges)} endpoint changes`;
+  return [empty, ...nodeLines(nodes), ...traffic, empty, { text: changes, tone: 'plain' }, empty];
 }
 
 /** What happened to the nodes between two pictures, a line each, for output that is not redrawn. */

@@ -207,14 +207,15 @@ describe('the summary', () => {
   });
 
   it('shows every node and load in the table', () => {
-    const text = renderTable({
-      headline: 'now',
-      nodes: [node],
-      loads: [{ ...load, connections: 1234 }],
-      endpointChanges: 2,
-    });
-    for (const part of ['now', 'n1', 'nftables', 'serving', '1,234', '2'])
-      assert.ok(text.join('\n').includes(part), part);
+    const broken = { ...load, connections: 1234, failed: 5 };
+    const lines = renderTable({ elapsed: '7 s', nodes: [node], loads: [load, broken], endpointChanges: 2 });
+    const shown = lines.filter(({ tone }) => tone !== 'plain').map(({ text, tone }) => [tone, text.trim().split(/ +/)]);
+    assert.deepEqual(shown, [
+      ['good', ['n1', 'nftables', 'serving']],
+      ['bad', ['l', '1,234', '5', '0', '3']],
+    ]);
+    assert.ok(lines.some(({ text }) => text.includes('7 s, 2 endpoint changes')));
+    assert.ok(lines.every(({ text }) => text.length < 80));
   });
 
   it('tells a change of a node once', () => {
