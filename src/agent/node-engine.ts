@@ -139,6 +139,7 @@ export class NodeEngine {
     if (event.kind === 'stepFailed')
       log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
     if (next.phase === 'Committed') this.#commit(next);
+    else if (isOver(next)) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
     this.#keep(next);
     return true;
   }
@@ -151,6 +152,7 @@ export class NodeEngine {
     if (to.mode === this.#serving?.mode && to.revision === this.#serving.revision) return;
     const isSpent = this.#attempt?.id === id && this.#attempt.to.revision === to.revision;
     if (isSpent && !this.#mayTryAgain()) return;
+    this.#retryAtMs = null;
     const nowMs = this.#parts.clock.now();
     const deadlineAtMs = allowedMs === null ? null : nowMs + allowedMs;
     this.#attempt = startAttempt({ id, from: this.#serving, to, nowMs, deadlineAtMs });
@@ -158,12 +160,7 @@ export class NodeEngine {
 
   /** With nothing to go back to there is nothing to lose by trying on, at growing intervals. */
   #mayTryAgain(): boolean {
-    if (this.#serving !== null) return false;
-    const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#retryAtMs === null) this.#retryAtMs = nowMs + this.#retry.nextMs();
-    if (nowMs < this.#retryAtMs) return false;
-    this.#retryAtMs = null;
-    return true;
+    return this.#serving === null && this.#parts.clock.monotonicMs() >= (this.#retryAtMs ?? 0);
   }
 
   #commit({ id, to }: Attempt): void {

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NODE_PROXY_STATE_CONDITIONS, nodeProxyStateStatus } from '../../src/core/api/node-proxy-state.ts';
+import {
+  NODE_PROXY_STATE_CONDITIONS,
+  nodeProxyStateStatus,
+  type NodeProxyStateStatus,
+} from '../../src/core/api/node-proxy-state.ts';
+import type { Condition } from '../../src/core/api/meta.ts';
 import type { Attempt } from '../../src/core/mode-switch.ts';
 import { nodeStatus, type NodeFacts } from '../../src/core/node-status.ts';
 
@@ -73,14 +78,14 @@ const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expec
 describe('status of a node', () => {
   for (const { name, facts, expected } of TABLE) {
     it(name, () => {
-      const status = nodeStatus({ ...serving, ...facts }, undefined);
+      const status: NodeProxyStateStatus = nodeStatus({ ...serving, ...facts }, undefined);
       assert.doesNotThrow(() => nodeProxyStateStatus.parse(status));
       assert.deepEqual(
         status.conditions?.map((condition) => condition.type),
         [...NODE_PROXY_STATE_CONDITIONS],
       );
       for (const [type, [value, reason]] of Object.entries(expected)) {
-        const condition = status.conditions.find((each) => each.type === type);
+        const condition: Condition | undefined = status.conditions?.find((each) => each.type === type);
         assert.deepEqual([condition?.status, condition?.reason], [value, reason], type);
       }
     });

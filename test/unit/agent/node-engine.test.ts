@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { AgentMetrics } from '../../../src/agent/metrics.ts';
+import { NodeEngine } from '../../../src/agent/node-engine.ts';
+import { StateFile } from '../../../src/agent/state-file.ts';
+import type { Target } from '../../../src/agent/target.ts';
+import type { ImplementedMode } from '../../../src/core/mode.ts';
+import { ServiceTable } from '../../../src/core/service-table.ts';
+import { silentLog } from '../../../src/support/log.ts';
+import { FakeClock } from '../../fakes/fake-clock.ts';
+import { FakeKernel } from '../../fakes/fake-kernel.ts';
+
+const SERVICE = (name: string, clusterIP: string) => ({
+  metadata: { namespace: 'default', name, resourceVersion: '1' },
+  spec: { type: 'ClusterIP', clusterIP, clusterIPs: [clusterIP], ports: [{ port: 80, protocol: 'TCP' }] },
+});
+
+const target = (mode: ImplementedMode, attemptId = `${mode}-1`, allowedMs: number | null = null): Target => ({
+  serving: { mode, revision: `rev-${mode}` },
+  attemptId,
+  allowedMs,
+});
+
+/** One node: a kernel and a disk that outlive the agents, and the newest agent. */
+class Node {
+  readonly kernel = new FakeKernel();
+  readonly clock = new FakeClock();
+  readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-engine-'));
+  missing: readonly string[] = [];
+  table!: ServiceTable;
+  engine!: NodeEngine;
+  #stop = new AbortController();
+  #ended: Promise<void> = Promise.resolve();
+  #onTransition: () => void = () => undefined;
+
+  start(): void {
+    const { clock, kernel } = this;
+    this.#stop = new AbortController();
+    this.table = new ServiceTable({
+      nodeName: 'n1',
+      dataplane: {
+        families: ['IPv4'],
+        localDetector: { kind: 'none' },
+        masqueradeAll: false,
+        masqueradeBit: 14,
+        nodePortAddresses: 'all',
+      },
+    });
+    this.table.upsertService(SERVICE('web', '10.96.0.1'));
+    this.engine = new NodeEngine({
+      table: this.table,
+      createDataplane: (mode) => kernel.createDataplane(mode),
+      clock,
+      log: silentLog,
+      metrics: new AgentMetrics(clock),
+      missingFor: () => Promise.resolve(this.missing),
+      ensureAnchor: () => Promise.resolve(),
+      stateFile: new StateFile(this.folder, silentLog),
+      onTransition: () => this.#onTransition(),
+    });
+    this.engine.notify();
+    this.#ended = this.engine.run(this.#stop.signal);
+  }
+
+  /** Resolves when `isTrue` holds; looked at after every transition. */
+  until(isTrue: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (isTrue()) resolve();
+      };
+      this.#onTransition = look;
+      this.kernel.onOperation = look;
+      look();
+    });
+  }
+
+  untilServing(mode: ImplementedMode): Promise<void> {
+    return this.until(() => this.engine.view().serving?.mode === mode);
+  }
+
+  untilPhase(phase: string): Promise<void> {
+    return this.until(() => this.engine.view().attempt?.phase === phase);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    this.start();
+  }
+}
+
+describe('node engine', () => {
+  let node: Node;
+
+  beforeEach(() => {
+    node = new Node();
+    node.start();
+  });
+
+  afterEach(async () => {
+    await node.stop();
+    rmSync(node.folder, { recursive: true });
+  });
+
+  it('writes nothing before it knows what to run', async () => {
+    await node.restart();
+    assert.deepEqual(node.kernel.journal, []);
+    assert.equal(node.engine.view().lastSyncMs, null);
+  });
+
+  it('programs the first mode and proves it', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+    assert.ok(node.kernel.journal.includes('verify iptables'));
+    assert.notEqual(node.engine.view().lastSyncMs, null);
+  });
+
+  it('makes the new mode complete before the old one goes', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.kernel.journal.length = 0;
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    const order = node.kernel.journal;
+    assert.ok(order.indexOf('verify nftables') < order.indexOf('remove iptables'), order.join(', '));
+    assert.deepEqual([...node.kernel.modes.keys()], ['nftables']);
+  });
+
+  it('gives a Service that appears during a switch to both modes', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.engine.setTarget(target('nftables'));
+    await node.untilPhase('Verify');
+    node.table.upsertService(SERVICE('late', '10.96.0.2'));
+    node.engine.notify();
+    await node.until(() => node.kernel.journal.includes('update iptables'));
+    await node.untilServing('nftables');
+    assert.equal(node.kernel.modes.get('nftables')?.size, 2);
+  });
+
+  const FAILURES = [
+    {
+      name: 'the node lacks a tool',
+      break: (): void => void (node.missing = ['nft is missing']),
+      code: 'PreflightFailed',
+    },
+    { name: 'the kernel refuses the new mode', break: () => refuse('sync', 'nftables'), code: 'ProgramFailed' },
+    { name: 'the new mode cannot be read back', break: () => refuse('verify', 'nftables'), code: 'VerifyFailed' },
+    { name: 'the old mode cannot be removed', break: () => refuse('remove', 'iptables'), code: 'CommitFailed' },
+  ] as const;
+
+  function refuse(operation: string, mode: ImplementedMode): void {
+    node.kernel.fault = (at, on) => (at === operation && on === mode ? 'ENOBUFS' : undefined);
+  }
+
+  for (const failure of FAILURES) {
+    it(`goes back when ${failure.name}, and does not try the same attempt again`, async () => {
+      node.engine.setTarget(target('iptables'));
+      await node.untilServing('iptables');
+      failure.break();
+      node.engine.setTarget(target('nftables'));
+      await node.untilPhase('RolledBack');
+      const { serving, attempt } = node.engine.view();
+      assert.equal(serving?.mode, 'iptables');
+      assert.equal(attempt?.failure?.code, failure.code);
+      assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+      assert.equal(node.kernel.modes.has('nftables'), false);
+
+      node.kernel.fault = () => undefined;
+      node.missing = [];
+      await node.restart();
+      node.engine.setTarget(target('nftables'));
+      await node.until(() => node.engine.view().lastSyncMs !== null);
+      assert.equal(node.engine.view().serving?.mode, 'iptables');
+
+      node.engine.setTarget(target('nftables', 'nftables-2'));
+      await node.untilServing('nftables');
+      assert.deepEqual([...node.kernel.modes.keys()], ['nftables']);
+    });
+  }
+
+  it('goes back when the deadline passes during the switch', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.kernel.fault = (operation, mode) => {
+      if (operation === 'verify' && mode === 'nftables') node.clock.advance(60_000);
+      return undefined;
+    };
+    node.engine.setTarget(target('nftables', 'nftables-1', 30_000));
+    await node.untilPhase('RolledBack');
+    assert.equal(node.engine.view().attempt?.failure?.code, 'DeadlineExceeded');
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+  });
+
+  it('keeps trying where there is nothing to go back to', async () => {
+    refuse('sync', 'nftables');
+    node.engine.setTarget(target('nftables'));
+    await node.untilPhase('RolledBack');
+    node.kernel.fault = () => undefined;
+    const serving = node.untilServing('nftables');
+    node.clock.advance(60_000);
+    node.engine.notify();
+    await serving;
+  });
+
+  it('tries again after the kernel refused a change, and says so meanwhile', async () => {
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    node.kernel.fault = () => 'ENOBUFS';
+    node.table.upsertService(SERVICE('late', '10.96.0.2'));
+    node.engine.notify();
+    await node.until(() => node.engine.view().syncError !== null);
+    assert.notEqual(node.engine.view().waitingSinceMs, null);
+    node.kernel.fault = () => undefined;
+    const healed = node.until(() => node.engine.view().syncError === null);
+    node.clock.advance(60_000);
+    node.engine.notify();
+    await healed;
+    assert.equal(node.kernel.modes.get('nftables')?.size, 2);
+    assert.equal(node.engine.view().waitingSinceMs, null);
+  });
+
+  it('keeps serving what it served when it starts again without a target', async () => {
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    await node.restart();
+    await node.until(() => node.engine.view().lastSyncMs !== null);
+    assert.equal(node.engine.view().serving?.mode, 'nftables');
+    assert.ok(!node.kernel.journal.includes('remove nftables'));
+  });
+
+  it('removes what a lost disk no longer knows, once the wanted mode serves', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    await node.stop();
+    node.kernel.modes.set('nftables', new Map());
+    new StateFile(node.folder, silentLog).remove();
+    node.start();
+    node.engine.setTarget(target('iptables'));
+    await node.until(() => !node.kernel.modes.has('nftables'));
+    assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+  });
+});
+
+describe('killed at any operation', () => {
+  const KILL_POINTS = 14;
+  for (let point = 1; point <= KILL_POINTS; point += 1) {
+    it(`operation ${point}: a complete mode serves all the time, and the next agent ends in the wanted mode`, async () => {
+      const node = new Node();
+      node.start();
+      try {
+        node.engine.setTarget(target('iptables'));
+        await node.untilServing('iptables');
+        let operations = 0;
+        // From this operation on the dead agent's writes no longer reach the kernel.
+        node.kernel.fault = () => ((operations += 1) >= point ? 'EIO' : undefined);
+        node.engine.setTarget(target('nftables'));
+        await node.until(() => operations >= point || node.engine.view().serving?.mode === 'nftables');
+        const disk = new StateFile(node.folder, silentLog).read();
+        await node.stop();
+        // What the dying agent wrote to disk after its last breath does not count.
+        new StateFile(node.folder, silentLog).write(disk);
+        assert.ok(
+          [...node.kernel.modes.values()].some((held) => held.size === 1),
+          'a complete mode is there',
+        );
+
+        node.kernel.fault = () => undefined;
+        node.start();
+        node.engine.setTarget(target('nftables', 'nftables-2'));
+        await node.untilServing('nftables');
+        await node.until(() => node.kernel.modes.size === 1);
+        assert.equal(node.kernel.modes.get('nftables')?.size, 1);
+      } finally {
+        await node.stop();
+        rmSync(node.folder, { recursive: true });
+      }
+    });
+  }
+});
