@@ -95,7 +95,7 @@ export async function perform(
   const play: Play = { stage, view, narrator, signal };
 
   narrator.chapter('Starting the controller and three agents');
-  startProduct(stage, cleanup, (error) => broken.abort(error));
+  await startProduct(stage, cleanup, (error) => broken.abort(error));
   narrator.chapter(`Applying a ProxyProfile with mode ${FROM_MODE}`);
   await rollOut(play, FROM_MODE);
   narrator.chapter(`All nodes serve ${SERVICES.length} Services in ${FROM_MODE} mode; starting the load`);

@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { KubeClient } from '../../kube/client.ts';
 import { parseKubeConfig } from '../../kube/kubeconfig.ts';
-import { startApiServer, type ApiServer } from '../apiserver/api-server.ts';
+import { startApiServer, type EmbeddedApiServer } from '../apiserver/api-server.ts';
 import { Testbed } from '../net/testbed.ts';
 import { startBackends } from './cast.ts';
 import { sliceOf } from './churn.ts';
@@ -28,8 +28,8 @@ export interface Stage {
   readonly client: KubeClient;
   /** For people on this machine. */
   readonly kubeconfig: string;
-  /** For processes inside the namespaces. */
-  readonly innerKubeconfig: string;
+  /** Path of a kubeconfig for a process of the product inside a namespace, with a token of its own. */
+  readonly kubeconfigFor: (name: string) => Promise<string>;
 }
 
 /** A folder for logs, state and kubeconfigs; kept when `isKept` says so at the end. */
@@ -41,7 +41,7 @@ export async function makeFolder(cleanup: Cleanup, isKept: () => boolean): Promi
   return folder;
 }
 
-async function serveApi(testbed: Testbed, listenIn: ListenIn, cleanup: Cleanup): Promise<ApiServer> {
+async function serveApi(testbed: Testbed, listenIn: ListenIn, cleanup: Cleanup): Promise<EmbeddedApiServer> {
   const { netnsPath, address } = testbed.fabric;
   const server = await startApiServer({ names: [address] });
   cleanup.add(() => server.close());
@@ -69,10 +69,14 @@ export async function buildStage(folder: string, listenIn: ListenIn, cleanup: Cl
   cleanup.add(() => testbed.destroy());
   const server = await serveApi(testbed, listenIn, cleanup);
   const kubeconfig = join(folder, 'kubeconfig');
-  const innerKubeconfig = join(folder, 'inner-kubeconfig');
   await writeFile(kubeconfig, server.kubeconfig(), { mode: 0o600 });
-  await writeFile(innerKubeconfig, server.kubeconfig(`https://${testbed.fabric.address}:${API_PORT}`), { mode: 0o600 });
-  await mkdir(join(folder, 'logs'));
+  const inner = `https://${testbed.fabric.address}:${API_PORT}`;
+  const kubeconfigFor = async (name: string): Promise<string> => {
+    const path = join(folder, `kubeconfig-${name}`);
+    const token = server.addToken(`system:serviceaccount:${CONTROLLER_NAMESPACE}:switchyard-${name}`);
+    await writeFile(path, server.kubeconfig({ server: inner, token }), { mode: 0o600 });
+    return path;
+  };
 
   const client = new KubeClient(parseKubeConfig(server.kubeconfig(), folder));
   cleanup.add(() => client.close());
@@ -86,5 +90,5 @@ export async function buildStage(folder: string, listenIn: ListenIn, cleanup: Cl
     ...SERVICES.map((service) => sliceOf(testbed, service, service.backends)),
   ]);
   await startBackends(testbed);
-  return { folder, testbed, client, kubeconfig, innerKubeconfig };
+  return { folder, testbed, client, kubeconfig, kubeconfigFor };
 }
