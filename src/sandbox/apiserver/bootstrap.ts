@@ -1,0 +1,36 @@
+import { SERVICE } from './builtin/service.ts';
+import { NAMESPACE } from './builtin/core.ts';
+import type { KubeObject } from './object.ts';
+import { createObject } from './registry/create.ts';
+import { decodeObject, type WriteOptions } from './registry/decode.ts';
+import type { Registry } from './registry/registry.ts';
+import type { ResourceKind } from './registry/resource-kind.ts';
+import type { JsonObject } from './schema/json-schema.ts';
+
+const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/** Creates what every cluster has from the start: four namespaces and the Service `kubernetes`. */
+export function createInitialObjects(registry: Registry, port: number): void {
+  for (const name of NAMESPACES) add(registry, NAMESPACE, { metadata: { name } });
+  add(registry, SERVICE, {
+    metadata: {
+      name: 'kubernetes',
+      namespace: 'default',
+      labels: { component: 'apiserver', provider: 'kubernetes' },
+    },
+    spec: {
+      clusterIP: registry.services.firstAddress,
+      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: port }],
+    },
+  });
+}
+
+function add(registry: Registry, kind: ResourceKind, body: JsonObject): KubeObject {
+  const write: WriteOptions = {
+    isDryRun: false,
+    fieldManager: 'kube-apiserver',
+    fieldValidation: 'Strict',
+    warnings: [],
+  };
+  return createObject(registry, kind, decodeObject(kind, body, { write }), write);
+}

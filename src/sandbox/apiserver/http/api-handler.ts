@@ -1,0 +1,49 @@
+import type { Authenticator, User } from '../auth/authenticator.ts';
+import { ANONYMOUS } from '../auth/authenticator.ts';
+import type { Registry } from '../registry/registry.ts';
+import { StatusError, unauthorized } from '../status-error.ts';
+import { jsonReply, type ApiRequest, type DocumentReply, type Reply } from './message.ts';
+import { handlePlain, isPublicPath } from './plain-paths.ts';
+import { parseResourcePath } from './request-path.ts';
+import { handleResource } from './resource-handler.ts';
+
+/** The whole server behind the sockets: a request in, a reply out. Never throws: a failure is a Status. */
+export class ApiHandler {
+  readonly #registry: Registry;
+  readonly #authenticator: Authenticator;
+
+  constructor(registry: Registry, authenticator: Authenticator) {
+    this.#registry = registry;
+    this.#authenticator = authenticator;
+  }
+
+  handle(
+    request: Omit<ApiRequest, 'user'>,
+    { authorization, host }: { authorization: string | undefined; host: string },
+  ): Reply {
+    try {
+      const user = this.#authenticator.authenticate(authorization);
+      if (user === ANONYMOUS && !isPublicPath(request.path)) throw unauthorized();
+      return this.#route({ ...request, user }, host, user);
+    } catch (error) {
+      return failureReply(error);
+    }
+  }
+
+  #route(request: ApiRequest, serverAddress: string, _user: User): Reply {
+    const path = parseResourcePath(request.path);
+    if (path) return handleResource(this.#registry, request, path);
+    return handlePlain({ registry: this.#registry, serverAddress }, request);
+  }
+}
+
+/** Any error as the Status that a client gets; what is not a StatusError is our own fault: 500. */
+export function failureReply(error: unknown): DocumentReply {
+  if (!(error instanceof StatusError)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return failureReply(new StatusError(500, 'InternalError', `Internal error occurred: ${text}`));
+  }
+  const reply = jsonReply(error.code, error.toStatus());
+  const retryAfter = error.details?.retryAfterSeconds;
+  return retryAfter === undefined ? reply : { ...reply, headers: { 'Retry-After': String(retryAfter) } };
+}

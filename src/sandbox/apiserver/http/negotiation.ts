@@ -1,0 +1,52 @@
+import { notAcceptable } from '../status-error.ts';
+
+/** One clause of an Accept header. */
+export interface MediaClause {
+  readonly type: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** The clauses of an Accept header, best first. */
+export function parseAccept(header: string): MediaClause[] {
+  const clauses = (header.trim() === '' ? '*/*' : header).split(',').map((part) => {
+    const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim());
+    const pairs = parameters.map((piece) => piece.split('=') as [string, string]);
+    return { type: type.toLowerCase(), parameters: Object.fromEntries(pairs) as Record<string, string> };
+  });
+  const quality = ({ parameters }: MediaClause): number => Number(parameters.q ?? 1);
+  return clauses.sort((left, right) => quality(right) - quality(left));
+}
+
+export interface Shape {
+  readonly format: 'json' | 'yaml';
+  /** What the object is to be turned into; empty for itself. */
+  readonly as: '' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
+  readonly metaVersion: 'v1' | 'v1beta1';
+}
+
+const SUPPORTED = ['application/json', 'application/yaml'];
+const JSON_TYPES = ['application/json', 'application/*', '*/*'];
+
+/** The first clause that can be served: protobuf is passed over, as the server may. Throws 406 when none can. */
+export function negotiate(header: string): Shape {
+  for (const { type, parameters } of parseAccept(header)) {
+    const format = JSON_TYPES.includes(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined;
+    if (!format) continue;
+    const { as = '', g = '', v = 'v1' } = parameters;
+    if (as === '') return { format, as, metaVersion: 'v1' };
+    const isKnown = as === 'Table' || as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList';
+    if (isKnown && g === 'meta.k8s.io' && (v === 'v1' || v === 'v1beta1')) return { format, as, metaVersion: v };
+  }
+  throw notAcceptable(SUPPORTED);
+}
+
+/** The version of aggregated discovery that the client prefers over the plain documents, if it does. */
+export function aggregatedDiscoveryVersion(header: string): 'v2' | 'v2beta1' | undefined {
+  for (const { type, parameters } of parseAccept(header)) {
+    if (!JSON_TYPES.includes(type)) continue;
+    const { as, g, v } = parameters;
+    if (as === undefined) return undefined;
+    if (as === 'APIGroupDiscoveryList' && g === 'apidiscovery.k8s.io' && (v === 'v2' || v === 'v2beta1')) return v;
+  }
+  return undefined;
+}

@@ -1,0 +1,174 @@
+import { applyPatch, type Operation } from 'rfc6902';
+import { parse as parseYaml } from 'yaml';
+import { jsonMergePatch } from '../apply/merge-patch.ts';
+import type { ApplyConflict } from '../apply/managed-fields-entry.ts';
+import { serverSideApply } from '../apply/server-side-apply.ts';
+import { strategicMergePatch } from '../apply/strategic-merge-patch.ts';
+import { groupVersion, type KubeObject } from '../object.ts';
+import { invalidValue } from '../schema/field-problem.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
+import { badRequest, conflict, invalid, StatusError, unsupportedMediaType } from '../status-error.ts';
+import type { Target } from './create.ts';
+import { checkIdentity, decodeObject, type WriteOptions } from './decode.ts';
+import { ignoredFields } from './field-managers.ts';
+import type { Registry } from './registry.ts';
+import { updateObject, type Change, type UpdateResult } from './update.ts';
+
+const JSON_PATCH = 'application/json-patch+json';
+const MERGE_PATCH = 'application/merge-patch+json';
+const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
+const APPLY_PATCH = 'application/apply-patch+yaml';
+
+export interface PatchBody {
+  readonly mediaType: string;
+  readonly text: string;
+  readonly force: boolean | undefined;
+}
+
+/** Applies one of the four kinds of patch. Throws StatusError: 415 for another, 409 for apply conflicts, 422, 400. */
+export function patchObject(registry: Registry, target: Target, body: PatchBody, options: WriteOptions): UpdateResult {
+  const { kind } = target;
+  const accepted = [JSON_PATCH, MERGE_PATCH, ...(kind.isCustom ? [] : [STRATEGIC_PATCH]), APPLY_PATCH];
+  if (!accepted.includes(body.mediaType)) throw unsupportedMediaType(accepted);
+  checkPatchOptions(body, options);
+  const change =
+    body.mediaType === APPLY_PATCH
+      ? applyChange(registry, target, { body, options })
+      : patchChange(target, body, options);
+  return updateObject(registry, target, change, options);
+}
+
+const PATCH_OPTIONS = { group: 'meta.k8s.io', kind: 'PatchOptions' };
+
+function checkPatchOptions({ mediaType, force }: PatchBody, options: WriteOptions): void {
+  if (mediaType === APPLY_PATCH && options.fieldManager === '') {
+    const problem = {
+      reason: 'FieldValueRequired',
+      path: 'fieldManager',
+      message: 'Required value: is required for apply patch',
+    } as const;
+    throw invalid(PATCH_OPTIONS, '', [problem]);
+  }
+  if (mediaType !== APPLY_PATCH && force !== undefined) {
+    const problem = {
+      reason: 'FieldValueForbidden',
+      path: 'force',
+      message: 'Forbidden: may not be specified for non-apply patch',
+    } as const;
+    throw invalid(PATCH_OPTIONS, '', [problem]);
+  }
+}
+
+function patchChange({ kind, name }: Target, { mediaType, text }: PatchBody, options: WriteOptions): Change {
+  const patch = parseJson(text);
+  const apply = (live: KubeObject | undefined): KubeObject => {
+    if (!live) throw badRequest('a patch needs an object');
+    const patched = withPatch(live, patch, { mediaType, schema: kind.schema });
+    const refusal = (problem: string): StatusError =>
+      invalid(kind, name, [invalidValue('patch', JSON.stringify(patched), problem)]);
+    return decodeObject(kind, patched, { write: options, refusal });
+  };
+  return { apply, mayCreate: false, tracksManagers: false };
+}
+
+interface PatchRules {
+  readonly mediaType: string;
+  readonly schema: Target['kind']['schema'];
+}
+
+function withPatch(live: KubeObject, patch: JsonValue, { mediaType, schema }: PatchRules): JsonObject {
+  if (mediaType === JSON_PATCH) return withJsonPatch(live, patch);
+  if (!isJsonObject(patch))
+    throw badRequest(`json: cannot unmarshal ${typeof patch} into Go value of type map[string]interface {}`);
+  return mediaType === MERGE_PATCH ? jsonMergePatch(live, patch) : strategicMergePatch(live, patch, schema);
+}
+
+function withJsonPatch(live: KubeObject, patch: JsonValue): JsonObject {
+  if (!Array.isArray(patch)) throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  const object = structuredClone(live);
+  const failed = applyPatch(object, patch as unknown as Operation[]).find((problem) => problem !== null);
+  if (failed) {
+    throw new StatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {
+      details: {},
+    });
+  }
+  return object;
+}
+
+function parseJson(text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch (error) {
+    throw badRequest(`error decoding patch: ${(error as Error).message}`);
+  }
+}
+
+function parseApplied(text: string): JsonObject {
+  let applied: unknown;
+  try {
+    applied = parseYaml(text);
+  } catch (error) {
+    throw badRequest(`error decoding YAML: ${(error as Error).message}`);
+  }
+  if (!isJsonObject(applied)) throw badRequest('error decoding YAML: an object is required');
+  return applied;
+}
+
+function applyChange(
+  registry: Registry,
+  target: Target,
+  { body, options }: { body: PatchBody; options: WriteOptions },
+): Change {
+  const { kind, namespace, name, subresource } = target;
+  const applied = checkApplied(target, parseApplied(body.text));
+  const apply = (live: KubeObject | undefined): KubeObject => {
+    const { resourceVersion } = applied.metadata;
+    if (live && resourceVersion !== undefined && resourceVersion !== live.metadata.resourceVersion) {
+      throw conflict(
+        kind,
+        name,
+        'the object has been modified; please apply your changes to the latest version and try again',
+      );
+    }
+    const result = serverSideApply({
+      live,
+      applied,
+      manager: options.fieldManager,
+      force: body.force ?? false,
+      apiVersion: groupVersion(kind.group, kind.version),
+      time: registry.timestamp(),
+      subresource,
+      schema: kind.schema,
+      ignored: ignoredFields(kind, subresource),
+    });
+    if ('conflicts' in result) throw applyConflict(result.conflicts, result.message);
+    const object = decodeObject(kind, result.object, { write: { ...options, fieldValidation: 'Ignore' } });
+    checkIdentity(object, namespace, name);
+    return object;
+  };
+  return { apply, mayCreate: true, tracksManagers: true };
+}
+
+/** An applied configuration may name only fields of the schema, whatever fieldValidation says: it could not own others. */
+function checkApplied({ kind, namespace, name }: Target, applied: JsonObject): KubeObject {
+  const metadata = isJsonObject(applied.metadata) ? applied.metadata : {};
+  if (metadata.managedFields !== undefined && metadata.managedFields !== null) {
+    throw badRequest('metadata.managedFields must be nil');
+  }
+  const copy = { ...structuredClone(applied), metadata: {} };
+  const unknown = kind.compiled.prune(copy);
+  if (unknown.length > 0) {
+    const type = `${namespace}/${name}; ${groupVersion(kind.group, kind.version)}, Kind=${kind.kind}`;
+    const problems = unknown.map((path) => `.${path}: field not declared in schema`).join('\n  ');
+    throw new StatusError(500, '', `failed to create typed patch object (${type}): ${problems}`);
+  }
+  return {
+    ...applied,
+    metadata: { ...metadata, name, ...(namespace === '' ? {} : { namespace }) },
+  } as unknown as KubeObject;
+}
+
+function applyConflict(conflicts: readonly ApplyConflict[], text: string): StatusError {
+  const causes = conflicts.map(({ path, message }) => ({ reason: 'FieldManagerConflict', message, field: path }));
+  return new StatusError(409, 'Conflict', text, { details: { causes } });
+}
