@@ -1,4 +1,4 @@
-import type { JsonObject } from '../schema/json-schema.ts';
+import { isBuiltinSchema, type JsonObject } from '../schema/json-schema.ts';
 import type { ManagedFieldsEntry, UpdateToTrack } from './managed-fields-entry.ts';
 import { resourceSchema } from './merge-schema.ts';
 import {
@@ -50,6 +50,6 @@ export function ownersAfter(update: UpdateToTrack, managers: Managers): Managers
 
 /** Built-in types have their top-level structs even when empty, so creating one does not add `spec` itself. */
 function emptyObject(update: UpdateToTrack): JsonObject {
-  if (update.schema['x-definition-name'] === undefined) return { metadata: {} };
+  if (!isBuiltinSchema(update.schema)) return { metadata: {} };
   return { metadata: {}, spec: {}, status: {} };
 }

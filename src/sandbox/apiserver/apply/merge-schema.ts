@@ -1,5 +1,12 @@
 import { objectMetaSchema } from '../schema/builtin-schemas.ts';
-import { isJsonObject, memberSchema, type JsonObject, type JsonSchema, type JsonValue } from '../schema/json-schema.ts';
+import {
+  isBuiltinSchema,
+  isJsonObject,
+  memberSchema,
+  type JsonObject,
+  type JsonSchema,
+  type JsonValue,
+} from '../schema/json-schema.ts';
 import type { PathElement } from './field-set.ts';
 
 /** How a value merges: field by field, item by item, or as a whole. */
@@ -13,7 +20,7 @@ const LEAF: Structure = { kind: 'leaf' };
 
 /** The schema that applies to whole objects: custom resources leave out what every object has. */
 export function resourceSchema(schema: JsonSchema): JsonSchema {
-  if (schema['x-definition-name'] !== undefined) return schema;
+  if (isBuiltinSchema(schema)) return schema;
   const text: JsonSchema = { type: 'string' };
   return {
     ...schema,

@@ -1,5 +1,5 @@
 import type { AnySchemaObject } from 'ajv';
-import { memberSchema, type JsonSchema } from './json-schema.ts';
+import { isBuiltinSchema, memberSchema, type JsonSchema } from './json-schema.ts';
 
 const SAME_IN_BOTH = [
   'enum',
@@ -22,13 +22,14 @@ const SAME_IN_BOTH = [
 export function toAjvSchema(schema: JsonSchema): AnySchemaObject {
   const definitions: Record<string, AnySchemaObject> = {};
   const references = new Map<string, string>();
-  const root = convert(schema, { definitions, references });
+  const root = convert(schema, { definitions, references, acceptsNull: isBuiltinSchema(schema) });
   return { ...root, definitions };
 }
 
 interface Conversion {
   readonly definitions: Record<string, AnySchemaObject>;
   readonly references: Map<string, string>;
+  readonly acceptsNull: boolean;
 }
 
 /** Named (built-in) schemas become definitions, so that a cycle is a reference; all others are written out. */
@@ -45,7 +46,7 @@ function refer(schema: JsonSchema, conversion: Conversion): AnySchemaObject {
 }
 
 function convert(schema: JsonSchema, conversion: Conversion): AnySchemaObject {
-  const converted: AnySchemaObject = { ...types(schema), ...bounds(schema) };
+  const converted: AnySchemaObject = { ...types(schema, conversion), ...bounds(schema) };
   for (const keyword of SAME_IN_BOTH) if (schema[keyword] !== undefined) converted[keyword] = schema[keyword];
   if (schema.format !== undefined) converted['format'] = schema.format;
   if (schema.properties) converted['properties'] = convertEach(schema.properties, conversion);
@@ -70,10 +71,10 @@ export function acceptedTypes(schema: JsonSchema): string[] {
   return schema.type === undefined || schema.type === '' ? [] : [schema.type];
 }
 
-function types(schema: JsonSchema): AnySchemaObject {
+function types(schema: JsonSchema, { acceptsNull }: Conversion): AnySchemaObject {
   const accepted = acceptedTypes(schema);
   if (accepted.length === 0) return {};
-  return { type: schema.nullable === true ? [...accepted, 'null'] : accepted };
+  return { type: schema.nullable === true || acceptsNull ? [...accepted, 'null'] : accepted };
 }
 
 /** Draft 4's boolean exclusive bounds as numbers. */

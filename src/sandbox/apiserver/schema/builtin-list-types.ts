@@ -11,6 +11,7 @@ type Merging = Pick<
   | 'x-kubernetes-map-type'
   | 'x-kubernetes-patch-strategy'
   | 'x-kubernetes-patch-merge-key'
+  | 'default'
 >;
 
 /** A list whose items server-side apply tells apart by `keys`, and strategic merge patch by the first of them. */
@@ -52,6 +53,9 @@ const KEYED_BY_TYPE = [
 const FIELDS: Record<string, Merging> = {
   ...Object.fromEntries(KEYED_BY_NAME.map((field) => [field, keyed('name')])),
   ...Object.fromEntries(KEYED_BY_TYPE.map((field) => [field, keyed('type')])),
+  // Part of the key of their lists, so that an item without it has to mean something.
+  'ContainerPort.protocol': { default: 'TCP' },
+  'ServicePort.protocol': { default: 'TCP' },
   'Container.ports': keyed('containerPort', 'protocol'),
   'Container.volumeDevices': keyed('devicePath'),
   'Container.volumeMounts': keyed('mountPath'),

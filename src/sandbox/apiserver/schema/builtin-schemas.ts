@@ -12,12 +12,15 @@ const MODEL_NAMES: Record<string, string> = {
 /** Fields of the wire type `Quantity`, which the generated client calls strings. */
 const QUANTITIES = new Set(['allocatable', 'capacity', 'divisor', 'hard', 'limits', 'requests', 'sizeLimit', 'used']);
 
+/** Formats that mark the two wire types which are more than one JSON type. */
+export const QUANTITY_FORMAT = 'quantity';
+export const INT_OR_STRING_FORMAT = 'int-or-string';
+
 const schemas = new Map<string, JsonSchema>();
 
 /**
  * The schema of a built-in kind, undefined when the client library does not know the kind. Types are shared and may refer
  * to themselves: treat the result as constant and never serialise it (the OpenAPI documents break it into definitions).
- * As in Go's decoder, null is accepted everywhere.
  */
 export function builtinSchema(apiVersion: string, kind: string): JsonSchema | undefined {
   const version = apiVersion.split('/').at(-1) ?? '';
@@ -40,7 +43,7 @@ export function modelSchema(name: string): JsonSchema {
   const known = schemas.get(name);
   if (known) return known;
   const model = readModel(name);
-  const schema: JsonSchema = { 'x-definition-name': definitionName(name), type: 'object', nullable: true };
+  const schema: JsonSchema = { 'x-definition-name': definitionName(name), type: 'object' };
   schemas.set(name, schema);
   if (!model) return Object.assign(schema, { 'x-kubernetes-preserve-unknown-fields': true });
   const { type } = parseModelName(name);
@@ -70,8 +73,8 @@ export function definitionOf(schema: JsonSchema): JsonSchema | undefined {
 }
 
 function quantity(field: ModelField): JsonSchema {
-  const one: JsonSchema = { anyOf: [{ type: 'string' }, { type: 'number' }], nullable: true };
-  return field.type.startsWith('{') ? { type: 'object', nullable: true, additionalProperties: one } : one;
+  const one: JsonSchema = { format: QUANTITY_FORMAT, anyOf: [{ type: 'string' }, { type: 'number' }] };
+  return field.type.startsWith('{') ? { type: 'object', additionalProperties: one } : one;
 }
 
 const SCALARS: Record<string, JsonSchema> = {
@@ -79,19 +82,19 @@ const SCALARS: Record<string, JsonSchema> = {
   boolean: { type: 'boolean' },
   Date: { type: 'string', format: 'date-time' },
   V1MicroTime: { type: 'string', format: 'date-time' },
-  IntOrString: { 'x-kubernetes-int-or-string': true },
+  IntOrString: { format: INT_OR_STRING_FORMAT, 'x-kubernetes-int-or-string': true },
   any: { 'x-kubernetes-preserve-unknown-fields': true },
 };
 
 function valueSchema(type: string, format: string): JsonSchema {
   const list = /^Array<(.+)>$/.exec(type)?.[1];
-  if (list !== undefined) return { type: 'array', nullable: true, items: valueSchema(list, format) };
+  if (list !== undefined) return { type: 'array', items: valueSchema(list, format) };
   const map = /^\{ \[key: string\]: (.+); \}$/.exec(type)?.[1];
-  if (map !== undefined) return { type: 'object', nullable: true, additionalProperties: valueSchema(map, format) };
-  if (type === 'number') return { ...numberSchema(format), nullable: true };
+  if (map !== undefined) return { type: 'object', additionalProperties: valueSchema(map, format) };
+  if (type === 'number') return { ...numberSchema(format) };
   const scalar = SCALARS[type];
   if (!scalar) return modelSchema(type);
-  return { ...scalar, nullable: true, ...(format === 'byte' ? { format } : {}) };
+  return { ...scalar, ...(format === 'byte' ? { format } : {}) };
 }
 
 function numberSchema(format: string): JsonSchema {

@@ -69,6 +69,11 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Built-in kinds have named schemas; in them null is the same as saying nothing, as it is for the Go structs. */
+export function isBuiltinSchema(schema: JsonSchema): boolean {
+  return schema['x-definition-name'] !== undefined;
+}
+
 /** The schema of the members of a map, if the schema describes a map and not a struct. */
 export function memberSchema(schema: JsonSchema): JsonSchema | undefined {
   const members = schema.additionalProperties;

@@ -1,22 +1,31 @@
 import { childPath, indexPath } from './field-problem.ts';
-import { isJsonObject, memberSchema, type JsonObject, type JsonSchema, type JsonValue } from './json-schema.ts';
+import {
+  isBuiltinSchema,
+  isJsonObject,
+  memberSchema,
+  type JsonObject,
+  type JsonSchema,
+  type JsonValue,
+} from './json-schema.ts';
 
 /** Fields of every object's root, and of every embedded resource, that schemas need not name. */
 const TYPE_AND_META = ['apiVersion', 'kind', 'metadata'];
 
 /**
  * Removes the fields that the schema does not name and returns their dotted paths, lists included. `apiVersion`, `kind`
- * and `metadata` of the root stay as they are: the server itself decides about metadata.
+ * and `metadata` of the root stay as they are: the server itself decides about metadata. Nulls of built-in kinds go
+ * silently, as in the real server's decoder.
  */
 export function prune(object: JsonObject, schema: JsonSchema): string[] {
   const pruned: string[] = [];
-  pruneObject(object, schema, { path: '', isResource: true, pruned });
+  pruneObject(object, schema, { path: '', isResource: true, dropsNull: isBuiltinSchema(schema), pruned });
   return pruned;
 }
 
 interface Place {
   readonly path: string;
   readonly isResource: boolean;
+  readonly dropsNull: boolean;
   readonly pruned: string[];
 }
 
@@ -40,7 +49,8 @@ function pruneObject(object: JsonObject, schema: JsonSchema, place: Place): void
     const path = childPath(place.path, name);
     const property = ownProperty(schema, name) ?? members;
     if (property) {
-      pruneValue(value, property, { path, isResource: false, pruned: place.pruned });
+      if (value === null && place.dropsNull) delete object[name];
+      else pruneValue(value, property, { ...place, path, isResource: false });
     } else if (!keepsUnknown) {
       delete object[name];
       place.pruned.push(path);
