@@ -1,4 +1,5 @@
 import type { ObjectMeta } from './kubernetes.ts';
+import { objectName } from './object-name.ts';
 import type { Problem } from './service-problems.ts';
 
 interface Parsed {
@@ -26,9 +27,8 @@ export class ObjectStore<T extends Parsed> {
 
   /** Undefined for an object without a name. */
   keyOf(metadata: ObjectMeta | null | undefined): string | undefined {
-    const name = metadata?.name;
-    if (typeof name !== 'string' || name === '') return undefined;
-    return `${metadata?.namespace ?? ''}/${name}`;
+    const { namespace, name } = objectName(metadata);
+    return name === '' ? undefined : `${namespace}/${name}`;
   }
 
   get(key: string): T | undefined {

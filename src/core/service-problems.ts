@@ -1,4 +1,5 @@
 import type { ObjectMeta } from './kubernetes.ts';
+import { objectName } from './object-name.ts';
 
 /** One thing in an API object that cannot be used as it is. The rest of the object still works. */
 export interface Problem {
@@ -15,7 +16,8 @@ export class ProblemCollector {
   readonly problems: Problem[] = [];
 
   constructor(kind: string, metadata: ObjectMeta | null | undefined) {
-    this.object = `${kind} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+    const { namespace, name } = objectName(metadata);
+    this.object = `${kind} ${namespace}/${name}`;
   }
 
   add(path: string, message: string): void {

@@ -5,6 +5,7 @@ import {
   type Service,
   type ServicePortJson,
 } from './kubernetes.ts';
+import { objectName } from './object-name.ts';
 import { ProblemCollector, type Problem } from './service-problems.ts';
 import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
 
@@ -65,8 +66,7 @@ interface Port {
 type Addressing = Pick<ServicePort, 'clusterIP' | 'externalIPs' | 'loadBalancerVIPs' | 'loadBalancerSourceRanges'>;
 
 function specOf(service: Service, family: Family, port: Port, addressing: Addressing): ServicePortSpec {
-  const namespace = service.metadata?.namespace ?? '';
-  const name = service.metadata?.name ?? '';
+  const { namespace, name } = objectName(service.metadata);
   const reachableFromOutside =
     port.nodePort !== 0 || addressing.externalIPs.length > 0 || addressing.loadBalancerVIPs.length > 0;
   return {
