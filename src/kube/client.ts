@@ -82,8 +82,9 @@ export class KubeClient {
     }
   }
 
+  /** Ends once what is under way has ended; abort watches first. */
   async close(): Promise<void> {
-    await this.#dispatcher.destroy();
+    await this.#dispatcher.close();
   }
 
   async #json(call: Call): Promise<Record<string, unknown>> {
@@ -111,6 +112,8 @@ export class KubeClient {
     } catch (error) {
       throw noAnswer(call, error);
     }
+    // Closing the client breaks a body even when nobody reads it any more.
+    response.body.on('error', () => undefined);
     if (response.statusCode >= 400) {
       const text = await response.body.text().catch(() => '');
       throw new ApiError(call.method, call.path, response.statusCode, parseStatus(text));
