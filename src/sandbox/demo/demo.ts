@@ -75,7 +75,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
     throw error;
   } finally {
     await cleanup.run();
-    if (isFolderKept) process.stderr.write(`switchyard demo: the logs of its processes are in ${folder}/logs\n`);
+    if (isFolderKept) process.stderr.write(`switchyard demo: the logs of its processes are in ${folder}\n`);
   }
   if (options.exit) options.output.write(`${JSON.stringify(summary)}\n`);
   return isSuccess(summary);

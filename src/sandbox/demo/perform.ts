@@ -4,6 +4,7 @@ import { Clients } from './cast.ts';
 import { churnEndpoints } from './churn.ts';
 import type { Cleanup } from './cleanup.ts';
 import { ClusterView } from './cluster-view.ts';
+import { readKernelModes } from './kernel-modes.ts';
 import type { Narrator } from './narrator.ts';
 import { profileManifest } from './objects.ts';
 import { startProduct } from './product.ts';
@@ -114,6 +115,7 @@ export async function perform(
   );
   const loads: LoadProgress[] = await (run.keepLoad ? clients.report() : clients.stop());
   narrator.showLoads(loads);
-  const { nodes, endpointChanges } = narrator;
-  return { clients, summary: summarise({ nodes, loads, switchSeconds, endpointChanges }) };
+  const modes = await readKernelModes(stage.testbed);
+  const { endpointChanges } = narrator;
+  return { clients, summary: summarise({ modes, loads, switchSeconds, endpointChanges }) };
 }

@@ -1,13 +1,13 @@
 import { TO_MODE } from './story.ts';
 import { formatCount } from './table.ts';
-import type { LoadProgress, NodeProgress } from './progress.ts';
+import type { LoadProgress } from './progress.ts';
 
 /** The demo's result; with `--exit` it is printed as one JSON object. */
 export interface Summary {
   /** New connections, UDP exchanges and held flows that were begun. */
   readonly connections: number;
   readonly failed: number;
-  /** Mode of each node at the end. */
+  /** What each node's kernel holds at the end. */
   readonly nodes: Readonly<Record<string, string>>;
   /** From the edit of the profile until every node served in the new mode. */
   readonly switchSeconds: number;
@@ -18,18 +18,19 @@ export interface Summary {
 }
 
 export interface SummaryInput {
-  readonly nodes: readonly NodeProgress[];
+  /** By node, as its kernel shows it. */
+  readonly modes: Readonly<Record<string, string>>;
   readonly loads: readonly LoadProgress[];
   readonly switchSeconds: number;
   readonly endpointChanges: number;
 }
 
-export function summarise({ nodes, loads, switchSeconds, endpointChanges }: SummaryInput): Summary {
+export function summarise({ modes, loads, switchSeconds, endpointChanges }: SummaryInput): Summary {
   const sum = (of: (load: LoadProgress) => number): number => loads.reduce((total, load) => total + of(load), 0);
   return {
     connections: sum((load) => load.connections),
     failed: sum((load) => load.failed),
-    nodes: Object.fromEntries(nodes.map(({ name, mode }) => [name, mode])),
+    nodes: modes,
     switchSeconds: Math.round(switchSeconds * 10) / 10,
     heldExchanges: sum((load) => load.heldExchanges),
     endpointChanges,
@@ -52,7 +53,7 @@ export function renderSummary(summary: Summary): string[] {
   const late = retransmittedSyns === 0 ? 'none of them late' : `${formatCount(retransmittedSyns)} SYNs sent again`;
   return [
     verdict,
-    `  nodes        ${modes.join(', ')} (in ${switchSeconds} s)`,
+    `  nodes        ${modes.join(', ')}: changed in ${switchSeconds} s, as their kernels show`,
     `  connections  ${formatCount(connections)} made, ${formatCount(failed)} failed, ${late}`,
     `  held flows   ${formatCount(heldExchanges)} exchanges on flows opened before and after`,
     `  meanwhile    ${formatCount(endpointChanges)} endpoint changes`,

@@ -186,13 +186,14 @@ describe('the summary', () => {
 
   const load = { name: 'l', connections: 9, failed: 0, heldOpen: 0, heldExchanges: 3, synRetransmits: 0 };
   const node = { name: 'n1', mode: 'nftables', step: 'serving', isReady: true };
-  const input = { nodes: [node], loads: [load], switchSeconds: 1.26, endpointChanges: 4 };
+  const input = { modes: { n1: 'nftables' }, loads: [load], switchSeconds: 1.26, endpointChanges: 4 };
   const verdicts = [
     { name: 'all went well', input, kept: true },
     { name: 'a connection failed', input: { ...input, loads: [load, { ...load, failed: 1 }] }, kept: false },
-    { name: 'a node stayed behind', input: { ...input, nodes: [node, { ...node, mode: 'iptables' }] }, kept: false },
+    { name: 'a node stayed behind', input: { ...input, modes: { n1: 'nftables', n2: 'iptables' } }, kept: false },
     { name: 'nothing was tried', input: { ...input, loads: [] }, kept: false },
-    { name: 'there were no nodes', input: { ...input, nodes: [] }, kept: false },
+    { name: 'old rules were left', input: { ...input, modes: { n1: 'nftables and iptables' } }, kept: false },
+    { name: 'there were no nodes', input: { ...input, modes: {} }, kept: false },
   ];
   for (const { name, input, kept } of verdicts) {
     it(`${kept ? 'keeps' : 'breaks'} the promise when ${name}`, () => assert.equal(isSuccess(summarise(input)), kept));
