@@ -32,6 +32,9 @@ export class KubeClient {
     this.#config = config;
     this.#token = config.token;
     this.#dispatcher = new Agent({
+      // One connection a watch: with HTTP/2, undici 8 throws an error that nobody can catch when a connection that had an
+      // aborted stream is closed.
+      allowH2: false,
       connect: {
         timeout: CONNECT_TIMEOUT_MS,
         rejectUnauthorized: !config.insecureSkipTlsVerify,
