@@ -3,6 +3,8 @@ import { createInitialObjects } from './bootstrap.ts';
 import { BUILTIN_KINDS } from './builtin/kinds.ts';
 import { makeServerCertificate } from './certificates.ts';
 import { CustomResourceController } from './controllers/custom-resources.ts';
+import { GarbageCollector } from './controllers/garbage-collector.ts';
+import { runNamespaceController } from './controllers/namespaces.ts';
 import { ApiHandler } from './http/api-handler.ts';
 import { Listener } from './http/listener.ts';
 import { renderKubeconfig } from './kubeconfig.ts';
@@ -56,6 +58,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Em
   const registry = new Registry({ store, now, identifiers, services });
   for (const kind of BUILTIN_KINDS) registry.install(kind);
   new CustomResourceController(registry);
+  new GarbageCollector(registry);
+  runNamespaceController(registry);
 
   const authenticator = new Authenticator();
   const addToken: EmbeddedApiServer['addToken'] = (username, groups = [], extra = {}) => {

@@ -20,7 +20,15 @@ export interface KindDescription
     Partial<
       Pick<
         ResourceKind,
-        'shortNames' | 'categories' | 'hasStatus' | 'columns' | 'selectableFields' | 'collection' | 'view'
+        | 'verbs'
+        | 'answer'
+        | 'shortNames'
+        | 'categories'
+        | 'hasStatus'
+        | 'columns'
+        | 'selectableFields'
+        | 'collection'
+        | 'view'
       >
     > {
   readonly strategy?: Partial<Strategy>;

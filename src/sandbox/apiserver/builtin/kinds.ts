@@ -1,19 +1,33 @@
 import type { ResourceKind } from '../registry/resource-kind.ts';
+import { CONTROLLER_REVISION, DAEMON_SET } from './apps.ts';
 import { LEASE } from './coordination.ts';
 import { CONFIG_MAP, ENDPOINTS, NAMESPACE, SECRET, SERVICE_ACCOUNT } from './core.ts';
 import { CUSTOM_RESOURCE_DEFINITION } from './custom-resource-definition.ts';
+import { ENDPOINT_SLICE } from './endpoint-slice.ts';
+import { EVENT, EVENTS_K8S_IO_EVENT } from './event.ts';
 import { NODE } from './node.ts';
+import { POD } from './pod.ts';
+import { SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_REVIEW, SELF_SUBJECT_RULES_REVIEW } from './reviews.ts';
 import { SERVICE } from './service.ts';
 
 /** Every built-in kind that is served, in the order that discovery shows. */
 export const BUILTIN_KINDS: readonly ResourceKind[] = [
   CONFIG_MAP,
   ENDPOINTS,
+  EVENT,
   NAMESPACE,
   NODE,
+  POD,
   SECRET,
   SERVICE,
   SERVICE_ACCOUNT,
   CUSTOM_RESOURCE_DEFINITION,
+  CONTROLLER_REVISION,
+  DAEMON_SET,
+  SELF_SUBJECT_REVIEW,
+  SELF_SUBJECT_ACCESS_REVIEW,
+  SELF_SUBJECT_RULES_REVIEW,
   LEASE,
+  ENDPOINT_SLICE,
+  EVENTS_K8S_IO_EVENT,
 ];

@@ -46,10 +46,10 @@ export class Registry {
     return this.#kinds.get(kindId(group, version, plural));
   }
 
-  /** By `apiVersion` and `kind`, as an owner reference names it; any served version of the group will do. */
-  findKind(apiVersion: string, kindName: string): ResourceKind | undefined {
-    const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
-    return this.list().find((kind) => kind.group === group && kind.kind === kindName);
+  /** A kind whose objects live in the collection; the one that shows them as they are stored, if there are several. */
+  kindOf(collection: string): ResourceKind | undefined {
+    const candidates = this.list().filter((kind) => kind.collection === collection);
+    return candidates.find((kind) => kind.view === undefined) ?? candidates[0];
   }
 
   list(): ResourceKind[] {
