@@ -7,6 +7,7 @@ import { systemClock } from '../../support/clock.ts';
 import { UserError } from '../../support/errors.ts';
 import { silentLog } from '../../support/log.ts';
 import { NODE_PROXY_STATES_PATH, PROXY_PROFILES_PATH } from './objects.ts';
+import { describeFailures } from './progress.ts';
 import { PROFILE_NAME } from './story.ts';
 
 interface Named {
@@ -77,7 +78,8 @@ export class ClusterView {
       await Promise.race([
         reached,
         late.then(() => {
-          throw new UserError(`${limit.what} did not come about in ${limit.deadlineMs / 1000} s`);
+          const late = `${limit.what} did not come about in ${limit.deadlineMs / 1000} s`;
+          throw new UserError([late, ...describeFailures(this.#states)].join('; '));
         }),
       ]);
     } catch (error) {

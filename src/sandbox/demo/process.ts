@@ -15,10 +15,11 @@ export interface ProcessSpec {
   readonly logFile: string;
 }
 
-/** The last line that says something, for people who have not opened the log yet. */
+/** The last line that is no part of a stack trace, for people who have not opened the log yet. */
 async function lastLineOf(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  return text.trim().split('\n').at(-1) ?? '';
+  const lines = text.split('\n').filter((line) => /^\S/.test(line) && !line.startsWith('Node.js v'));
+  return lines.at(-1) ?? '';
 }
 
 /** A long-running process of the product inside a namespace. */

@@ -51,6 +51,16 @@ export function listNodeProgress(
   return names.map((name) => nodeProgress(name, states.get(name)));
 }
 
+/** The last failure of each node that is not where it should be, a line each. */
+export function describeFailures(states: ReadonlyMap<string, NodeProxyState>): string[] {
+  return [...states.values()]
+    .filter(({ spec, status }) => status?.current?.revision !== spec.revision && status?.lastFailure !== undefined)
+    .map(
+      ({ spec, status }) => `${spec.nodeName} failed in ${status?.lastFailure?.phase}: ${status?.lastFailure?.message}`,
+    )
+    .map((line) => line.replaceAll(/\s+/g, ' '));
+}
+
 /** The controller has seen the profile as it is now, and says that all its nodes have followed. */
 function isProfileDone(profile: ProxyProfile): boolean {
   const { observedGeneration, conditions, nodes } = profile.status ?? {};
