@@ -3,7 +3,6 @@ import { healthOf } from '../core/health.ts';
 import { nodeStatus } from '../core/node-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
 import type { DataplaneOptions } from '../core/snapshot.ts';
-import { createAnchor } from '../kernel/anchor.ts';
 import { missingFor, systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
@@ -13,7 +12,7 @@ import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
-import { createDataplane, preflight } from './node-modes.ts';
+import { createDataplane, ensureAnchor, preflight } from './node-modes.ts';
 import { StateFile } from './state-file.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { targetOfState } from './target.ts';
@@ -48,7 +47,6 @@ export class NodeAgent {
     const { clock, log } = parts;
     const metrics = new AgentMetrics(clock);
     const table = new ServiceTable({ nodeName, dataplane: DATAPLANE_OPTIONS });
-    const anchor = createAnchor({});
     this.#log = log;
     this.engine = new NodeEngine({
       table,
@@ -57,7 +55,7 @@ export class NodeAgent {
       log,
       metrics,
       missingFor: (mode) => Promise.resolve(missingFor(mode, systemProbe)),
-      ensureAnchor: () => anchor.ensure(),
+      ensureAnchor,
       stateFile: new StateFile(stateDir, log),
       onTransition: () => this.#reporter.request(),
     });

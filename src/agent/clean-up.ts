@@ -1,7 +1,6 @@
-import { createAnchor } from '../kernel/anchor.ts';
 import { createLog } from '../support/log.ts';
 import { presentModes, removeMode } from './leftovers.ts';
-import { createDataplane, requireNetAdmin } from './node-modes.ts';
+import { createDataplane, removeAnchor, requireNetAdmin } from './node-modes.ts';
 import { StateFile } from './state-file.ts';
 
 /** Removes all rules and files of ours from this node. Throws the first error after having tried everything. */
@@ -17,7 +16,7 @@ export async function cleanUpNode(stateDir: string): Promise<void> {
     }
   };
   for (const mode of await presentModes(createDataplane, log)) await attempt(() => removeMode(mode, createDataplane));
-  await attempt(() => createAnchor({}).remove());
+  await attempt(removeAnchor);
   await attempt(() => new StateFile(stateDir, log).remove());
   if (errors.length > 0) throw errors[0];
 }

@@ -1,5 +1,6 @@
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { Preflight } from '../core/node-status.ts';
+import { createAnchor } from '../kernel/anchor.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
@@ -13,6 +14,26 @@ export function createDataplane(mode: ImplementedMode): Dataplane {
       return createIptablesDataplane({});
     case 'nftables':
       return createNftablesDataplane({});
+  }
+}
+
+/** Keeps NAT alive while modes come and go; see Anchor. Throws KernelError. */
+export async function ensureAnchor(): Promise<void> {
+  const anchor = createAnchor();
+  try {
+    await anchor.ensure();
+  } finally {
+    anchor.close();
+  }
+}
+
+/** Removes the anchor, which stops connections that only our rules translated. Throws KernelError. */
+export async function removeAnchor(): Promise<void> {
+  const anchor = createAnchor();
+  try {
+    await anchor.remove();
+  } finally {
+    anchor.close();
   }
 }
 

@@ -106,18 +106,23 @@ function controllerCommand(): Command {
     });
 }
 
-/** The demo reads its own flags, so that its help needs none of what it runs here. */
+const DEMO_DESCRIPTION = `Show one live change of mode on this machine, without a cluster: an API server, three nodes with
+pods as network namespaces, the real controller and agents, real kernel rules, and a load that runs all
+the time while a ProxyProfile is edited from iptables to nftables. Needs root. Changes nothing outside
+its own namespaces and removes them at the end.`;
+
 function demoCommand(): Command {
   return new Command('demo')
-    .description(
-      'Show a ProxyProfile moving three nodes from iptables to nftables, on this machine, without a cluster.',
+    .summary('Show one live change of mode on this machine, without a cluster.')
+    .description(DEMO_DESCRIPTION)
+    .option('--exit', 'tear everything down after the summary; the last line of output is one JSON object')
+    .addHelpText(
+      'after',
+      '\nExit code with --exit: 0 if no connection failed and every node runs nftables, otherwise 1.\nWithout it the demo stays up until Ctrl-C, for kubectl.',
     )
-    .helpOption(false)
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(async (_flags: object, command: Command) => {
+    .action(async (flags: { readonly exit?: boolean }) => {
       const { runDemo } = await import('./demo.ts');
-      await runDemo(command.args);
+      await runDemo(flags);
     });
 }
 
