@@ -1,4 +1,4 @@
-import type { JsonObject } from '../schema/json-schema.ts';
+import { isBuiltinSchema, type JsonObject } from '../schema/json-schema.ts';
 import type { ResourceInfo } from './resource-info.ts';
 
 /** One request that a resource answers. */
@@ -115,9 +115,8 @@ export function operationId({ method }: Operation, path: string): string {
   return method + words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
 }
 
-export const PATCH_TYPES = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-  'application/apply-patch+yaml',
-] as const;
+/** What a PATCH may carry. kubectl takes the strategic merge patch wherever it is listed; custom resources have none. */
+export function patchTypes({ schema }: ResourceInfo): string[] {
+  const strategic = isBuiltinSchema(schema) ? ['application/strategic-merge-patch+json'] : [];
+  return ['application/json-patch+json', 'application/merge-patch+json', ...strategic, 'application/apply-patch+yaml'];
+}

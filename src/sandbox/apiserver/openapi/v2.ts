@@ -2,7 +2,7 @@ import type { JsonObject } from '../schema/json-schema.ts';
 import { Definitions, V2 } from './published-schema.ts';
 import { publishCommonTypes, publishResource, type ResourceDefinitions } from './resource-definitions.ts';
 import type { ResourceInfo } from './resource-info.ts';
-import { operationId, operationMarks, PATCH_TYPES, resourcePaths, type Operation } from './resource-paths.ts';
+import { operationId, operationMarks, patchTypes, resourcePaths, type Operation } from './resource-paths.ts';
 
 export { encodeOpenApiV2 } from './v2-protobuf.ts';
 
@@ -49,7 +49,7 @@ function writeOperation(operation: Operation, path: string, { resource, publishe
   return {
     operationId: operationId(operation, path),
     description: `${operation.action} ${resource.kind}`,
-    consumes: operation.body === 'patch' ? [...PATCH_TYPES] : ['*/*'],
+    consumes: operation.body === 'patch' ? patchTypes(resource) : ['*/*'],
     produces: ['application/json', 'application/yaml'],
     parameters: [...body, ...query],
     responses: { '200': { description: 'OK', schema: answers[operation.answer] } },

@@ -7,7 +7,7 @@ import {
   groupVersionPath,
   operationId,
   operationMarks,
-  PATCH_TYPES,
+  patchTypes,
   resourcePaths,
   type Operation,
 } from './resource-paths.ts';
@@ -70,16 +70,16 @@ function writeOperation(operation: Operation, path: string, { resource, publishe
       in: 'query',
       schema: { type, uniqueItems: true },
     })),
-    ...writeBody(operation, published),
+    ...writeBody(resource, operation, published),
     responses: { '200': { description: 'OK', content: { 'application/json': { schema: answers[operation.answer] } } } },
     ...operationMarks(resource, operation),
   };
 }
 
-function writeBody({ body }: Operation, published: ResourceDefinitions): JsonObject {
+function writeBody(resource: ResourceInfo, { body }: Operation, published: ResourceDefinitions): JsonObject {
   if (body === undefined) return {};
   if (body === 'patch') {
-    const content = Object.fromEntries(PATCH_TYPES.map((type) => [type, { schema: { type: 'object' } }]));
+    const content = Object.fromEntries(patchTypes(resource).map((type) => [type, { schema: { type: 'object' } }]));
     return { requestBody: { required: true, content } };
   }
   const schema = body === 'kind' ? published.kind : { $ref: V3.refPrefix + DELETE_OPTIONS };
