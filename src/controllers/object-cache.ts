@@ -1,0 +1,67 @@
+import type { ObjectMeta } from '../core/api/meta.ts';
+
+/** As much as the cache needs to know of an object. */
+export interface CachedObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: ObjectMeta;
+}
+
+function isOlder(incoming: ObjectMeta, held: ObjectMeta): boolean {
+  if (incoming.uid !== held.uid) return (incoming.creationTimestamp ?? '') < (held.creationTimestamp ?? '');
+  return (incoming.generation ?? 0) < (held.generation ?? 0);
+}
+
+/**
+ * The objects of one kind, by name, as last seen in a list, in a watch or in the answer to a write of our own. What we
+ * wrote is never taken back by a list or an event that was under way at that time, so a decision never rests on less
+ * than our own last one.
+ */
+export class ObjectCache<T extends CachedObject> {
+  readonly #objects = new Map<string, T>();
+  /** By name, the number of our last write. */
+  readonly #writes = new Map<string, number>();
+  #writeCount = 0;
+
+  list(): T[] {
+    return [...this.#objects.values()];
+  }
+
+  /** Takes an object from a watch; false when something newer is held. */
+  upsert(object: T): boolean {
+    const held = this.#objects.get(object.metadata.name);
+    if (held !== undefined && isOlder(object.metadata, held.metadata)) return false;
+    this.#objects.set(object.metadata.name, object);
+    return true;
+  }
+
+  /** False when the object was not held, or another one of its name is. */
+  remove({ metadata }: T): boolean {
+    if (this.#objects.get(metadata.name)?.metadata.uid !== metadata.uid) return false;
+    this.#writes.delete(metadata.name);
+    return this.#objects.delete(metadata.name);
+  }
+
+  /** Takes the answer to a write of our own. */
+  recordWrite(object: T): void {
+    this.#writeCount += 1;
+    this.#writes.set(object.metadata.name, this.#writeCount);
+    this.upsert(object);
+  }
+
+  /** To be called before a list is asked for, and given to `replace` with its answer. */
+  mark(): number {
+    return this.#writeCount;
+  }
+
+  /** Takes a whole list; returns what is gone. */
+  replace(objects: readonly T[], mark: number): T[] {
+    const names = new Set(objects.map(({ metadata }) => metadata.name));
+    for (const object of objects) this.upsert(object);
+    const gone = this.list().filter(
+      ({ metadata }) => !names.has(metadata.name) && (this.#writes.get(metadata.name) ?? 0) <= mark,
+    );
+    for (const object of gone) this.remove(object);
+    return gone;
+  }
+}

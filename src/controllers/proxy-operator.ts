@@ -1,0 +1,130 @@
+import type { ResourceEvent } from '@dot-i/k8s-operator';
+import { GROUP, VERSION } from '../core/api/meta.ts';
+import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
+import type { ProxyProfile } from '../core/api/proxy-profile.ts';
+import type { RolloutNode } from '../core/rollout-node.ts';
+import { planRollout } from '../core/rollout.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import type { CachedObject } from './object-cache.ts';
+import { PlanWriter } from './plan-writer.ts';
+import { ReconcileLoop, type ReconcileResult } from './reconcile-loop.ts';
+import { ReliableOperator, type OperatorParts } from './reliable-operator.ts';
+
+const PROFILES = `proxyprofiles.${GROUP}`;
+const STATES = `nodeproxystates.${GROUP}`;
+const NODES = 'nodes';
+
+type ClusterNode = CachedObject & RolloutNode;
+
+export interface ProxyOperatorParts extends OperatorParts {
+  readonly metrics: ControllerMetrics;
+  readonly identity: string;
+}
+
+/** Keeps the profiles, nodes and states at hand and, while it leads, does what the planner says. */
+export class ProxyOperator extends ReliableOperator {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #metrics: ControllerMetrics;
+  readonly #writer: PlanWriter;
+  readonly #loop: ReconcileLoop;
+  /** Of each node, what the planner looks at, to tell changes from heartbeats. */
+  readonly #nodeFacts = new Map<string, string>();
+  #leads: AbortSignal = AbortSignal.abort();
+
+  constructor(parts: ProxyOperatorParts) {
+    super(parts);
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#metrics = parts.metrics;
+    this.#writer = new PlanWriter({
+      kubeConfig: parts.kubeConfig,
+      states: this.cacheOf<NodeProxyState>(STATES),
+      profiles: this.cacheOf<ProxyProfile>(PROFILES),
+      log: parts.log,
+      identity: parts.identity,
+      onWrite: (kind, verb, error) => parts.metrics.countWrite(kind, verb, error?.status),
+    });
+    this.#loop = new ReconcileLoop(parts.clock, () => this.#reconcile());
+  }
+
+  protected override async init(): Promise<void> {
+    const changed = () => {
+      this.#loop.trigger();
+      return Promise.resolve();
+    };
+    await Promise.all([
+      this.watchResource(GROUP, VERSION, 'proxyprofiles', changed),
+      this.watchResource(GROUP, VERSION, 'nodeproxystates', changed),
+      this.watchResource('', 'v1', NODES, (event) => {
+        if (this.#isNews(event)) this.#loop.trigger();
+        return Promise.resolve();
+      }),
+    ]);
+    if (!this.stopped.aborted) this.#log.info({}, 'knows all profiles, states and nodes');
+  }
+
+  #isNews({ type, meta, object }: ResourceEvent): boolean {
+    const { metadata, status } = object as unknown as ClusterNode;
+    const facts = JSON.stringify([metadata.uid, metadata.labels, status]);
+    if (String(type) === 'DELETED') return this.#nodeFacts.delete(meta.name);
+    const isNews = this.#nodeFacts.get(meta.name) !== facts;
+    this.#nodeFacts.set(meta.name, facts);
+    return isNews;
+  }
+
+  /** Most of a Node is of no use here. */
+  protected override trim(id: string, object: CachedObject): CachedObject {
+    if (id !== NODES) return object;
+    const { apiVersion, kind, metadata, status } = object as ClusterNode;
+    const { name, uid, labels, creationTimestamp, resourceVersion } = metadata;
+    const kept: ClusterNode = {
+      apiVersion,
+      kind,
+      metadata: { name, ...(labels ? { labels } : {}) },
+      status: {
+        ...(status?.nodeInfo ? { nodeInfo: { operatingSystem: status.nodeInfo.operatingSystem ?? 'linux' } } : {}),
+        conditions: (status?.conditions ?? []).flatMap(({ type, status: value }) =>
+          type === 'Ready' ? [{ type, status: value }] : [],
+        ),
+      },
+    };
+    Object.assign(kept.metadata, { uid, creationTimestamp, resourceVersion });
+    return kept;
+  }
+
+  /** Call it after `start`. Writes until `signal` aborts; resolves when the last write has ended. */
+  async lead(signal: AbortSignal): Promise<void> {
+    this.#leads = signal;
+    this.#loop.trigger();
+    await this.#loop.start(signal);
+  }
+
+  async #reconcile(): Promise<ReconcileResult> {
+    const finish = this.#metrics.startReconcile();
+    try {
+      const nowMs = this.#clock.now();
+      const plan = planRollout({
+        profiles: this.cacheOf<ProxyProfile>(PROFILES).list(),
+        nodes: this.cacheOf<ClusterNode>(NODES).list(),
+        states: this.cacheOf<NodeProxyState>(STATES).list(),
+        nowMs,
+      });
+      this.#metrics.setProfiles(plan.profiles);
+      const failures = await this.#writer.write(plan, new Date(nowMs), this.#leads);
+      // A conflict means that the plan was older than the object: the event of its change leads to the next one.
+      for (const failure of failures) if (failure.status !== 409) this.failures.report(failure);
+      finish(failures.length > 0);
+      return { wakeAtMs: plan.wakeAtMs, mustRetry: failures.length > 0 };
+    } catch (error) {
+      finish(true);
+      this.#log.error(
+        { problem: (error as Error).message, stack: (error as Error).stack },
+        'planning failed; trying again',
+      );
+      return { wakeAtMs: null, mustRetry: true };
+    }
+  }
+}
