@@ -66,6 +66,31 @@ for (const flavour of FLAVOURS) {
       assert.equal(await dump(), before);
     });
 
+    it('writes nothing again for a Service of every shape', async () => {
+      const many = Array.from({ length: 150 }, (_, index) => ({
+        ...testbed.outside,
+        name: 'n2-p9',
+        address: `10.244.9.${index + 1}`,
+        address6: `fd00:244:9::${(index + 1).toString(16)}`,
+      }));
+      const spec = {
+        ...nodePorts(30085),
+        type: 'LoadBalancer',
+        sessionAffinity: 'ClientIP',
+        externalTrafficPolicy: 'Local',
+        healthCheckNodePort: 30086,
+        externalIPs: ['192.0.2.40', 'fd00:99::40'],
+        loadBalancerSourceRanges: ['198.51.100.7/25', 'fd00:98::1/64'],
+      };
+      node.put(service('shapes', OTHER_IPS, spec, ['192.0.2.41', 'fd00:99::41']), slices('shapes', [...pods, ...many]));
+      node.put(
+        service('inside', ['10.96.0.21', 'fd00:96::21'], { internalTrafficPolicy: 'Local' }),
+        slices('inside', many),
+      );
+      await node.sync();
+      assert.deepEqual(await node.dataplane.sync(node.snapshot), { written: 0, removed: 0 });
+    });
+
     it('writes the same rules by sync as by updates', async () => {
       node.put(service('other', OTHER_IPS), slices('other', pods), slices('web', pods.slice(2)));
       await node.update();
