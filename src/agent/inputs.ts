@@ -10,6 +10,7 @@ import {
 } from '../core/kubernetes.ts';
 import type { ServiceTable } from '../core/service-table.ts';
 import type { KubeClient, Query } from '../kube/client.ts';
+import { Complaints } from '../kube/complaints.ts';
 import { runListWatch, type ListWatchHandler } from '../kube/list-watch.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -39,8 +40,11 @@ export class Inputs {
   readonly synced = new Promise<void>((resolve) => (this.#resolveSynced = resolve));
   #node: NodeEligibility = { isKnown: false, isBeingDeleted: false, taints: [] };
 
+  readonly #complaints: Complaints;
+
   constructor(parts: InputParts) {
     this.#parts = parts;
+    this.#complaints = new Complaints({ ...parts, server: parts.client.server });
   }
 
   get node(): NodeEligibility {
@@ -93,8 +97,8 @@ export class Inputs {
   }
 
   #watch<T>(path: string, selectors: Query, handler: ListWatchHandler<T>): void {
-    const { client, clock, log, signal } = this.#parts;
-    void runListWatch<T>({ client, path, selectors, handler, clock, log, signal });
+    const { client, clock, signal } = this.#parts;
+    void runListWatch<T>({ client, path, selectors, handler, clock, complaints: this.#complaints, signal });
   }
 
   #change(apply: () => void, listed?: string): void {

@@ -1,5 +1,6 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { parse } from 'yaml';
+import { describeProblems } from '../core/api/problems.ts';
 import { proxyProfileDocument, type ProxyProfileSpec } from '../core/api/proxy-profile.ts';
 import type { Log } from '../support/log.ts';
 import { UserError } from '../support/errors.ts';
@@ -18,8 +19,7 @@ export function readProfileFile(path: string): ProxyProfileSpec {
   }
   const result = proxyProfileDocument.safeParse(document);
   if (result.success) return result.data.spec;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'document'}: ${issue.message}`);
-  throw new UserError(`${path} is no valid ProxyProfile: ${problems.join('; ')}`);
+  throw new UserError(`${path} is no valid ProxyProfile: ${describeProblems(result.error)}`);
 }
 
 /**

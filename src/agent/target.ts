@@ -1,5 +1,6 @@
 import { durationMs } from '../core/api/meta.ts';
 import { nodeProxyStateSpec, type NodeProxyState } from '../core/api/node-proxy-state.ts';
+import { describeProblems } from '../core/api/problems.ts';
 import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
 import type { Serving } from '../core/mode-switch.ts';
 import { revisionOf } from '../core/revision.ts';
@@ -28,9 +29,7 @@ export function targetOfProfile(spec: ProxyProfileSpec, reading: number): Target
  */
 export function targetOfState(state: NodeProxyState): Target {
   const result = nodeProxyStateSpec.safeParse(state.spec);
-  if (!result.success) {
-    throw new Error(result.error.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`).join('; '));
-  }
+  if (!result.success) throw new Error(describeProblems(result.error, 'spec'));
   const { revision, rendered, attempt } = result.data;
   return {
     serving: { mode: rendered.mode, revision },

@@ -1,11 +1,9 @@
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
-import type { Log } from '../support/log.ts';
 import type { KubeClient, Query } from './client.ts';
-import { ApiError, isGone, nextStep } from './error.ts';
+import type { Complaints } from './complaints.ts';
+import { ApiError, isGone } from './error.ts';
 
-/** How often the same trouble is said again. */
-const COMPLAIN_EVERY_MS = 60_000;
 const WATCH_TIMEOUT_SECONDS = 290;
 const SHORT_WATCH_MS = 5_000;
 
@@ -24,7 +22,7 @@ export interface ListWatchOptions<T> {
   readonly selectors: Query;
   readonly handler: ListWatchHandler<T>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly complaints: Complaints;
   readonly signal: AbortSignal;
 }
 
@@ -37,9 +35,8 @@ interface Listed {
  * when that version is no longer kept, and backs off while the server does not answer. Returns when `signal` aborts.
  */
 export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<void> {
-  const { clock, signal } = options;
+  const { clock, complaints, signal } = options;
   const backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
-  const complain = complainer(options);
   let resourceVersion = '';
   while (!signal.aborted) {
     try {
@@ -55,7 +52,7 @@ export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<voi
         resourceVersion = '';
         continue;
       }
-      complain(error);
+      complaints.say(options.path, error);
       await clock.sleep(backoff.nextMs(), signal);
     }
   }
@@ -65,6 +62,7 @@ async function listAll<T>(options: ListWatchOptions<T>): Promise<string> {
   const { client, path, selectors, handler, signal } = options;
   // Version 0 lets the API server answer from its watch cache, which hundreds of nodes that start together need.
   const list = await client.get(path, { ...selectors, resourceVersion: '0' }, signal);
+  options.complaints.forget();
   handler.replace((list['items'] ?? []) as T[]);
   return (list as Listed).metadata?.resourceVersion ?? '';
 }
@@ -90,20 +88,4 @@ async function watchOnce<T>(
     if (event.type === 'DELETED') handler.remove(event.object as T);
     else if (event.type !== 'BOOKMARK') handler.upsert(event.object as T);
   }
-}
-
-function complainer({ client, path, clock, log }: ListWatchOptions<never>): (error: unknown) => void {
-  let lastAt = Number.NEGATIVE_INFINITY;
-  let lastMessage = '';
-  return (error) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const now = clock.monotonicMs();
-    if (message === lastMessage && now - lastAt < COMPLAIN_EVERY_MS) return;
-    lastAt = now;
-    lastMessage = message;
-    log.warn(
-      { path, problem: message, nextStep: nextStep(error, client.server) },
-      'cannot read from the API server; the rules stay as they are',
-    );
-  };
 }

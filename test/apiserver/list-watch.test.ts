@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { KubeClient } from '../../src/kube/client.ts';
+import { Complaints } from '../../src/kube/complaints.ts';
 import { ApiError } from '../../src/kube/error.ts';
 import { parseKubeConfig } from '../../src/kube/kubeconfig.ts';
 import { runListWatch } from '../../src/kube/list-watch.ts';
@@ -91,7 +92,7 @@ describe('list and watch', () => {
       selectors: { fieldSelector: 'metadata.name!=kube-root-ca.crt' },
       handler: belief.handler,
       clock: systemClock,
-      log: silentLog,
+      complaints: new Complaints({ server: server.url, clock: systemClock, log: silentLog }),
       signal: stop.signal,
     });
     try {
