@@ -31,9 +31,9 @@ function withDetail(head: string, detail: string): string {
   return detail === '' ? head : `${head}: ${detail}`;
 }
 
-/** A value as the real server prints it inside a message: strings quoted, objects and lists as JSON. */
+/** A value as the real server prints it inside a message: as JSON. */
 export function renderValue(value: JsonValue | undefined): string {
-  return JSON.stringify(value ?? 'null');
+  return JSON.stringify(value ?? null);
 }
 
 export function requiredValue(path: string, detail = ''): FieldProblem {
@@ -42,6 +42,11 @@ export function requiredValue(path: string, detail = ''): FieldProblem {
 
 export function invalidValue(path: string, value: JsonValue | undefined, detail: string): FieldProblem {
   return problem('FieldValueInvalid', path, withDetail(`Invalid value: ${renderValue(value)}`, detail));
+}
+
+/** A struct or list that breaks a rule; the value itself is left out. */
+export function violatedRule(path: string, detail: string): FieldProblem {
+  return problem('FieldValueInvalid', path, withDetail('Invalid value', detail));
 }
 
 export function invalidType(path: string, value: JsonValue | undefined, detail: string): FieldProblem {
