@@ -1,4 +1,5 @@
 import type { NodeProxyState } from './api/node-proxy-state.ts';
+import { fieldProblems } from './api/problems.ts';
 import { proxyProfileSpec, type ProxyProfile, type ProxyProfileSpec } from './api/proxy-profile.ts';
 import type { RolloutNode } from './rollout-node.ts';
 import { matchesSelector } from './rollout-selector.ts';
@@ -23,7 +24,7 @@ export interface Assignment {
 function readSpec(profile: ProxyProfile): Pick<Assignment, 'spec' | 'specProblems'> {
   const parsed = proxyProfileSpec.safeParse(profile.spec);
   if (parsed.success) return { spec: parsed.data, specProblems: [] };
-  const specProblems = parsed.error.issues.map(({ path, message }) => `${['spec', ...path].join('.')}: ${message}`);
+  const specProblems = fieldProblems(parsed.error, 'spec').map(({ path, message }) => `${path}: ${message}`);
   return { spec: null, specProblems };
 }
 

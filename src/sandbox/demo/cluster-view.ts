@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../core/api/proxy-profile.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { Complaints } from '../../kube/complaints.ts';
 import { runListWatch } from '../../kube/list-watch.ts';
 import { systemClock } from '../../support/clock.ts';
 import { UserError } from '../../support/errors.ts';
@@ -22,6 +23,7 @@ export class ClusterView {
 
   /** Follows both kinds until `signal` aborts. */
   constructor(client: KubeClient, signal: AbortSignal) {
+    const complaints = new Complaints({ server: client.server, clock: systemClock, log: silentLog });
     const follow = <T extends Named>(path: string, objects: Map<string, T>): void => {
       const nameOf = (object: T): string => object.metadata.name ?? '';
       const handler = {
@@ -39,7 +41,7 @@ export class ClusterView {
           this.#tell();
         },
       };
-      void runListWatch<T>({ client, path, selectors: {}, handler, clock: systemClock, log: silentLog, signal });
+      void runListWatch<T>({ client, path, selectors: {}, handler, clock: systemClock, complaints, signal });
     };
     follow<NodeProxyState>(NODE_PROXY_STATES_PATH, this.#states);
     follow<ProxyProfile>(PROXY_PROFILES_PATH, this.#profiles);
