@@ -42,18 +42,29 @@ async function stayUp({ clients }: Performance, narrator: Narrator, signal: Abor
 async function play(options: DemoOptions, folder: string, cleanup: Cleanup): Promise<Summary> {
   const screen = new Screen(options.output);
   const narrator = new Narrator(screen);
-  narrator.chapter('Building three nodes with pods, an outside client and an API server from network namespaces');
-  const stage = await buildStage(folder, options.listenIn, cleanup);
-  options.signal.throwIfAborted();
-  const performance = await perform(stage, cleanup, { narrator, signal: options.signal, keepLoad: !options.exit });
-  narrator.end();
-  for (const line of ['', ...renderSummary(performance.summary), '']) screen.say(line);
-  if (!options.exit) {
-    invite(stage, narrator);
-    await stayUp(performance, narrator, options.signal);
+  const broken = new AbortController();
+  const signal = AbortSignal.any([options.signal, broken.signal]);
+  try {
+    narrator.chapter('Building three nodes with pods, an outside client and an API server from network namespaces');
+    const stage = await buildStage(folder, options.listenIn, cleanup);
+    signal.throwIfAborted();
+    const onDeath = (error: Error): void => broken.abort(error);
+    const performance = await perform(stage, cleanup, { narrator, signal, onDeath, keepLoad: !options.exit });
     narrator.end();
+    for (const line of ['', ...renderSummary(performance.summary), '']) screen.say(line);
+    if (!options.exit) {
+      invite(stage, narrator);
+      await stayUp(performance, narrator, signal);
+      narrator.end();
+      broken.signal.throwIfAborted();
+    }
+    return performance.summary;
+  } catch (error) {
+    narrator.end();
+    // What was aborted says no more than that; why is what the process died of.
+    if (!options.signal.aborted) broken.signal.throwIfAborted();
+    throw error;
   }
-  return performance.summary;
 }
 
 /**

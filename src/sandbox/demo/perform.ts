@@ -10,12 +10,12 @@ import { profileManifest } from './objects.ts';
 import { startProduct } from './product.ts';
 import { isRolledOut, listNodeProgress, type LoadProgress } from './progress.ts';
 import { FIELD_MANAGER, type Stage } from './stage.ts';
-import { FROM_MODE, SERVICES, TESTBED, TO_MODE } from './story.ts';
+import { FROM_MODE, TESTBED, TO_MODE } from './story.ts';
 import { summarise, type Summary } from './summary.ts';
 
 const ROLLOUT_DEADLINE_MS = 90_000;
 /** How long the load runs before the switch, and on after it. */
-const CALM_MS = 3_000;
+const CALM_MS = 5_000;
 const REPORT_EVERY_MS = 500;
 
 /** The parts of the play that stay on stage from the first profile to the end. */
@@ -24,6 +24,15 @@ interface Play {
   readonly view: ClusterView;
   readonly narrator: Narrator;
   readonly signal: AbortSignal;
+}
+
+export interface PerformanceOptions {
+  readonly narrator: Narrator;
+  readonly signal: AbortSignal;
+  /** Hears of a process of the product that ended by itself. */
+  readonly onDeath: (error: Error) => void;
+  /** Let the load go on after the summary. */
+  readonly keepLoad: boolean;
 }
 
 export interface Performance {
@@ -64,30 +73,31 @@ async function beside<T>(
   }
 }
 
-async function switchUnderChurn(play: Play): Promise<number> {
-  const { stage, narrator, signal } = play;
-  const run = { fieldManager: FIELD_MANAGER, onChange: () => narrator.countEndpointChange() };
+/** What goes on while nodes change: the totals are shown, and endpoints come and go. */
+async function bustle({ stage, narrator }: Play, clients: Clients, signal: AbortSignal): Promise<void> {
+  const churn = { fieldManager: FIELD_MANAGER, onChange: () => narrator.countEndpointChange(), signal };
+  await Promise.all([showLoads(clients, narrator, signal), churnEndpoints(stage.testbed, stage.client, churn)]);
+}
+
+/** The switch with some calm before and after it; returns how long it took, in seconds. */
+async function switchMode(play: Play): Promise<number> {
+  const { narrator, signal } = play;
+  await delay(CALM_MS, undefined, { signal });
+  narrator.chapter(`Editing the ProxyProfile: mode ${TO_MODE}`);
   const began = performance.now();
-  await beside(
-    signal,
-    (ending) => churnEndpoints(stage.testbed, stage.client, { ...run, signal: ending }),
-    (ending) => rollOut({ ...play, signal: ending }, TO_MODE),
-  );
-  return (performance.now() - began) / 1000;
+  await rollOut(play, TO_MODE);
+  const seconds = (performance.now() - began) / 1000;
+  narrator.chapter(`All nodes serve in ${TO_MODE} mode; the load goes on for a moment`);
+  await delay(CALM_MS, undefined, { signal });
+  return seconds;
 }
 
 /**
  * From the first process to the summary. With `keepLoad` the clients go on, and the summary holds their totals so far;
  * otherwise they are stopped and the totals are final.
  */
-export async function perform(
-  stage: Stage,
-  cleanup: Cleanup,
-  run: { readonly narrator: Narrator; readonly signal: AbortSignal; readonly keepLoad: boolean },
-): Promise<Performance> {
-  const { narrator } = run;
-  const broken = new AbortController();
-  const signal = AbortSignal.any([run.signal, broken.signal]);
+export async function perform(stage: Stage, cleanup: Cleanup, run: PerformanceOptions): Promise<Performance> {
+  const { narrator, signal } = run;
   const names = TESTBED.nodes.map(({ name }) => name);
   const following = new AbortController();
   const view = new ClusterView(stage.client, following.signal);
@@ -96,22 +106,15 @@ export async function perform(
   const play: Play = { stage, view, narrator, signal };
 
   narrator.chapter('Starting the controller and three agents');
-  await startProduct(stage, cleanup, (error) => broken.abort(error));
+  await startProduct(stage, cleanup, run.onDeath);
   narrator.chapter(`Applying a ProxyProfile with mode ${FROM_MODE}`);
   await rollOut(play, FROM_MODE);
-  narrator.chapter(`All nodes serve ${SERVICES.length} Services in ${FROM_MODE} mode; starting the load`);
+  narrator.chapter(`All nodes serve in ${FROM_MODE} mode; starting the load, while endpoints come and go`);
   const clients = await Clients.start(stage.testbed);
   const switchSeconds = await beside(
     signal,
-    (ending) => showLoads(clients, narrator, ending),
-    async () => {
-      await delay(CALM_MS, undefined, { signal });
-      narrator.chapter(`Editing the ProxyProfile: mode ${TO_MODE}; endpoints come and go meanwhile`);
-      const seconds = await switchUnderChurn(play);
-      narrator.chapter(`All nodes serve in ${TO_MODE} mode; the load goes on for a moment`);
-      await delay(CALM_MS, undefined, { signal });
-      return seconds;
-    },
+    (ending) => bustle(play, clients, ending),
+    (ending) => switchMode({ ...play, signal: ending }),
   );
   const loads: LoadProgress[] = await (run.keepLoad ? clients.report() : clients.stop());
   narrator.showLoads(loads);
