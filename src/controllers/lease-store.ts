@@ -2,12 +2,17 @@ import { CoordinationV1Api, V1MicroTime, type KubeConfig, type V1Lease } from '@
 import { toApiError } from './api-failure.ts';
 import type { LeaseRecord, LeaseStore } from './leader-election.ts';
 
+/** The types say Date; client-node 2.0 leaves the text as it came. */
+function milliseconds(time: Date | string | undefined): number {
+  return time === undefined ? 0 : new Date(time).getTime() || 0;
+}
+
 function readRecord({ spec = {} }: V1Lease): LeaseRecord {
   return {
     holder: spec.holderIdentity ?? '',
     durationMs: (spec.leaseDurationSeconds ?? 0) * 1_000,
-    acquireMs: spec.acquireTime?.getTime() ?? 0,
-    renewMs: spec.renewTime?.getTime() ?? 0,
+    acquireMs: milliseconds(spec.acquireTime),
+    renewMs: milliseconds(spec.renewTime),
     transitions: spec.leaseTransitions ?? 0,
   };
 }

@@ -92,22 +92,18 @@ function grantAction(target: Target, { node, state }: NodeAssessment): StateActi
   return { kind: 'Create', node: name, object };
 }
 
-/** Bookkeeping on a node that is done: it gives its slot back, and names the profile that it belongs to now. */
+/** Bookkeeping: a node that is done gives its slot back, and names the profile that it belongs to now. */
 function settleAction({ assignment }: Target, { node, state, phase }: NodeAssessment): StateAction | undefined {
-  if (phase !== 'Done' || state === undefined) return undefined;
+  if (state === undefined) return undefined;
   const { attempt, ...settled } = state.spec;
   const profile = profileReference(assignment.profile);
   const isOther = settled.profile.uid !== profile.uid || settled.profile.name !== profile.name;
+  const isAdopted = phase === 'Done' && isOther;
   const isFinished = attempt !== undefined && isHealthy(state);
-  if (!isOther && !isFinished) return undefined;
-  const spec = isOther ? { ...settled, profile } : settled;
-  return {
-    kind: 'ReplaceSpec',
-    node: node.metadata.name,
-    purpose: isFinished ? 'Finish' : 'Adopt',
-    observed: state,
-    spec,
-  };
+  if (!isAdopted && !isFinished) return undefined;
+  const spec = isAdopted ? { ...settled, profile } : settled;
+  const purpose = isFinished ? 'Finish' : 'Adopt';
+  return { kind: 'ReplaceSpec', node: node.metadata.name, purpose, observed: state, spec };
 }
 
 interface PlannedProfile extends ProfilePlan {
@@ -150,7 +146,7 @@ function planProfile(
   ];
   return finishPlan(assignment, status, {
     events: rolloutEvents(assignment, status, view),
-    settle: nodes.flatMap((node) => settleAction(target, node) ?? []),
+    settle: nodes.filter((node) => !granted.includes(node)).flatMap((node) => settleAction(target, node) ?? []),
     grants,
     deadlinesMs: attempts.map(({ deadlineAt }) => Date.parse(deadlineAt)),
   });
