@@ -1,0 +1,232 @@
+import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { openSync, closeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Mode } from '../../src/core/mode.ts';
+import { listenTcpIn } from '../../src/kernel/netns.ts';
+import { KubeClient } from '../../src/kube/client.ts';
+import { parseKubeConfig } from '../../src/kube/kubeconfig.ts';
+import { startApiServer, type EmbeddedApiServer } from '../../src/sandbox/apiserver/api-server.ts';
+import { Testbed, type Host, type Node } from '../../src/sandbox/net/testbed.ts';
+import { TrafficLoad, TrafficServer, type LoadReport, type LoadTarget } from '../../src/sandbox/traffic/traffic.ts';
+
+const SWITCHYARD = fileURLToPath(new URL('../../bin/switchyard', import.meta.url));
+const API_PORT = 6443;
+const DEADLINE_MS = 20_000;
+const POLL_MS = 25;
+
+export const CLUSTER_IP = '10.96.0.10';
+export const NODE_PORT = 30080;
+const PORT = 80;
+const TARGET_PORT = 8080;
+
+/** Resolves when `look` gives a value; rejects after a deadline with what it waited for. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  deadlineMs = DEADLINE_MS,
+): Promise<T> {
+  const until = Date.now() + deadlineMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > until) throw new Error(`timed out waiting until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+const profileText = (mode: string) =>
+  `apiVersion: switchyard.dev/v1alpha1\nkind: ProxyProfile\nmetadata: {name: standalone}\nspec: {mode: ${mode}}\n`;
+
+/** One node under a real agent that runs from a profile file, two nodes' pods behind one Service, an API server, a load. */
+export class AgentGround {
+  readonly testbed: Testbed;
+  readonly server: EmbeddedApiServer;
+  readonly client: KubeClient;
+  readonly folder: string;
+  readonly node: Node;
+  #agent: ChildProcess | undefined;
+  #loads: TrafficLoad[] = [];
+
+  private constructor(testbed: Testbed, server: EmbeddedApiServer, folder: string) {
+    this.testbed = testbed;
+    this.server = server;
+    this.folder = folder;
+    this.node = testbed.node('n1');
+    this.client = new KubeClient(parseKubeConfig(server.kubeconfig(), folder));
+  }
+
+  static async create(): Promise<AgentGround> {
+    const testbed = await Testbed.create({
+      nodes: [
+        { name: 'n1', pods: 2 },
+        { name: 'n2', pods: 2 },
+      ],
+      outside: true,
+    });
+    const server = await startApiServer({ names: [testbed.fabric.address] });
+    await server.listenFd(listenTcpIn(testbed.fabric.netnsPath, testbed.fabric.address, API_PORT));
+    const ground = new AgentGround(testbed, server, await mkdtemp(join(tmpdir(), 'switchyard-agent-')));
+    const url = `https://${testbed.fabric.address}:${API_PORT}`;
+    await writeFile(ground.path('kubeconfig'), server.kubeconfig({ server: url }));
+    await ground.#createObjects();
+    return ground;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  async #createObjects(): Promise<void> {
+    const ports = [{ protocol: 'TCP', port: TARGET_PORT } as const, { protocol: 'UDP', port: TARGET_PORT } as const];
+    await Promise.all(this.testbed.pods.map((pod) => TrafficServer.start(this.testbed, pod, ports)));
+    await this.apply('/api/v1/nodes/n1', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+    await this.apply('/api/v1/namespaces/default/services/web', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web', namespace: 'default' },
+      spec: {
+        type: 'NodePort',
+        clusterIP: CLUSTER_IP,
+        ports: (['TCP', 'UDP'] as const).map((protocol) => ({
+          name: protocol.toLowerCase(),
+          protocol,
+          port: PORT,
+          targetPort: TARGET_PORT,
+          nodePort: NODE_PORT,
+        })),
+      },
+    });
+    await this.setEndpoints(this.testbed.pods);
+  }
+
+  async apply(path: string, body: object): Promise<void> {
+    await this.client.apply(path, body, 'test');
+  }
+
+  /** Makes `pods` the ready endpoints of the Service. */
+  async setEndpoints(pods: readonly Host[]): Promise<void> {
+    await this.apply('/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-1', {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+      addressType: 'IPv4',
+      endpoints: pods.map((pod) => ({
+        addresses: [pod.address],
+        nodeName: pod.name.slice(0, 2),
+        conditions: { ready: true },
+      })),
+      ports: (['TCP', 'UDP'] as const).map((protocol) => ({
+        name: protocol.toLowerCase(),
+        protocol,
+        port: TARGET_PORT,
+      })),
+    });
+  }
+
+  /** Replaces the profile file as a ConfigMap volume does: by rename. */
+  async setMode(mode: string): Promise<void> {
+    await writeFile(this.path('profile.new'), profileText(mode));
+    await rename(this.path('profile.new'), this.path('profile.yaml'));
+  }
+
+  startAgent(): void {
+    const log = openSync(this.path('agent.log'), 'a');
+    const argv = [SWITCHYARD, 'agent', '--kubeconfig', this.path('kubeconfig'), '--profile', this.path('profile.yaml')];
+    const flags = ['--node-name', 'n1', '--state-dir', this.path('state'), '--log-level', 'debug'];
+    this.#agent = this.testbed.spawn(this.node, [...argv, ...flags], { stdio: ['ignore', log, log] });
+    closeSync(log);
+  }
+
+  async endAgent(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    if (agent === undefined || agent.exitCode !== null || agent.signalCode !== null) return;
+    const ended = once(agent, 'exit');
+    agent.kill(signal);
+    await ended;
+  }
+
+  /** What `curl` of `path` on one of the agent's ports gives; undefined while nobody answers. */
+  async get(port: 10249 | 10256, path: string): Promise<{ status: number; body: string } | undefined> {
+    const script = `fetch('http://127.0.0.1:${port}${path}').then(async (r) => console.log(JSON.stringify({status: r.status, body: await r.text()})))`;
+    const { code, stdout } = await this.testbed.exec(this.node, [process.execPath, '-e', script], {
+      allowFailure: true,
+    });
+    return code === 0 ? (JSON.parse(stdout) as { status: number; body: string }) : undefined;
+  }
+
+  async agentLog(): Promise<string> {
+    return readFile(this.path('agent.log'), 'utf8').catch(() => '');
+  }
+
+  /** Resolves when the mode serves alone: the agent says so, and of our rules only this mode's are in the kernel. */
+  async untilServing(mode: Mode): Promise<void> {
+    await eventually(`n1 serves in ${mode} mode`, async () => {
+      const [tables, chains] = [await this.nftTables(), await this.iptablesChains()];
+      const isAlone =
+        tables.includes('switchyard') === (mode === 'nftables') && chains.length > 0 === (mode === 'iptables');
+      return isAlone && (await this.get(10249, '/proxyMode'))?.body === mode ? true : undefined;
+    });
+  }
+
+  async nftTables(): Promise<string[]> {
+    const { stdout } = await this.testbed.exec(this.node, ['nft', 'list', 'tables', 'ip']);
+    return [...stdout.matchAll(/^table ip (\S+)/gm)].map(([, name = '']) => name);
+  }
+
+  async iptablesChains(): Promise<string[]> {
+    const { stdout } = await this.testbed.exec(this.node, ['iptables-save']);
+    return [...stdout.matchAll(/^:(SWITCHYARD\S*)/gm)].map(([, name = '']) => name);
+  }
+
+  /** New connections and held flows over TCP and UDP, from a pod, from the node and from outside. */
+  async startLoad(): Promise<void> {
+    const backends = this.testbed.pods.map((pod) => pod.name);
+    const targets = (address: string, port: number): LoadTarget[] =>
+      (['TCP', 'UDP'] as const).map((protocol) => ({
+        name: `${protocol} ${address}:${port}`,
+        protocol,
+        address,
+        port,
+        backends,
+        perSecond: 40,
+        held: 4,
+      }));
+    const spec = { timeoutMs: 3_000, heldIntervalMs: 50 };
+    const toService = targets(CLUSTER_IP, PORT);
+    const toNodePort = targets(this.node.address, NODE_PORT);
+    const pod = this.node.pods[0] ?? this.node;
+    this.#loads = await Promise.all([
+      TrafficLoad.start(this.testbed, pod, { ...spec, targets: [...toService, ...toNodePort] }),
+      TrafficLoad.start(this.testbed, this.node, { ...spec, targets: toService }),
+      TrafficLoad.start(this.testbed, this.testbed.outside, { ...spec, targets: toNodePort }),
+    ]);
+  }
+
+  /** Ends the load; everything it attempted must have succeeded. */
+  async stopLoad(): Promise<{ attempts: number; failed: LoadReport['failures']; resentSyns: number; lost: number }> {
+    const reports = await Promise.all(this.#loads.map((load) => load.stop()));
+    this.#loads = [];
+    const targets = reports.flatMap((report) => report.targets);
+    const attempts = targets.reduce((sum, target) => sum + target.attempts, 0);
+    const ok = targets.reduce((sum, target) => sum + target.outcomes.ok, 0);
+    return {
+      attempts,
+      lost: attempts - ok,
+      failed: reports.flatMap((report) => report.failures),
+      resentSyns: reports.reduce((sum, report) => sum + report.synRetransmits, 0),
+    };
+  }
+
+  async destroy(): Promise<void> {
+    await this.endAgent('SIGKILL');
+    await this.client.close();
+    await this.server.close();
+    await this.testbed.destroy();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
