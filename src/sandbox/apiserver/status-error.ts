@@ -133,7 +133,8 @@ export function invalid(
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
   const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
   const group = type.group === '' ? {} : { group: type.group };
+  const subject = { ...(name === '' ? {} : { name }), ...group, ...(type.kind === '' ? {} : { kind: type.kind }) };
   return new StatusError(422, 'Invalid', `${kind} "${name}" is invalid: ${text ?? ''}`, {
-    details: { name, ...group, kind: type.kind, causes },
+    details: { ...subject, causes },
   });
 }

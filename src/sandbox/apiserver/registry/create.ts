@@ -2,6 +2,7 @@ import type { KubeObject, ObjectMeta } from '../object.ts';
 import { alreadyExists, forbidden, invalid, notFound, StatusError } from '../status-error.ts';
 import type { WriteOptions } from './decode.ts';
 import { recordManager } from './field-managers.ts';
+import { schemaProblems } from './schema-problems.ts';
 import { metadataProblems } from './metadata.ts';
 import type { Registry } from './registry.ts';
 import { shown, storeKey, type ResourceKind } from './resource-kind.ts';
@@ -41,7 +42,7 @@ export function createObject(
   kind.strategy.prepareCreate?.(object, registry, options.isDryRun);
   const problems = [
     ...metadataProblems(object, kind.strategy.nameProblems),
-    ...kind.compiled.validate(object),
+    ...schemaProblems(kind, object),
     ...(kind.strategy.validate?.(object, undefined, registry) ?? []),
   ];
   if (problems.length > 0) throw invalid(kind, object.metadata.name || metadata.generateName || '', problems);

@@ -1,5 +1,5 @@
 import { groupVersion, type KubeObject } from '../object.ts';
-import { badRequest, StatusError } from '../status-error.ts';
+import { badRequest, type StatusError } from '../status-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
 import { decodeMetadata } from './metadata.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -38,7 +38,7 @@ export function decodeObject(kind: ResourceKind, body: JsonValue | undefined, op
   unknown.push(...kind.compiled.prune(object));
   reportUnknown(kind, unknown, options);
   kind.compiled.applyDefaults(object);
-  if (!kind.isCustom) checkTypes(kind, object);
+  if (!kind.isCustom) checkTypes(kind, object, options.refusal);
   return object;
 }
 
@@ -85,13 +85,11 @@ function reportUnknown(kind: ResourceKind, unknown: string[], { write, refusal }
   throw refusal ? refusal(text) : cannotHandle(kind, text);
 }
 
-function checkTypes(kind: ResourceKind, object: KubeObject): void {
+function checkTypes(kind: ResourceKind, object: KubeObject, refusal: DecodeOptions['refusal']): void {
   const problems = kind.compiled.validate(object).filter(({ reason }) => reason === 'FieldValueTypeInvalid');
   if (problems.length === 0) return;
-  throw cannotHandle(
-    kind,
-    problems.map(({ path, message }) => `json: cannot unmarshal ${path}: ${message}`).join(', '),
-  );
+  const text = problems.map(({ path, message }) => `json: cannot unmarshal ${path}: ${message}`).join(', ');
+  throw refusal ? refusal(text) : cannotHandle(kind, text);
 }
 
 /** Throws 400 unless the object's name and namespace are those of the URL; fills in the ones it leaves out. */

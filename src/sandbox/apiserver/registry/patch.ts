@@ -59,13 +59,13 @@ function checkPatchOptions({ mediaType, force }: PatchBody, options: WriteOption
   }
 }
 
-function patchChange({ kind, name }: Target, { mediaType, text }: PatchBody, options: WriteOptions): Change {
+function patchChange({ kind }: Target, { mediaType, text }: PatchBody, options: WriteOptions): Change {
   const patch = parseJson(text);
   const apply = (live: KubeObject | undefined): KubeObject => {
     if (!live) throw badRequest('a patch needs an object');
     const patched = withPatch(live, patch, { mediaType, schema: kind.schema });
     const refusal = (problem: string): StatusError =>
-      invalid(kind, name, [invalidValue('patch', JSON.stringify(patched), problem)]);
+      invalid({ group: '', kind: '' }, '', [invalidValue('patch', JSON.stringify(patched), problem)]);
     return decodeObject(kind, patched, { write: options, refusal });
   };
   return { apply, mayCreate: false, tracksManagers: false };

@@ -5,6 +5,7 @@ import type { JsonObject } from '../schema/json-schema.ts';
 import { createObject, type Target } from './create.ts';
 import { checkIdentity, type WriteOptions } from './decode.ts';
 import { recordManager } from './field-managers.ts';
+import { schemaProblems } from './schema-problems.ts';
 import { metadataProblems, metadataUpdateProblems } from './metadata.ts';
 import type { Registry } from './registry.ts';
 import { shown, storeKey, type ResourceKind } from './resource-kind.ts';
@@ -42,7 +43,7 @@ export function updateObject(registry: Registry, target: Target, change: Change,
   if (target.subresource === '') kind.strategy.prepareUpdate?.(object, live, registry);
   problems.push(
     ...metadataProblems(object, () => []),
-    ...kind.compiled.validate(object, live),
+    ...schemaProblems(kind, object, live),
     ...(kind.strategy.validate?.(object, live, registry) ?? []),
   );
   if (problems.length > 0) throw invalid(kind, name, problems);
