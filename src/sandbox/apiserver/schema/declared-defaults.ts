@@ -20,5 +20,10 @@ function misfits(schema: JsonSchema, value: JsonValue, path: string): FieldProbl
   return compiled
     .validate(holder)
     .filter(({ path: at }) => at !== '<nil>')
-    .map((problem) => ({ ...problem, path: path + problem.path.slice('value'.length) }));
+    .map((problem) => ({
+      ...problem,
+      path: path + problem.path.slice('value'.length),
+      // The server validates the default by itself, so its messages name no field around it.
+      message: problem.message.replace(/: value\.?(\S*) in body /, ': $1 in body '),
+    }));
 }
