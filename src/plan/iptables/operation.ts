@@ -45,7 +45,8 @@ function renderTable(operations: readonly Operation[]): string[] {
         break;
     }
   }
-  return [...declared, ...rules, ...deleted, ...inserted, ...removed];
+  // In order of names: iptables-nft 1.8 keeps them sorted, and takes five times as long for 10,000 in any other order.
+  return [...declared.sort(), ...rules, ...deleted, ...inserted, ...removed];
 }
 
 /** Chains and rules that the operations write and remove. */

@@ -37,8 +37,8 @@ describe('an update sends', () => {
       web,
       [
         '*nat',
-        ':SVC - [0:0]',
         ':SEP - [0:0]',
+        ':SVC - [0:0]',
         `-A SVC ${match} -m tcp --dport 80 -j SWITCHYARD-MASQ-REMOTE`,
         '-A SVC -j SEP',
         '-A SEP -s 10.180.0.1/32 -j SWITCHYARD-MARK-MASQ',
@@ -53,8 +53,8 @@ describe('an update sends', () => {
       two,
       [
         '*nat',
-        ':SVC - [0:0]',
         ':SEP - [0:0]',
+        ':SVC - [0:0]',
         `-A SVC ${match} -m tcp --dport 80 -j SWITCHYARD-MASQ-REMOTE`,
         '-A SVC -m statistic --mode random --probability 0.50000000000 -j SEP',
         '-A SVC -j SEP',
@@ -69,8 +69,8 @@ describe('an update sends', () => {
       none,
       [
         '*nat',
-        ':SVC - [0:0]',
         ':SEP - [0:0]',
+        ':SVC - [0:0]',
         `-D SWITCHYARD-SERVICES ${match} -m comment --comment "ns/web:p/TCP@IPv4 cluster IP" -m tcp --dport 80 -j SVC`,
         '-X SVC',
         '-X SEP',
