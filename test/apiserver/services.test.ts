@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { listOf, textOf, type Json } from './api-client.ts';
+import { describeApiServer } from './server-under-test.ts';
+
+const PATH = '/api/v1/namespaces/default/services';
+
+function service(name: string, spec: Json = {}): Json {
+  return { metadata: { name }, spec: { ports: [{ port: 80 }], ...spec } };
+}
+
+describeApiServer('Services', (server) => {
+  it('start with the Service of the API server itself', async () => {
+    const { body } = await server().client.get(`${PATH}/kubernetes`);
+    assert.equal(body.spec?.clusterIP, '10.96.0.1');
+    assert.equal(body.spec?.ports?.[0]?.port, 443);
+  });
+
+  it('get the defaults of a ClusterIP', async () => {
+    const { status, body } = await server().client.create(PATH, service('plain', { selector: { app: 'x' } }));
+    assert.equal(status, 201);
+    const { clusterIP, clusterIPs, ...rest } = body.spec ?? {};
+    assert.match(textOf(clusterIP), /^10\.96\.\d+\.\d+$/);
+    assert.deepEqual(clusterIPs, [clusterIP]);
+    assert.deepEqual(rest, {
+      internalTrafficPolicy: 'Cluster',
+      ipFamilies: ['IPv4'],
+      ipFamilyPolicy: 'SingleStack',
+      ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+      selector: { app: 'x' },
+      sessionAffinity: 'None',
+      type: 'ClusterIP',
+    });
+    assert.deepEqual(body.status, { loadBalancer: {} });
+  });
+
+  it('get a node port of their own, which no other may take', async () => {
+    const { client } = server();
+    const { body } = await client.create(PATH, service('node-port', { type: 'NodePort' }));
+    const port = Number(body.spec?.ports?.[0]?.nodePort as unknown);
+    assert.ok(port >= 30000 && port <= 32767, `${port}`);
+    assert.equal(body.spec?.externalTrafficPolicy, 'Cluster');
+    const ports = [{ port: 80, nodePort: port }];
+    const refused = await client.create(PATH, service('node-port-2', { type: 'NodePort', ports }));
+    assert.equal(refused.status, 422);
+    assert.match(
+      textOf(refused.body.message),
+      /spec\.ports\[0\]\.nodePort: Invalid value: \d+: provided port is already allocated/,
+    );
+    await client.delete(`${PATH}/node-port`);
+    assert.equal((await client.create(PATH, service('node-port-2', { type: 'NodePort', ports }))).status, 201);
+  });
+
+  it('give their node ports back when they become ClusterIP', async () => {
+    const { client } = server();
+    await client.create(PATH, service('turned', { type: 'NodePort' }));
+    const { body } = await client.patch(`${PATH}/turned`, 'merge-patch+json', { spec: { type: 'ClusterIP' } });
+    assert.equal(body.spec?.ports?.[0]?.nodePort, undefined);
+    assert.equal(body.spec?.externalTrafficPolicy, undefined);
+  });
+
+  it('keep what was allocated over a replacement that leaves it out', async () => {
+    const { client } = server();
+    const { body } = await client.create(PATH, service('kept', { type: 'NodePort' }));
+    const replaced = await client.put(`${PATH}/kept`, service('kept', { type: 'NodePort', selector: { a: 'b' } }));
+    assert.equal(replaced.status, 200, replaced.text);
+    assert.equal(replaced.body.spec?.clusterIP, body.spec?.clusterIP);
+    assert.equal(replaced.body.spec?.ports?.[0]?.nodePort, body.spec?.ports?.[0]?.nodePort);
+  });
+
+  it('are headless without an address', async () => {
+    const { body } = await server().client.create(PATH, service('headless', { clusterIP: 'None' }));
+    assert.equal(body.spec?.clusterIP, 'None');
+    assert.deepEqual(body.spec?.clusterIPs, ['None']);
+  });
+
+  it('answer a deletion with the object', async () => {
+    const { client } = server();
+    await client.create(PATH, service('returned'));
+    const { body } = await client.delete(`${PATH}/returned`);
+    assert.equal(body.kind, 'Service');
+  });
+
+  it('are selected by type and address', async () => {
+    const { client } = server();
+    await client.create(PATH, service('selected', { clusterIP: '10.96.77.7' }));
+    const { body } = await client.get(PATH, { fieldSelector: 'spec.clusterIP=10.96.77.7,spec.type=ClusterIP' });
+    assert.deepEqual(
+      listOf(body.items).map(({ metadata }) => metadata?.name),
+      ['selected'],
+    );
+  });
+
+  const REFUSED: [name: string, body: Json, message: RegExp][] = [
+    ['no ports', service('bad', { ports: [] }), /spec\.ports: Required value/],
+    [
+      'two ports without names',
+      service('bad', { ports: [{ port: 1 }, { port: 2 }] }),
+      /spec\.ports\[0\]\.name: Required value/,
+    ],
+    [
+      'a name twice',
+      service('bad', {
+        ports: [
+          { name: 'a', port: 1 },
+          { name: 'a', port: 2 },
+        ],
+      }),
+      /spec\.ports\[1\]\.name: Duplicate value: "a"/,
+    ],
+    [
+      'a port twice',
+      service('bad', {
+        ports: [
+          { name: 'a', port: 1 },
+          { name: 'b', port: 1 },
+        ],
+      }),
+      /spec\.ports\[1\]: Duplicate value/,
+    ],
+    [
+      'port 0',
+      service('bad', { ports: [{ port: 0 }] }),
+      /spec\.ports\[0\]\.port: Invalid value: 0: must be between 1 and 65535, inclusive/,
+    ],
+    [
+      'an unknown protocol',
+      service('bad', { ports: [{ port: 1, protocol: 'XYZ' }] }),
+      /spec\.ports\[0\]\.protocol: Unsupported value: "XYZ"/,
+    ],
+    [
+      'a bad target port',
+      service('bad', { ports: [{ port: 1, targetPort: 'no_good' }] }),
+      /spec\.ports\[0\]\.targetPort: Invalid value: "no_good"/,
+    ],
+    [
+      'a node port out of range',
+      service('bad', { type: 'NodePort', ports: [{ port: 1, nodePort: 80 }] }),
+      /provided port is not in the valid range/,
+    ],
+    [
+      'a node port on a ClusterIP',
+      service('bad', { ports: [{ port: 1, nodePort: 30001 }] }),
+      /spec\.ports\[0\]\.nodePort: Forbidden/,
+    ],
+    ['an unknown type', service('bad', { type: 'Sideways' }), /spec\.type: Unsupported value: "Sideways"/],
+    [
+      'an unknown affinity',
+      service('bad', { sessionAffinity: 'Sticky' }),
+      /spec\.sessionAffinity: Unsupported value: "Sticky"/,
+    ],
+    [
+      'an address that is none',
+      service('bad', { clusterIP: '10.96.0.999' }),
+      /spec\.clusterIPs\[0\]: Invalid value: "10\.96\.0\.999"/,
+    ],
+    [
+      'an address out of range',
+      service('bad', { clusterIP: '192.0.2.1' }),
+      /spec\.clusterIPs: Invalid value: .*failed to allocate IP 192\.0\.2\.1/,
+    ],
+    [
+      'an address that is taken',
+      service('bad', { clusterIP: '10.96.0.1' }),
+      /spec\.clusterIPs: Invalid value: .*provided IP is already allocated/,
+    ],
+    ['a name that is no DNS label', service('1.bad'), /metadata\.name: Invalid value: "1\.bad": a DNS-1035 label/],
+    ['a bad selector', service('bad', { selector: { a: 'b c' } }), /spec\.selector: Invalid value: "b c"/],
+    [
+      'an external policy on a ClusterIP',
+      service('bad', { externalTrafficPolicy: 'Local' }),
+      /spec\.externalTrafficPolicy: Invalid value/,
+    ],
+  ];
+  for (const [name, body, message] of REFUSED) {
+    it(`are refused with ${name}`, async () => {
+      const answer = await server().client.create(PATH, body);
+      assert.equal(answer.status, 422, answer.text);
+      assert.match(textOf(answer.body.message), message);
+    });
+  }
+
+  it('may not change their address', async () => {
+    const { client } = server();
+    await client.create(PATH, service('fixed'));
+    const patch = { spec: { clusterIP: '10.96.1.1', clusterIPs: ['10.96.1.1'] } };
+    const answer = await client.patch(`${PATH}/fixed`, 'merge-patch+json', patch);
+    assert.equal(answer.status, 422);
+    assert.match(textOf(answer.body.message), /spec\.clusterIPs\[0\]: Invalid value: .*may not change once set/);
+  });
+});
