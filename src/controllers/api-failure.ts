@@ -49,7 +49,9 @@ export class FailureLog {
   }
 
   report(error: ApiError): void {
-    const key = `${error.operation} ${error.object} ${error.status}`;
+    // Without an answer, or without an identity, every request fails alike.
+    const isOfAll = error.status === 0 || error.status === 401;
+    const key = isOfAll ? String(error.status) : `${error.operation} ${error.object} ${error.status}`;
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - (this.#saidMs.get(key) ?? -Infinity) < REPEAT_MS) return;
     this.#saidMs.set(key, nowMs);

@@ -62,10 +62,8 @@ export function loadKubeConfig(path: string | undefined): PooledKubeConfig {
     else config.loadFromFile(path);
   } catch (error) {
     const from = path ?? 'the default place';
-    throw new UserError(
-      `cannot read a kubeconfig from ${from}: ${(error as Error).message}; give a readable one with --kubeconfig`,
-      2,
-    );
+    const [problem] = (error as Error).message.split('\n');
+    throw new UserError(`cannot read a kubeconfig from ${from}: ${problem}; give a readable one with --kubeconfig`, 2);
   }
   // What the library makes up when it finds nothing at all.
   if (serverOf(config) === 'http://localhost:8080') {
