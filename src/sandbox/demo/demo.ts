@@ -51,14 +51,15 @@ async function play(options: DemoOptions, folder: string, cleanup: Cleanup): Pro
     const onDeath = (error: Error): void => broken.abort(error);
     const performance = await perform(stage, cleanup, { narrator, signal, onDeath, keepLoad: !options.exit });
     narrator.end();
-    for (const line of ['', ...renderSummary(performance.summary), '']) screen.say(line);
+    const { summary, failures } = performance;
+    for (const line of ['', ...renderSummary(summary), ...failures, '']) screen.say(line);
     if (!options.exit) {
       invite(stage, narrator);
       await stayUp(performance, narrator, signal);
       narrator.end();
       broken.signal.throwIfAborted();
     }
-    return performance.summary;
+    return summary;
   } catch (error) {
     narrator.end();
     // What was aborted says no more than that; why is what the process died of.

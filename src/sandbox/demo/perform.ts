@@ -11,7 +11,7 @@ import { startProduct } from './product.ts';
 import { isRolledOut, listNodeProgress, type LoadProgress } from './progress.ts';
 import { FIELD_MANAGER, type Stage } from './stage.ts';
 import { FROM_MODE, TESTBED, TO_MODE } from './story.ts';
-import { summarise, type Summary } from './summary.ts';
+import { renderFailures, summarise, type Summary } from './summary.ts';
 
 const ROLLOUT_DEADLINE_MS = 90_000;
 /** How long the load runs before the switch, and on after it. */
@@ -37,6 +37,8 @@ export interface PerformanceOptions {
 
 export interface Performance {
   readonly summary: Summary;
+  /** The first failed connections, a line each. */
+  readonly failures: readonly string[];
   readonly clients: Clients;
 }
 
@@ -120,5 +122,9 @@ export async function perform(stage: Stage, cleanup: Cleanup, run: PerformanceOp
   narrator.showLoads(loads);
   const modes = await readKernelModes(stage.testbed);
   const { endpointChanges } = narrator;
-  return { clients, summary: summarise({ modes, loads, switchSeconds, endpointChanges }) };
+  return {
+    clients,
+    failures: renderFailures(loads),
+    summary: summarise({ modes, loads, switchSeconds, endpointChanges }),
+  };
 }

@@ -1,7 +1,7 @@
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../core/api/proxy-profile.ts';
 import type { Mode } from '../../core/mode.ts';
-import type { LoadReport } from '../traffic/traffic.ts';
+import type { FailureSample, LoadReport } from '../traffic/traffic.ts';
 
 const SERVING = 'serving';
 
@@ -22,6 +22,8 @@ export interface LoadProgress {
   readonly heldOpen: number;
   readonly heldExchanges: number;
   readonly synRetransmits: number;
+  /** The first failures. */
+  readonly failures: readonly FailureSample[];
 }
 
 function underWay({ spec, status }: NodeProxyState): string {
@@ -89,5 +91,6 @@ export function loadProgress(name: string, report: LoadReport): LoadProgress {
     heldOpen: sum(({ heldOpen }) => heldOpen),
     heldExchanges: sum(({ heldExchanges }) => heldExchanges),
     synRetransmits: report.synRetransmits,
+    failures: report.failures,
   };
 }

@@ -44,12 +44,26 @@ export function isSuccess({ connections, failed, nodes }: Summary): boolean {
   return connections > 0 && failed === 0 && modes.length > 0 && modes.every((mode) => mode === TO_MODE);
 }
 
+const MAX_FAILURES = 10;
+
+/** The first failures in the order in which they happened, for the one who has to find out why. */
+export function renderFailures(loads: readonly LoadProgress[]): string[] {
+  return loads
+    .flatMap(({ name, failures }) => failures.map((failure) => ({ name, ...failure })))
+    .sort((one, other) => one.at - other.at)
+    .slice(0, MAX_FAILURES)
+    .map(({ name, target, outcome, detail, at }) => {
+      const time = new Date(at).toISOString().slice(11, 23);
+      return `  ${time} ${name}, ${target}: ${outcome} (${detail})`;
+    });
+}
+
 export function renderSummary(summary: Summary): string[] {
   const { connections, failed, nodes, switchSeconds, heldExchanges, endpointChanges, retransmittedSyns } = summary;
   const modes = Object.entries(nodes).map(([name, mode]) => `${name} ${mode}`);
   const verdict = isSuccess(summary)
     ? 'All nodes changed their mode and no connection failed.'
-    : 'Not what was promised:';
+    : 'This is not what was promised.';
   const late = retransmittedSyns === 0 ? 'none of them late' : `${formatCount(retransmittedSyns)} SYNs sent again`;
   return [
     verdict,

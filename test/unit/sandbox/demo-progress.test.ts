@@ -4,7 +4,7 @@ import type { NodeProxyState, NodeProxyStateStatus } from '../../../src/core/api
 import type { ProxyProfile } from '../../../src/core/api/proxy-profile.ts';
 import { isRolledOut, listNodeProgress, loadProgress } from '../../../src/sandbox/demo/progress.ts';
 import { planLoads, SERVICES, TESTBED } from '../../../src/sandbox/demo/story.ts';
-import { isSuccess, summarise } from '../../../src/sandbox/demo/summary.ts';
+import { isSuccess, renderFailures, summarise } from '../../../src/sandbox/demo/summary.ts';
 import { describeChanges, renderTable } from '../../../src/sandbox/demo/table.ts';
 import type { LoadReport, TargetReport } from '../../../src/sandbox/traffic/traffic.ts';
 import { noOutcomes } from '../../../src/sandbox/traffic/tally.ts';
@@ -181,10 +181,11 @@ describe('the summary', () => {
       heldOpen: 2,
       heldExchanges: 40,
       synRetransmits: 1,
+      failures: [],
     });
   });
 
-  const load = { name: 'l', connections: 9, failed: 0, heldOpen: 0, heldExchanges: 3, synRetransmits: 0 };
+  const load = { name: 'l', connections: 9, failed: 0, heldOpen: 0, heldExchanges: 3, synRetransmits: 0, failures: [] };
   const node = { name: 'n1', mode: 'nftables', step: 'serving', isReady: true };
   const input = { modes: { n1: 'nftables' }, loads: [load], switchSeconds: 1.26, endpointChanges: 4 };
   const verdicts = [
@@ -205,6 +206,19 @@ describe('the summary', () => {
       { connections, failed, nodes, switchSeconds },
       { connections: 9, failed: 0, nodes: { n1: 'nftables' }, switchSeconds: 1.3 },
     );
+  });
+
+  it('lists failures of all loads in the order in which they happened', () => {
+    const failure = (target: string, at: number) => ({ target, outcome: 'reset', detail: 'why', at }) as const;
+    const loads = [
+      { ...load, name: 'a', failures: [failure('x', 2_000), failure('y', 4_000)] },
+      { ...load, name: 'b', failures: [failure('z', 3_000)] },
+    ];
+    assert.deepEqual(renderFailures(loads), [
+      '  00:00:02.000 a, x: reset (why)',
+      '  00:00:03.000 b, z: reset (why)',
+      '  00:00:04.000 a, y: reset (why)',
+    ]);
   });
 
   it('shows every node and load in the table', () => {
