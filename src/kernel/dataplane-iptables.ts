@@ -4,10 +4,9 @@ import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
 import { countOperations, renderRestore, type Operation } from '../plan/iptables/operation.ts';
 import { planRemoval } from '../plan/iptables/removal.ts';
 import { NO_RULESET, planRuleset } from '../plan/iptables/ruleset.ts';
-import { NOTHING_SAVED, type Saved } from '../plan/iptables/saved.ts';
+import type { Saved } from '../plan/iptables/saved.ts';
 import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
-import { isNotFound } from './error.ts';
-import { chooseTool, listTools } from './iptables/flavour.ts';
+import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
 
 export interface IptablesDataplaneOptions {
@@ -55,7 +54,7 @@ class IptablesDataplane implements Dataplane {
     const tool = await this.#chosenTool();
     const found = await Promise.all(
       FAMILIES.map(async (family) => {
-        const saved = await saveIn(tool, family, snapshot.options.families.includes(family));
+        const saved = await savedFor(tool, snapshot, family);
         const operations = diffRuleset(saved, this.#wanted(snapshot, family));
         return operations.map((operation) => differenceOf(operation, saved, family));
       }),
@@ -65,7 +64,7 @@ class IptablesDataplane implements Dataplane {
 
   async isPresent(): Promise<boolean> {
     const saved = await Promise.all(
-      (await this.#allTools()).flatMap((tool) => FAMILIES.map((family) => saveIn(tool, family, false))),
+      (await this.#allTools()).flatMap((tool) => FAMILIES.map((family) => saveIfInstalled(tool, family))),
     );
     return saved.some((one) => one.chains.size > 0 || one.jumps.length > 0);
   }
@@ -73,7 +72,7 @@ class IptablesDataplane implements Dataplane {
   async remove(): Promise<void> {
     for (const tool of await this.#allTools()) {
       for (const family of FAMILIES) {
-        const saved = await saveIn(tool, family, false);
+        const saved = await saveIfInstalled(tool, family);
         for (const step of planRemoval(saved)) await tool.restore(family, renderRestore(step));
       }
     }
@@ -102,7 +101,7 @@ class IptablesDataplane implements Dataplane {
   }
 
   async #differences(tool: IptablesTool, snapshot: Snapshot, family: Family): Promise<readonly Operation[]> {
-    const saved = await saveIn(tool, family, snapshot.options.families.includes(family));
+    const saved = await savedFor(tool, snapshot, family);
     return diffRuleset(saved, this.#wanted(snapshot, family));
   }
 
@@ -118,13 +117,8 @@ class IptablesDataplane implements Dataplane {
 }
 
 /** A family that nobody asks for need not have tools. */
-async function saveIn(tool: IptablesTool, family: Family, isNeeded: boolean): Promise<Saved> {
-  try {
-    return await tool.save(family);
-  } catch (error) {
-    if (!isNeeded && isNotFound(error)) return NOTHING_SAVED;
-    throw error;
-  }
+function savedFor(tool: IptablesTool, snapshot: Snapshot, family: Family): Promise<Saved> {
+  return snapshot.options.families.includes(family) ? tool.save(family) : saveIfInstalled(tool, family);
 }
 
 function differenceOf(operation: Operation, saved: Saved, family: Family): Difference {

@@ -1,17 +1,23 @@
-import { FAMILIES } from '../../core/ip.ts';
-import type { Saved } from '../../plan/iptables/saved.ts';
+import { FAMILIES, type Family } from '../../core/ip.ts';
+import { NOTHING_SAVED, type Saved } from '../../plan/iptables/saved.ts';
 import { isNotFound } from '../error.ts';
 import { runProcess } from './process.ts';
 import { FLAVOURS, IptablesTool, type Flavour } from './tool.ts';
 
 const VERSION_DEADLINE_MS = 10_000;
 
-/** The tools for every flavour that is installed. Throws KernelError (ENOENT) when there is no iptables at all. */
+/**
+ * The tools for every flavour that works here. Throws KernelError when there is none: with ENOENT where iptables is not
+ * installed at all, else with what the first flavour said.
+ */
 export async function listTools(netns: string | undefined): Promise<readonly IptablesTool[]> {
   const flavoured = FLAVOURS.map((flavour) => new IptablesTool({ netns, flavour, hasFlavouredNames: true }));
-  const installed = await Promise.all(flavoured.map(isInstalled));
-  const tools = flavoured.filter((_, index) => installed[index]);
+  const outcomes = await Promise.allSettled(flavoured.map((tool) => tool.save('IPv4')));
+  const tools = flavoured.filter((_, index) => outcomes[index]?.status === 'fulfilled');
   if (tools.length > 0) return tools;
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected' && !isNotFound(outcome.reason)) throw outcome.reason;
+  }
   return [new IptablesTool({ netns, flavour: await plainFlavour(netns), hasFlavouredNames: false })];
 }
 
@@ -20,41 +26,29 @@ export async function listTools(netns: string | undefined): Promise<readonly Ipt
  * and rules of anybody (as kubelet and CNI plugins left them), else what plain `iptables` is.
  */
 export async function chooseTool(tools: readonly IptablesTool[], netns: string | undefined): Promise<IptablesTool> {
-  const [first] = tools;
-  if (first !== undefined && tools.length === 1) return first;
+  const [first, ...others] = tools;
+  if (first !== undefined && others.length === 0) return first;
   const weights = await Promise.all(tools.map(weigh));
   const heaviest = Math.max(...weights);
   const winners = tools.filter((_, index) => weights[index] === heaviest);
   if (winners.length === 1 && winners[0] !== undefined) return winners[0];
   const plain = await plainFlavour(netns);
-  return (
-    tools.find((tool) => tool.flavour === plain) ??
-    new IptablesTool({ netns, flavour: plain, hasFlavouredNames: false })
-  );
-}
-
-async function isInstalled(tool: IptablesTool): Promise<boolean> {
-  try {
-    await tool.save('IPv4');
-    return true;
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
+  const chosen = tools.find((tool) => tool.flavour === plain);
+  return chosen ?? new IptablesTool({ netns, flavour: plain, hasFlavouredNames: false });
 }
 
 async function weigh(tool: IptablesTool): Promise<number> {
   const saved = await Promise.all(FAMILIES.map((family) => saveIfInstalled(tool, family)));
-  return saved.some((one) => one !== undefined && one.chains.size > 0)
-    ? Infinity
-    : saved.reduce((sum, one) => sum + (one?.objectCount ?? 0), 0);
+  if (saved.some((one) => one.chains.size > 0)) return Infinity;
+  return saved.reduce((sum, one) => sum + one.objectCount, 0);
 }
 
-async function saveIfInstalled(tool: IptablesTool, family: (typeof FAMILIES)[number]): Promise<Saved | undefined> {
+/** What a family holds; nothing where its tool is not installed, for callers that can do without. */
+export async function saveIfInstalled(tool: IptablesTool, family: Family): Promise<Saved> {
   try {
     return await tool.save(family);
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (isNotFound(error)) return NOTHING_SAVED;
     throw error;
   }
 }
