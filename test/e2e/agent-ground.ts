@@ -59,7 +59,7 @@ export class AgentGround {
     this.client = new KubeClient(parseKubeConfig(server.kubeconfig(), folder));
   }
 
-  static async create(): Promise<AgentGround> {
+  static async create(options: { readonly serviceCidr?: string } = {}): Promise<AgentGround> {
     const testbed = await Testbed.create({
       nodes: [
         { name: 'n1', pods: 2 },
@@ -67,7 +67,7 @@ export class AgentGround {
       ],
       outside: true,
     });
-    const server = await startApiServer({ names: [testbed.fabric.address] });
+    const server = await startApiServer({ ...options, names: [testbed.fabric.address] });
     await server.listenFd(listenTcpIn(testbed.fabric.netnsPath, testbed.fabric.address, API_PORT));
     const ground = new AgentGround(testbed, server, await mkdtemp(join(tmpdir(), 'switchyard-agent-')));
     const url = `https://${testbed.fabric.address}:${API_PORT}`;
@@ -133,12 +133,14 @@ export class AgentGround {
     await rename(this.path('profile.new'), this.path('profile.yaml'));
   }
 
-  startAgent(): void {
+  /** Starts the agent and gives its process id. */
+  startAgent(): number {
     const log = openSync(this.path('agent.log'), 'a');
     const argv = [SWITCHYARD, 'agent', '--kubeconfig', this.path('kubeconfig'), '--profile', this.path('profile.yaml')];
     const flags = ['--node-name', 'n1', '--state-dir', this.path('state'), '--log-level', 'debug'];
     this.#agent = this.testbed.spawn(this.node, [...argv, ...flags], { stdio: ['ignore', log, log] });
     closeSync(log);
+    return this.#agent.pid ?? 0;
   }
 
   async endAgent(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
