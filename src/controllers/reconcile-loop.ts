@@ -42,14 +42,17 @@ export class ReconcileLoop {
       if (signal.aborted) return;
       this.#isTriggered = false;
       const result = await this.#run();
-      if (result.mustRetry) {
-        await this.#clock.sleep(this.#backoff.nextMs(), signal);
-        this.#isTriggered = true;
-      } else {
-        this.#backoff.reset();
-      }
-      wakeAtMs = result.wakeAtMs;
+      wakeAtMs = this.#nextMs(result);
     }
+  }
+
+  /** What failed waits its time; what is triggered meanwhile does not wait with it. */
+  #nextMs({ wakeAtMs, mustRetry }: ReconcileResult): number | null {
+    if (!mustRetry) {
+      this.#backoff.reset();
+      return wakeAtMs;
+    }
+    return Math.min(wakeAtMs ?? Infinity, this.#clock.now() + this.#backoff.nextMs());
   }
 
   async #untilTriggered(wakeAtMs: number | null, signal: AbortSignal): Promise<void> {

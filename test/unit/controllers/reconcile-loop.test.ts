@@ -56,6 +56,17 @@ describe('the reconcile loop', () => {
     assert.equal(runs, 2);
   });
 
+  it('answers a trigger at once while something that keeps failing waits', async () => {
+    result = { wakeAtMs: null, mustRetry: true };
+    loop.trigger();
+    for (let round = 0; round < 20; round++) await pass(30_000);
+    await pass(100);
+    const before = runs;
+    loop.trigger();
+    await pass(200);
+    assert.ok(runs > before);
+  });
+
   it('runs again by itself after a failure, and rests after a success', async () => {
     result = { wakeAtMs: null, mustRetry: true };
     loop.trigger();
