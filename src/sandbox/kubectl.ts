@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,7 +18,10 @@ function isExecutable(path: string): boolean {
 export function listKubectls(environment: NodeJS.ProcessEnv): string[] {
   const onPath = (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   const candidates = [environment.KUBECTL, CACHED, ...onPath.map((folder) => join(folder, 'kubectl'))];
-  return [...new Set(candidates)].filter((path) => path !== undefined && isExecutable(path)) as string[];
+  const found = candidates.filter((path): path is string => path !== undefined && isExecutable(path));
+  // /bin is often a link to /usr/bin: the same program twice.
+  const seen = new Map(found.reverse().map((path) => [realpathSync(path), path]));
+  return [...seen.values()].reverse();
 }
 
 /** The kubectl to use; undefined when there is none. */

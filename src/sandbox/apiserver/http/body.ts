@@ -4,8 +4,8 @@ import { StatusError } from '../status-error.ts';
 /** As kube-apiserver's limit. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
-/** The whole body as text. Throws 413 beyond 3 MiB, and what the stream throws when the client goes away. */
-export async function readBody(stream: Readable): Promise<string> {
+/** The whole body. Throws 413 beyond 3 MiB, and what the stream throws when the client goes away. */
+export async function readBody(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -16,5 +16,5 @@ export async function readBody(stream: Readable): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }

@@ -1,4 +1,5 @@
 import { parse as parseYaml } from 'yaml';
+import { decodeProtobufObject, PROTOBUF_TYPE } from '../protobuf/decode-object.ts';
 import { FIELD_VALIDATIONS, type FieldValidation, type WriteOptions } from '../registry/decode.ts';
 import { PROPAGATION_POLICIES, type DeleteOptions, type PropagationPolicy } from '../registry/delete.ts';
 import { objectAt, valueAt } from '../object.ts';
@@ -7,7 +8,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-sc
 import { badRequest, invalid, unsupportedMediaType } from '../status-error.ts';
 import type { ApiRequest } from './message.ts';
 
-const BODY_TYPES = ['application/json', 'application/yaml'];
+const BODY_TYPES = ['application/json', 'application/yaml', PROTOBUF_TYPE];
 const MAX_MANAGER_LENGTH = 128;
 
 /** `type/subtype` of a Content-Type header. */
@@ -15,12 +16,19 @@ export function mediaTypeOf(contentType: string): string {
   return (contentType.split(';')[0] ?? '').trim().toLowerCase();
 }
 
-/** The decoded body. Throws 415 for a type other than JSON and YAML, 400 for a body that cannot be read. */
+/** The decoded body. Throws 415 for a type that is not read, 400 for a body that cannot be. */
 export function parseBody({ contentType, body }: ApiRequest): JsonValue {
   const type = mediaTypeOf(contentType) || 'application/json';
-  if (!BODY_TYPES.includes(type)) throw unsupportedMediaType([...BODY_TYPES, 'application/vnd.kubernetes.protobuf']);
+  if (!BODY_TYPES.includes(type)) throw unsupportedMediaType(BODY_TYPES);
+  const parsed = readAs(type, body);
+  if (parsed === undefined) throw unsupportedMediaType(BODY_TYPES.slice(0, 2));
+  return parsed;
+}
+
+function readAs(type: string, body: Buffer): JsonValue | undefined {
   try {
-    return (type === 'application/json' ? JSON.parse(body) : parseYaml(body)) as JsonValue;
+    if (type === PROTOBUF_TYPE) return decodeProtobufObject(body);
+    return (type === 'application/json' ? JSON.parse(body.toString()) : parseYaml(body.toString())) as JsonValue;
   } catch (error) {
     throw badRequest(`error decoding the body: ${(error as Error).message}`);
   }
@@ -54,7 +62,7 @@ function dryRunProblems(values: readonly string[]): FieldProblem[] {
 
 /** DeleteOptions from the body, or from the query when there is no body. */
 export function parseDeleteOptions(request: ApiRequest): DeleteOptions {
-  const parsed = request.body.trim() === '' ? null : parseBody(request);
+  const parsed = request.body.length === 0 ? null : parseBody(request);
   const body: JsonObject = isJsonObject(parsed) ? parsed : {};
   const { query } = request;
   const dryRun = Array.isArray(body.dryRun) ? body.dryRun.map(String) : query.getAll('dryRun');

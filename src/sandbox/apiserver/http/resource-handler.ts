@@ -159,7 +159,7 @@ function patch(call: Call): Reply {
   const isApply = mediaType === 'application/apply-patch+yaml';
   const fieldManager = isApply ? (request.query.get('fieldManager') ?? '') : parsed.fieldManager;
   const options: WriteOptions = { ...parsed, fieldManager };
-  const body = { mediaType, text: request.body, force: readBoolean(request.query, 'force') };
+  const body = { mediaType, text: request.body.toString(), force: readBoolean(request.query, 'force') };
   const result = patchObject(registry, target, body, options);
   return jsonReply(result.isCreated ? 201 : 200, renderObject(result.object, rendering), options.warnings);
 }
