@@ -3,8 +3,9 @@ import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
 import { countOperations, renderRestore, type Operation } from '../plan/iptables/operation.ts';
 import { planRemoval } from '../plan/iptables/removal.ts';
-import { NO_RULESET, planRuleset } from '../plan/iptables/ruleset.ts';
+import { NO_RULESET, planRuleset, type Ruleset } from '../plan/iptables/ruleset.ts';
 import type { Saved } from '../plan/iptables/saved.ts';
+import type { KernelSettings } from '../plan/iptables/skeleton.ts';
 import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
@@ -34,8 +35,10 @@ class IptablesDataplane implements Dataplane {
 
   async sync(snapshot: Snapshot): Promise<SyncReport> {
     const tool = await this.#chosenTool();
-    return this.#inFamilies(async (family) => {
-      const operations = await this.#differences(tool, snapshot, family);
+    const isTcpLiberal = await tool.isTcpLiberal();
+    return inFamilies(async (family) => {
+      const saved = await savedFor(tool, snapshot, family);
+      const operations = diffRuleset(saved, wantedFor(snapshot, family, { isTcpLiberal }));
       await tool.restore(family, renderRestore(operations));
       return operations;
     });
@@ -43,7 +46,7 @@ class IptablesDataplane implements Dataplane {
 
   async update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     const tool = await this.#chosenTool();
-    return this.#inFamilies(async (family) => {
+    return inFamilies(async (family) => {
       const operations = diffChanges(changes, snapshot.options, family);
       await tool.restore(family, renderRestore(operations));
       return operations;
@@ -52,10 +55,11 @@ class IptablesDataplane implements Dataplane {
 
   async verify(snapshot: Snapshot): Promise<readonly Difference[]> {
     const tool = await this.#chosenTool();
+    const isTcpLiberal = await tool.isTcpLiberal();
     const found = await Promise.all(
       FAMILIES.map(async (family) => {
         const saved = await savedFor(tool, snapshot, family);
-        const operations = diffRuleset(saved, this.#wanted(snapshot, family));
+        const operations = diffRuleset(saved, wantedFor(snapshot, family, { isTcpLiberal }));
         return operations.map((operation) => differenceOf(operation, saved, family));
       }),
     );
@@ -95,25 +99,20 @@ class IptablesDataplane implements Dataplane {
     const wanted = tools.filter((tool) => tool.flavour === flavour);
     return wanted.length > 0 ? wanted : [new IptablesTool({ netns: this.#netns, flavour, hasFlavouredNames: true })];
   }
+}
 
-  #wanted(snapshot: Snapshot, family: Family) {
-    return snapshot.options.families.includes(family) ? planRuleset(snapshot, family) : NO_RULESET;
-  }
+/** Both families at once; when one fails the other still ends before this throws. */
+async function inFamilies(apply: (family: Family) => Promise<readonly Operation[]>): Promise<SyncReport> {
+  const outcomes = await Promise.allSettled(FAMILIES.map(apply));
+  const operations = outcomes.flatMap((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+  return countOperations(operations);
+}
 
-  async #differences(tool: IptablesTool, snapshot: Snapshot, family: Family): Promise<readonly Operation[]> {
-    const saved = await savedFor(tool, snapshot, family);
-    return diffRuleset(saved, this.#wanted(snapshot, family));
-  }
-
-  /** Both families at once; when one fails the other still ends before this throws. */
-  async #inFamilies(apply: (family: Family) => Promise<readonly Operation[]>): Promise<SyncReport> {
-    const outcomes = await Promise.allSettled(FAMILIES.map(apply));
-    const operations = outcomes.flatMap((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      return outcome.value;
-    });
-    return countOperations(operations);
-  }
+function wantedFor(snapshot: Snapshot, family: Family, kernel: KernelSettings): Ruleset {
+  return snapshot.options.families.includes(family) ? planRuleset(snapshot, family, kernel) : NO_RULESET;
 }
 
 /** A family that nobody asks for need not have tools. */

@@ -129,6 +129,19 @@ for (const flavour of FLAVOURS) {
       assert.deepEqual(sortLines(await dump()), sortLines(wanted));
     });
 
+    it('drops invalid packets unless conntrack is told to be liberal', async () => {
+      const drops = async (): Promise<boolean> => (await dump()).includes('--ctstate INVALID -j DROP');
+      const beLiberal = (value: '0' | '1'): Promise<string> =>
+        node.run('sh', '-c', `echo ${value} > /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal`);
+      assert.equal(await drops(), true);
+      await beLiberal('1');
+      await node.sync();
+      assert.equal(await drops(), false);
+      await beLiberal('0');
+      await node.sync();
+      assert.equal(await drops(), true);
+    });
+
     it('leaves the rules of others alone, at every step of its life', async () => {
       await node.dataplane.remove();
       const tool = `iptables-${flavour}`;

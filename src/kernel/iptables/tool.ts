@@ -11,6 +11,8 @@ export type Flavour = (typeof FLAVOURS)[number];
 const LOCK_SECONDS = 5;
 /** A restore of 100,000 rules takes a few seconds. */
 const DEADLINE_MS = 60_000;
+/** A process inside the namespace sees the namespace's own value. */
+const TCP_BE_LIBERAL = '/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal';
 /** iptables(8) exit codes: 2 is a usage error, 4 a busy resource such as the lock. */
 const EXIT_USAGE = 2;
 const MAX_DETAIL = 400;
@@ -47,6 +49,13 @@ export class IptablesTool {
     const args = ['--noflush', '-w', String(LOCK_SECONDS)];
     const ended = await runProcess({ program, args, input, netns: this.#options.netns, deadlineMs: DEADLINE_MS });
     if (ended.code !== 0) throw failure('change rules', program, ended, input);
+  }
+
+  /** Whether conntrack calls TCP packets outside of the window valid; false where there is no conntrack yet. */
+  async isTcpLiberal(): Promise<boolean> {
+    const { netns } = this.#options;
+    const ended = await runProcess({ program: 'cat', args: [TCP_BE_LIBERAL], netns, deadlineMs: DEADLINE_MS });
+    return ended.code === 0 && ended.stdout.trim() !== '0';
   }
 
   #program(family: Family, action: 'save' | 'restore'): string {

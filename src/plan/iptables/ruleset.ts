@@ -2,7 +2,7 @@ import type { Family } from '../../core/ip.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Chain, Jump, ListChain, Table } from './fragment.ts';
 import { planServicePort } from './service-port.ts';
-import { planSkeleton } from './skeleton.ts';
+import { planSkeleton, type KernelSettings } from './skeleton.ts';
 
 /** Everything of ours that one family's tables shall hold. Chains are keyed by `chainKey`. */
 export interface Ruleset {
@@ -22,8 +22,11 @@ export function chainKey(table: Table, name: string): string {
 /** For a family that is not in use: nothing. */
 export const NO_RULESET: Ruleset = { chains: new Map(), lists: new Map(), jumps: [] };
 
-export function planRuleset(snapshot: Snapshot, family: Family): Ruleset {
-  const skeleton = planSkeleton(snapshot.options, family);
+/** The kernel's default. */
+const STRICT: KernelSettings = { isTcpLiberal: false };
+
+export function planRuleset(snapshot: Snapshot, family: Family, kernel: KernelSettings = STRICT): Ruleset {
+  const skeleton = planSkeleton(snapshot.options, family, kernel);
   const chains = new Map(skeleton.chains.map((chain) => [chainKey(chain.table, chain.name), chain]));
   const entries = new Map<string, Set<string>>();
   for (const list of skeleton.lists) entries.set(chainKey(list.table, list.name), new Set());

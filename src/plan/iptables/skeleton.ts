@@ -4,6 +4,12 @@ import type { BuiltinChain, Chain, Jump, ListChain, Table } from './fragment.ts'
 import { localSources, markHex, nodePortDestinations, rule } from './match.ts';
 import { FORWARD, HEALTH, MARK_MASQ, MASQ_REMOTE, NODE_PORTS, POSTROUTING, REFUSE, SERVICES } from './names.ts';
 
+/** What the rules depend on that is not ours to decide. */
+export interface KernelSettings {
+  /** `net.netfilter.nf_conntrack_tcp_be_liberal`: packets outside of the window are not invalid, so none are dropped. */
+  readonly isTcpLiberal: boolean;
+}
+
 /** The chains that exist whatever Services there are, and what leads to them. */
 export interface Skeleton {
   readonly chains: readonly Chain[];
@@ -11,15 +17,15 @@ export interface Skeleton {
   readonly jumps: readonly Jump[];
 }
 
-export function planSkeleton(options: DataplaneOptions, family: Family): Skeleton {
+export function planSkeleton(options: DataplaneOptions, family: Family, kernel: KernelSettings): Skeleton {
   return {
-    chains: [...natChains(options, family), forwardChain(options)],
+    chains: [...natChains(options, family), forwardChain(options, kernel)],
     lists: planLists(options, family),
     jumps: JUMPS,
   };
 }
 
-function forwardChain(options: DataplaneOptions): Chain {
+function forwardChain(options: DataplaneOptions, kernel: KernelSettings): Chain {
   const mark = markHex(options);
   return {
     table: 'filter',
@@ -27,7 +33,7 @@ function forwardChain(options: DataplaneOptions): Chain {
     about: 'lets Service traffic through a FORWARD chain whose policy is DROP',
     rules: [
       // A packet that conntrack cannot place would leave untranslated, and its receiver would reset the connection.
-      '-m conntrack --ctstate INVALID -j DROP',
+      ...(kernel.isTcpLiberal ? [] : ['-m conntrack --ctstate INVALID -j DROP']),
       `-m mark --mark ${mark}/${mark} -j ACCEPT`,
       '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     ],
