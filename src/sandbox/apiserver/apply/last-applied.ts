@@ -27,21 +27,14 @@ function lastApplied(object: JsonObject | undefined): JsonObject | undefined {
 }
 
 /**
- * Whether somebody who moves from client-side to server-side apply may take the contested fields: all of them are in the
- * last configuration that client-side apply recorded, with the value they still have.
+ * The fields that kubectl may take from their owners because it moves from client-side to server-side apply: those of the
+ * last configuration that client-side apply recorded, as far as they still have the value from there.
  */
-export function acceptsLastApplied(
-  contested: ReadonlyMap<string, FieldSet>,
-  { request, schema }: { request: ApplyRequest; schema: JsonSchema },
-): boolean {
+export function fieldsOfLastApplied(request: ApplyRequest, schema: JsonSchema): FieldSet {
   const configuration = lastApplied(request.live);
-  if (request.manager !== KUBECTL || !configuration || !request.live) return false;
+  if (request.manager !== KUBECTL || !configuration || !request.live) return new FieldSet();
   const { modified, removed } = compareValues(configuration, request.live, schema);
-  const unchanged = fieldSetOf(configuration, schema).difference(modified).difference(removed);
-  unchanged.insert(['f:metadata', 'f:annotations']);
-  unchanged.insert(['f:metadata', 'f:annotations', `f:${ANNOTATION}`]);
-  const wanted = [...contested.values()].reduce((sum, set) => sum.union(set), new FieldSet());
-  return wanted.difference(unchanged).isEmpty;
+  return fieldSetOf(configuration, schema).difference(modified).difference(removed);
 }
 
 /** kubectl's server-side apply keeps the record of client-side apply right while the object still has one. */

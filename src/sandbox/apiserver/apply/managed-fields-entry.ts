@@ -36,7 +36,7 @@ export interface UpdateToTrack {
   readonly subresource: string;
   readonly schema: JsonSchema;
   /** Top-level fields that this endpoint leaves as they are: `status` where status is a subresource of its own. */
-  readonly ignored?: readonly string[];
+  readonly ignored?: readonly string[] | undefined;
 }
 
 /** One server-side apply request. */
@@ -53,7 +53,7 @@ export interface ApplyRequest {
   readonly subresource: string;
   readonly schema: JsonSchema;
   /** Top-level fields that this endpoint leaves as they are: `status` where status is a subresource of its own. */
-  readonly ignored?: readonly string[];
+  readonly ignored?: readonly string[] | undefined;
 }
 
 export interface ApplyConflict {

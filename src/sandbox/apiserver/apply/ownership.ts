@@ -39,9 +39,9 @@ export function withManagedFields(object: JsonObject, entries: ManagedFieldsEntr
   return { ...object, metadata };
 }
 
-/** What an endpoint does not change: the status endpoint only writes status, others may leave status alone. */
-export function ignoredFields(subresource: string, ignored: readonly string[] | undefined): FieldSet {
+/** What an endpoint does not change: the status endpoint leaves the spec alone, others may leave status alone. */
+export function ignoredFields(subresource: string, ignored: readonly string[] = []): FieldSet {
   const set = new FieldSet();
-  for (const name of ignored ?? (subresource === 'status' ? ['spec'] : [])) set.insert([`f:${name}`]);
+  for (const name of [...ignored, ...(subresource === 'status' ? ['spec'] : [])]) set.insert([`f:${name}`]);
   return set;
 }

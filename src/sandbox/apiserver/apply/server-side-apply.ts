@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isJsonObject, type JsonObject, type JsonSchema } from '../schema/json-schema.ts';
 import { FieldSet, formatPath } from './field-set.ts';
-import { acceptsLastApplied, updateLastApplied } from './last-applied.ts';
+import { fieldsOfLastApplied, updateLastApplied } from './last-applied.ts';
 import { ownersAfter } from './managed-fields.ts';
 import type { ApplyConflict, ApplyOutcome, ApplyRequest } from './managed-fields-entry.ts';
 import {
@@ -33,14 +33,13 @@ export function serverSideApply(request: ApplyRequest): ApplyOutcome {
   const last = before.get(managerKey(self));
   const owners = withManager(before, self);
   const merged = mergeValues(live ?? {}, removeFields(applied, ignored, schema), schema);
-  const object = updateLastApplied(prune(merged, { last: last?.set, owners, schema }), request);
+  const pruned = prune(merged, { last: last?.set, owners, schema });
 
   const base = live ?? emptyObject(applied);
-  const change = withoutFields(compareValues(base, object, schema), ignored);
-  const contested = contestedFields(owners, change, managerKey(self));
-  if (contested.size > 0 && !request.force && !acceptsLastApplied(contested, { request, schema })) {
-    return conflictsOf(contested, owners);
-  }
+  const change = withoutFields(compareValues(base, pruned, schema), ignored);
+  const conflicts = conflictsOf(contestedFields(owners, change, managerKey(self)), owners, request);
+  if (conflicts.length > 0) return { conflicts, message: conflictMessage(conflicts) };
+  const object = updateLastApplied(pruned, request);
   const isUnchanged = isDeepStrictEqual(object, live) && last?.set.equals(self.set) === true;
   const time = isUnchanged ? last.time : request.time;
   const after = withManager(disown(owners, change, managerKey(self)), { ...self, time });
@@ -94,16 +93,15 @@ function prune(merged: JsonObject, { last, owners, schema }: Pruning): JsonObjec
   return removeFields(merged, gone.intersection(applied), schema);
 }
 
-function conflictsOf(contested: Map<string, FieldSet>, owners: Managers): ApplyOutcome {
-  const conflicts = [...contested].flatMap(([key, set]) => {
-    const who = describeManager(owners.get(key) as Manager);
-    return set.paths().map((path) => ({
-      manager: (owners.get(key) as Manager).name,
-      path: formatPath(path),
-      message: `conflict with ${who}`,
-    }));
+function conflictsOf(contested: Map<string, FieldSet>, owners: Managers, request: ApplyRequest): ApplyConflict[] {
+  if (request.force || contested.size === 0) return [];
+  const allowed = fieldsOfLastApplied(request, resourceSchema(request.schema));
+  return [...contested].flatMap(([key, set]) => {
+    const owner = owners.get(key) as Manager;
+    const message = `conflict with ${describeManager(owner)}`;
+    const paths = set.difference(allowed).paths();
+    return paths.map((path) => ({ manager: owner.name, path: formatPath(path), message }));
   });
-  return { conflicts, message: conflictMessage(conflicts) };
 }
 
 function describeManager({ name, operation, apiVersion, subresource }: Manager): string {
