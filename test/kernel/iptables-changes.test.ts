@@ -74,11 +74,15 @@ for (const flavour of FLAVOURS) {
         address6: `fd00:244:9::${(index + 1).toString(16)}`,
       }));
       const spec = {
-        ...nodePorts(30085),
         type: 'LoadBalancer',
         sessionAffinity: 'ClientIP',
         externalTrafficPolicy: 'Local',
         healthCheckNodePort: 30086,
+        ports: [
+          { name: 'tcp', protocol: 'TCP', port: 80, nodePort: 30085 },
+          { name: 'udp', protocol: 'UDP', port: 80, nodePort: 30085 },
+          { name: 'sctp', protocol: 'SCTP', port: 80, nodePort: 30085 },
+        ],
         externalIPs: ['192.0.2.40', 'fd00:99::40'],
         loadBalancerSourceRanges: ['198.51.100.7/25', 'fd00:98::1/64'],
       };

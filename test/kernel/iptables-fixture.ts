@@ -96,6 +96,7 @@ export function slices(name: string, pods: readonly Host[]): readonly EndpointSl
     ports: [
       { name: 'tcp', protocol: 'TCP', port: BACKEND_PORT },
       { name: 'udp', protocol: 'UDP', port: BACKEND_PORT },
+      { name: 'sctp', protocol: 'SCTP', port: BACKEND_PORT },
     ],
     endpoints: pods.map((pod) => ({
       addresses: [addressType === 'IPv4' ? pod.address : pod.address6],
