@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Testbed, type Host } from '../../src/sandbox/net/testbed.ts';
+import { Testbed, type Host, type Node } from '../../src/sandbox/net/testbed.ts';
 import {
   probe,
   TrafficLoad,
@@ -14,6 +14,7 @@ import {
 const TIMEOUT_MS = 400;
 /** An address that nothing has; tests tell the client's node what to do with it. */
 const VIP = '10.99.0.1';
+const ANYCAST = '10.99.0.2';
 const PORT = 8080;
 
 let testbed: Testbed;
@@ -219,11 +220,26 @@ describe('load', () => {
   }
 
   it('notices when a held UDP flow changes its backend, although both may answer', async () => {
-    await nft(sendTo(near));
-    const load = await start({ protocol: 'UDP', address: VIP, held: 1, backends: ['n1-p2', 'n2-p1'] });
+    const [n1, n2] = testbed.nodes as [Node, Node];
+    const ip = (host: Host, ...args: string[]): Promise<unknown> => testbed.exec(host, ['ip', ...args]);
+    // Both have the address; routes decide which of them gets the packets.
+    for (const host of [near, far]) {
+      await ip(host, 'address', 'add', ANYCAST, 'dev', 'lo');
+      await TrafficServer.start(testbed, { ...host, address6: ANYCAST, address: host.address }, [
+        { protocol: 'UDP', port: PORT + 3 },
+      ]);
+    }
+    await ip(n2, 'route', 'add', ANYCAST, 'via', far.address);
+    await ip(n1, 'route', 'add', ANYCAST, 'via', near.address);
+    const load = await start({
+      protocol: 'UDP',
+      address: ANYCAST,
+      port: PORT + 3,
+      held: 1,
+      backends: ['n1-p2', 'n2-p1'],
+    });
     await until(load, (report) => only(report).heldOpen === 1);
-    await nft(sendTo(far));
-    await testbed.exec(testbed.node('n1'), ['conntrack', '-D', '-p', 'udp', '-d', VIP]);
+    await ip(n1, 'route', 'replace', ANYCAST, 'via', n2.address);
     await until(load, (report) => only(report).outcomes['broken-flow'] === 1);
     await finalOf(load);
   });

@@ -37,9 +37,11 @@ export class Narrator {
   }
 
   showNodes(nodes: readonly NodeProgress[]): void {
-    const changes = describeChanges(this.#nodes, nodes);
+    // On a terminal the picture shows each step; what stays is where a node has arrived.
+    const worthTelling = this.#screen.isLive ? nodes.filter(({ isReady }) => isReady) : nodes;
+    for (const change of describeChanges(this.#nodes, worthTelling))
+      this.#screen.say(`[${this.#elapsed()}]   ${change}`);
     this.#nodes = nodes;
-    if (!this.#screen.isLive) for (const change of changes) this.#screen.say(`[${this.#elapsed()}]   ${change}`);
     this.#draw();
   }
 

@@ -8,7 +8,6 @@ const TOOLS = [
   { program: 'nft', debianPackage: 'nftables' },
   { program: 'iptables', debianPackage: 'iptables' },
   { program: 'iptables-restore', debianPackage: 'iptables' },
-  { program: 'conntrack', debianPackage: 'conntrack' },
 ] as const;
 
 function isOnPath(program: string): boolean {

@@ -67,10 +67,11 @@ export function renderTable({ elapsed, nodes, loads, endpointChanges }: Picture)
   return [empty, ...nodeLines(nodes), ...traffic, empty, { text: changes, tone: 'plain' }, empty];
 }
 
-/** What happened to the nodes between two pictures, a line each, for output that is not redrawn. */
+/** What is new of the nodes in `after`, a line each. */
 export function describeChanges(before: readonly NodeProgress[], after: readonly NodeProgress[]): string[] {
+  const known = new Map(before.map((node) => [node.name, node]));
   return after
-    .filter((node, index) => before[index]?.mode !== node.mode || before[index].step !== node.step)
+    .filter(({ name, mode, step }) => known.get(name)?.mode !== mode || known.get(name)?.step !== step)
     .map(({ name, mode, step }) => `${name}: ${mode === '-' ? 'no mode yet' : mode}, ${step}`);
 }
 

@@ -2,7 +2,15 @@ import type { Host, Testbed } from '../net/testbed.ts';
 import type { LoadReport, LoadSpec, ProbeResult, ProbeSpec, TrafficProtocol } from './messages.ts';
 import { Worker } from './worker.ts';
 
-export type { FailureSample, LoadReport, LoadSpec, LoadTarget, Outcome, ProbeResult, TargetReport } from './messages.ts';
+export type {
+  FailureSample,
+  LoadReport,
+  LoadSpec,
+  LoadTarget,
+  Outcome,
+  ProbeResult,
+  TargetReport,
+} from './messages.ts';
 
 export interface ServerPort {
   readonly protocol: TrafficProtocol;
