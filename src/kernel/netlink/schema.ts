@@ -102,7 +102,10 @@ export function container<F extends Fields>(fields: F): Codec<Values<F>> {
   };
 }
 
-/** A container of equal items, each under attribute `type` (NFTA_LIST_ELEM is 1). */
+/**
+ * A container of equal items, each written under attribute `type` (NFTA_LIST_ELEM is 1). The kernel does not look at the
+ * types of list items, and libnftnl counts them up, so they are read whatever their type.
+ */
 export function listOf<T>(type: number, codec: Codec<T>): Codec<readonly T[]> {
   return {
     nested: true,
@@ -115,8 +118,8 @@ export function listOf<T>(type: number, codec: Codec<T>): Codec<readonly T[]> {
     },
     decode(bytes) {
       const result: T[] = [];
-      eachAttribute(bytes, (found, value) => {
-        if (found === type) result.push(codec.decode(value));
+      eachAttribute(bytes, (_type, value) => {
+        result.push(codec.decode(value));
       });
       return result;
     },

@@ -1,7 +1,10 @@
 import { binary, container, field, text, u32be, u64be, u8 } from '../netlink/schema.ts';
 import { dataSchema } from './objects.ts';
 
-/** Attributes of the expressions we emit (enum nft_*_attributes); registers and keys are u32 in network byte order. */
+/**
+ * Attributes of the expressions we emit (enum nft_*_attributes), in the order in which nft sends them; registers and keys
+ * are u32 in network byte order.
+ */
 export const payloadSchema = container({
   to: field(1, u32be),
   base: field(2, u32be),
@@ -10,10 +13,10 @@ export const payloadSchema = container({
   /** Set when the expression writes into the packet instead. */
   from: field(5, u32be),
 });
-export const metaSchema = container({ to: field(1, u32be), key: field(2, u32be), from: field(3, u32be) });
+export const metaSchema = container({ key: field(2, u32be), to: field(1, u32be), from: field(3, u32be) });
 export const ctSchema = container({
-  to: field(1, u32be),
   key: field(2, u32be),
+  to: field(1, u32be),
   direction: field(3, u8),
   from: field(4, u32be),
 });
@@ -54,7 +57,7 @@ export const natSchema = container({
 });
 export const masqueradeSchema = container({ flags: field(1, u32be), portMin: field(2, u32be) });
 export const rejectSchema = container({ type: field(1, u32be), code: field(2, u8) });
-export const fibSchema = container({ to: field(1, u32be), result: field(2, u32be), flags: field(3, u32be) });
+export const fibSchema = container({ flags: field(3, u32be), result: field(2, u32be), to: field(1, u32be) });
 export const dynsetSchema = container({
   set: field(1, text),
   operation: field(3, u32be),

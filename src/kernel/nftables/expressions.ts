@@ -265,5 +265,5 @@ export function decodeExpression({ name = '', data = Buffer.alloc(0) }: RawExpre
     const expression = codec.decode(bytes);
     if (expression !== undefined) return expression;
   }
-  return { kind: 'unknown', name, bytes };
+  return { kind: 'unknown', name, bytes: new Uint8Array(data) };
 }
