@@ -37,7 +37,7 @@ describeApiServer('Services', (server) => {
   it('get a node port of their own, which no other may take', async () => {
     const { client } = server();
     const { body } = await client.create(PATH, service('node-port', { type: 'NodePort' }));
-    const port = Number(body.spec?.ports?.[0]?.nodePort as unknown);
+    const port = Number(body.spec?.ports?.[0]?.nodePort);
     assert.ok(port >= 30000 && port <= 32767, `${port}`);
     assert.equal(body.spec?.externalTrafficPolicy, 'Cluster');
     const ports = [{ port: 80, nodePort: port }];

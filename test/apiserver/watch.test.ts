@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it, type TestContext } from 'node:test';
-import { textOf, type ApiClient, type Watching, type Wire } from './api-client.ts';
+import { listOf, textOf, type ApiClient, type Watching, type Wire } from './api-client.ts';
 import { describeApiServer } from './server-under-test.ts';
 
 const PATH = '/api/v1/namespaces/kube-node-lease/configmaps';
@@ -121,9 +121,11 @@ describeApiServer('Watch', (server) => {
     const watching = await client.watch(PATH, query, 'application/json;as=Table;v=v1;g=meta.k8s.io');
     test.after(() => watching.close());
     const event = await watching.next();
-    assert.equal(event?.object?.kind, 'Table');
-    assert.deepEqual(event?.object?.rows?.[0]?.cells?.[0], 'w7');
-    assert.equal(event?.object?.rows?.[0]?.object?.kind, 'PartialObjectMetadata');
+    const { kind, rows } = event?.object ?? {};
+    assert.equal(kind, 'Table');
+    const row = listOf(rows)[0];
+    assert.deepEqual(row?.cells?.[0], 'w7');
+    assert.equal(row?.object?.kind, 'PartialObjectMetadata');
   });
 
   it('refuses initial events without a match rule', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { listOf, type ApiClient, type Json } from './api-client.ts';
+import { listOf, textOf, type ApiClient, type Json } from './api-client.ts';
 
 export const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 export const WIDGETS = '/apis/example.com/v1/namespaces/default/widgets';
@@ -79,7 +79,7 @@ export async function defineWidgets(client: ApiClient): Promise<void> {
   await until('widgets are served', async () => {
     const { body } = await client.get(`${CRDS}/widgets.example.com`);
     const isEstablished = listOf(body.status?.conditions).some(
-      ({ type, status }) => String(type as unknown) === 'Established' && String(status as unknown) === 'True',
+      ({ type, status }) => String(type) === 'Established' && String(status) === 'True',
     );
     return isEstablished && (await client.get(WIDGETS)).status === 200;
   });

@@ -82,3 +82,9 @@ export function isSameJson(left: JsonValue | undefined, right: JsonValue | undef
   if (names.length !== Object.keys(right).length) return false;
   return names.every((name) => Object.hasOwn(right, name) && isSameJson(left[name], right[name]));
 }
+
+/** A scalar as text; the empty string for what is missing, JSON for objects and lists. */
+export function scalarText(value: JsonValue | undefined): string {
+  if (value === undefined) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -1,9 +1,8 @@
-import { listAt, objectAt, textAt, valueAt, type KubeObject } from '../object.ts';
+import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import { AGE_COLUMN, column, NAME_COLUMN } from '../output/columns.ts';
 import { labelProblems, subdomainProblems } from '../registry/names.ts';
 import type { ResourceKind } from '../registry/resource-kind.ts';
 import { forbidden, invalidValue, requiredValue, tooLong, type FieldProblem } from '../schema/field-problem.ts';
-import { isSameJson } from '../object.ts';
 import { StatusError } from '../status-error.ts';
 import { defineKind } from './define-kind.ts';
 
@@ -123,7 +122,7 @@ export const SECRET: ResourceKind = defineKind({
 function mergeStringData(object: KubeObject): void {
   object.type ??= 'Opaque';
   const encoded = Object.entries(objectAt(object, 'stringData')).map(
-    ([key, value]) => [key, Buffer.from(String(value)).toString('base64')] as const,
+    ([key, value]) => [key, Buffer.from(scalarText(value)).toString('base64')] as const,
   );
   delete object.stringData;
   if (encoded.length > 0) object.data = { ...objectAt(object, 'data'), ...Object.fromEntries(encoded) };
@@ -166,7 +165,7 @@ function endpointsText(object: KubeObject): string {
     return listAt(subset, 'addresses').flatMap((address) =>
       ports.length === 0
         ? [textAt(address, 'ip')]
-        : ports.map((port) => `${textAt(address, 'ip')}:${String(valueAt(port, 'port'))}`),
+        : ports.map((port) => `${textAt(address, 'ip')}:${scalarText(valueAt(port, 'port'))}`),
     );
   });
   if (all.length === 0) return '<none>';

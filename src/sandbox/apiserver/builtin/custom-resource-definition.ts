@@ -1,4 +1,4 @@
-import { isSameJson, listAt, objectAt, textAt, valueAt, type KubeObject } from '../object.ts';
+import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import { NAME_COLUMN, column } from '../output/columns.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ResourceKind } from '../registry/resource-kind.ts';
@@ -85,10 +85,10 @@ function validate(crd: KubeObject, old: KubeObject | undefined): FieldProblem[] 
     if (!isSameJson(next, before)) problems.push(invalidValue(path, next, 'field is immutable'));
   }
   const served = listAt(crd, 'spec', 'versions').map((version) => textAt(version, 'name'));
-  const lost = listAt(old, 'status', 'storedVersions').filter((name) => !served.includes(String(name)));
+  const lost = listAt(old, 'status', 'storedVersions').filter((name) => !served.includes(scalarText(name)));
   for (const name of lost) {
     problems.push(
-      forbidden('spec.versions', `must have all versions in status.storedVersions: missing ${String(name)}`),
+      forbidden('spec.versions', `must have all versions in status.storedVersions: missing ${scalarText(name)}`),
     );
   }
   return problems;

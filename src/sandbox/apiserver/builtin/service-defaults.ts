@@ -1,4 +1,4 @@
-import { isSameJson, listAt, objectAt, textAt, valueAt, type KubeObject } from '../object.ts';
+import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import type { Registry } from '../registry/registry.ts';
 import { storeKey } from '../registry/resource-kind.ts';
 import { isJsonObject, type JsonObject } from '../schema/json-schema.ts';
@@ -28,22 +28,24 @@ export function applyServiceDefaults(service: KubeObject): void {
   const spec = objectAt(service, 'spec');
   service.spec = spec;
   spec.type ??= 'ClusterIP';
-  spec.sessionAffinity ??= 'None';
-  if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
-  if (
-    spec.sessionAffinity === 'ClientIP' &&
-    valueAt(spec, 'sessionAffinityConfig', 'clientIP', 'timeoutSeconds') === undefined
-  ) {
-    spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: CLIENT_IP_TIMEOUT_SECONDS } };
-  }
+  applyAffinityDefaults(spec);
   for (const port of portsOf(service)) {
     port.protocol ??= 'TCP';
     port.targetPort ??= port.port ?? 0;
   }
   if (spec.type === 'ExternalName') return;
   spec.internalTrafficPolicy ??= 'Cluster';
-  if (['NodePort', 'LoadBalancer'].includes(spec.type as string)) spec.externalTrafficPolicy ??= 'Cluster';
+  if (spec.type === 'ClusterIP') return;
+  spec.externalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
+}
+
+function applyAffinityDefaults(spec: JsonObject): void {
+  spec.sessionAffinity ??= 'None';
+  if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
+  if (spec.sessionAffinity !== 'ClientIP') return;
+  if (valueAt(spec, 'sessionAffinityConfig', 'clientIP', 'timeoutSeconds') !== undefined) return;
+  spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: CLIENT_IP_TIMEOUT_SECONDS } };
 }
 
 /** What the registry fills in: addresses and node ports. With dryRun they are shown but not kept, as nothing is. */
@@ -80,7 +82,7 @@ function allocateNodePorts(service: KubeObject, registry: Registry): void {
     // TCP and UDP of the same port share the node port, as for DNS.
     const twin = ports.find((other) => other !== port && other.port === port.port && other.protocol !== port.protocol);
     const shared = twin?.nodePort;
-    const protocol = String(port.protocol);
+    const protocol = scalarText(port.protocol);
     const isFree = typeof shared === 'number' && !registry.services.isPortTaken(protocol, shared, keyOf(service));
     const chosen = isFree ? shared : registry.services.allocatePort(protocol, reserved);
     if (chosen === undefined) continue;
@@ -122,7 +124,10 @@ export function keepAllocations(service: KubeObject, old: KubeObject): void {
     if (before !== undefined && (spec[field] === undefined || spec[field] === ''))
       spec[field] = structuredClone(before);
   }
-  if (!hasNodePorts(service) || !hasNodePorts(old)) return;
+  if (hasNodePorts(service) && hasNodePorts(old)) keepNodePorts(service, old);
+}
+
+function keepNodePorts(service: KubeObject, old: KubeObject): void {
   for (const port of portsOf(service)) {
     if (typeof port.nodePort === 'number' && port.nodePort > 0) continue;
     const same = portsOf(old).find((one) => one.port === port.port && one.protocol === port.protocol);

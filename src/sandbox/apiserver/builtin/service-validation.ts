@@ -1,4 +1,4 @@
-import { isSameJson, listAt, objectAt, textAt, valueAt, type KubeObject } from '../object.ts';
+import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import { labelProblems } from '../registry/metadata.ts';
 import { labelProblems as portNameProblems } from '../registry/names.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -64,11 +64,11 @@ function portListProblems(service: KubeObject): FieldProblem[] {
     if (name === '' && ports.length > 1) problems.push(requiredValue(`${path}.name`));
     if (name !== '' && names.has(name)) problems.push(duplicateValue(`${path}.name`, name));
     names.add(name);
-    const number = `${String(port.port)}/${String(port.protocol)}`;
+    const number = `${scalarText(port.port)}/${scalarText(port.protocol)}`;
     if (numbers.has(number))
       problems.push(duplicateValue(path, { port: port.port ?? 0, protocol: port.protocol ?? '' }));
     numbers.add(number);
-    const nodePort = `${String(port.nodePort)}/${String(port.protocol)}`;
+    const nodePort = `${scalarText(port.nodePort)}/${scalarText(port.protocol)}`;
     if (port.nodePort && nodePorts.has(nodePort)) problems.push(duplicateValue(`${path}.nodePort`, port.nodePort));
     nodePorts.add(nodePort);
   });
@@ -129,7 +129,7 @@ function nodePortProblems(
       ),
     ];
   }
-  if (registry.services.isPortTaken(String(protocol), nodePort, keyOf(service))) {
+  if (registry.services.isPortTaken(scalarText(protocol), nodePort, keyOf(service))) {
     return [invalidValue(path, nodePort, 'provided port is already allocated')];
   }
   return [];

@@ -1,4 +1,4 @@
-import { listAt, objectAt, textAt, valueAt, type KubeObject } from '../object.ts';
+import { listAt, objectAt, scalarText, textAt, type KubeObject } from '../object.ts';
 import { AGE_COLUMN, column, NAME_COLUMN } from '../output/columns.ts';
 import { label1035Problems } from '../registry/names.ts';
 import type { ResourceKind } from '../registry/resource-kind.ts';
@@ -20,13 +20,17 @@ function externalText(service: KubeObject): string {
 
 function portsText(service: KubeObject): string {
   const texts = portsOf(service).map(({ port, nodePort, protocol }) =>
-    nodePort ? `${String(port)}:${String(nodePort)}/${String(protocol)}` : `${String(port)}/${String(protocol)}`,
+    nodePort
+      ? `${scalarText(port)}:${scalarText(nodePort)}/${scalarText(protocol)}`
+      : `${scalarText(port)}/${scalarText(protocol)}`,
   );
   return texts.length === 0 ? '<none>' : texts.join(',');
 }
 
 function selectorText(service: KubeObject): string {
-  const terms = Object.entries(objectAt(service, 'spec', 'selector')).map(([key, value]) => `${key}=${String(value)}`);
+  const terms = Object.entries(objectAt(service, 'spec', 'selector')).map(
+    ([key, value]) => `${key}=${scalarText(value)}`,
+  );
   return terms.length === 0 ? '<none>' : terms.sort().join(',');
 }
 
@@ -50,7 +54,7 @@ export const SERVICE: ResourceKind = defineKind({
   ],
   selectableFields: {
     'spec.clusterIP': (service) => textAt(service, 'spec', 'clusterIP'),
-    'spec.type': (service) => String(valueAt(service, 'spec', 'type') ?? ''),
+    'spec.type': (service) => textAt(service, 'spec', 'type'),
   },
   strategy: {
     nameProblems: label1035Problems,

@@ -14,18 +14,20 @@ export class OwnerIndex {
   /** Follows one change of the store; `object` is undefined when it is gone. */
   track(place: Place, object: KubeObject | undefined, previous: KubeObject | undefined): void {
     const id = `${place.collection} ${place.key}`;
-    for (const { uid } of previous?.metadata.ownerReferences ?? []) {
-      const dependents = this.#dependents.get(uid);
-      dependents?.delete(id);
-      if (dependents?.size === 0) this.#dependents.delete(uid);
-    }
-    for (const { uid } of object?.metadata.ownerReferences ?? []) {
+    for (const uid of ownersOf(previous)) this.#forget(uid, id);
+    for (const uid of ownersOf(object)) {
       const dependents = this.#dependents.get(uid) ?? new Map<string, Place>();
       this.#dependents.set(uid, dependents.set(id, place));
     }
-    const uid = object?.metadata.uid;
-    if (uid !== undefined) this.#places.set(uid, place);
-    else if (previous?.metadata.uid !== undefined) this.#places.delete(previous.metadata.uid);
+    const uid = (object ?? previous)?.metadata.uid ?? '';
+    if (object) this.#places.set(uid, place);
+    else this.#places.delete(uid);
+  }
+
+  #forget(uid: string, id: string): void {
+    const dependents = this.#dependents.get(uid);
+    dependents?.delete(id);
+    if (dependents?.size === 0) this.#dependents.delete(uid);
   }
 
   isAlive(uid: string): boolean {
@@ -39,4 +41,8 @@ export class OwnerIndex {
   dependentsOf(uid: string): Place[] {
     return [...(this.#dependents.get(uid)?.values() ?? [])];
   }
+}
+
+function ownersOf(object: KubeObject | undefined): string[] {
+  return object?.metadata.ownerReferences?.map(({ uid }) => uid) ?? [];
 }

@@ -11,7 +11,7 @@ export function parseAccept(header: string): MediaClause[] {
   const clauses = (header.trim() === '' ? '*/*' : header).split(',').map((part) => {
     const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim());
     const pairs = parameters.map((piece) => piece.split('=') as [string, string]);
-    return { type: type.toLowerCase(), parameters: Object.fromEntries(pairs) as Record<string, string> };
+    return { type: type.toLowerCase(), parameters: Object.fromEntries(pairs) };
   });
   const quality = ({ parameters }: MediaClause): number => Number(parameters.q ?? 1);
   return clauses.sort((left, right) => quality(right) - quality(left));
@@ -29,15 +29,23 @@ const JSON_TYPES = ['application/json', 'application/*', '*/*'];
 
 /** The first clause that can be served: protobuf is passed over, as the server may. Throws 406 when none can. */
 export function negotiate(header: string): Shape {
-  for (const { type, parameters } of parseAccept(header)) {
-    const format = JSON_TYPES.includes(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined;
-    if (!format) continue;
-    const { as = '', g = '', v = 'v1' } = parameters;
-    if (as === '') return { format, as, metaVersion: 'v1' };
-    const isKnown = as === 'Table' || as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList';
-    if (isKnown && g === 'meta.k8s.io' && (v === 'v1' || v === 'v1beta1')) return { format, as, metaVersion: v };
+  for (const clause of parseAccept(header)) {
+    const shape = shapeOf(clause);
+    if (shape) return shape;
   }
   throw notAcceptable(SUPPORTED);
+}
+
+const TRANSFORMS = ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'] as const;
+
+function shapeOf({ type, parameters }: MediaClause): Shape | undefined {
+  const format = JSON_TYPES.includes(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined;
+  if (!format) return undefined;
+  const { as = '', g = '', v = 'v1' } = parameters;
+  if (as === '') return { format, as, metaVersion: 'v1' };
+  const known = TRANSFORMS.find((name) => name === as);
+  const isMeta = g === 'meta.k8s.io' && (v === 'v1' || v === 'v1beta1');
+  return known && isMeta ? { format, as: known, metaVersion: v } : undefined;
 }
 
 /** The version of aggregated discovery that the client prefers over the plain documents, if it does. */

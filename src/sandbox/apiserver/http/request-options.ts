@@ -2,7 +2,7 @@ import { parse as parseYaml } from 'yaml';
 import { decodeProtobufObject, PROTOBUF_TYPE } from '../protobuf/decode-object.ts';
 import { FIELD_VALIDATIONS, type FieldValidation, type WriteOptions } from '../registry/decode.ts';
 import { PROPAGATION_POLICIES, type DeleteOptions, type PropagationPolicy } from '../registry/delete.ts';
-import { objectAt, valueAt } from '../object.ts';
+import { objectAt, scalarText, valueAt } from '../object.ts';
 import { invalidValue, unsupportedValue, type FieldProblem } from '../schema/field-problem.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
 import { badRequest, invalid, unsupportedMediaType } from '../status-error.ts';
@@ -57,35 +57,43 @@ export function parseWriteOptions({ query, userAgent }: ApiRequest, kind: string
 function dryRunProblems(values: readonly string[]): FieldProblem[] {
   const given = values.filter((value) => value !== '');
   if (given.every((value) => value === 'All')) return [];
-  return [unsupportedValue('dryRun', given as JsonValue, ['All'])];
+  return [unsupportedValue('dryRun', given, ['All'])];
 }
 
-/** DeleteOptions from the body, or from the query when there is no body. */
+/** DeleteOptions from the body, or from the query when there is no body. Throws 422 with every problem. */
 export function parseDeleteOptions(request: ApiRequest): DeleteOptions {
   const parsed = request.body.length === 0 ? null : parseBody(request);
   const body: JsonObject = isJsonObject(parsed) ? parsed : {};
   const { query } = request;
-  const dryRun = Array.isArray(body.dryRun) ? body.dryRun.map(String) : query.getAll('dryRun');
+  const dryRun = Array.isArray(body.dryRun) ? body.dryRun.map(scalarText) : query.getAll('dryRun');
   const policy = propagationOf(body, query);
-  const problems = dryRunProblems(dryRun);
-  if (policy !== undefined && !(PROPAGATION_POLICIES as readonly string[]).includes(policy)) {
-    problems.push(unsupportedValue('propagationPolicy', policy, [...PROPAGATION_POLICIES, 'nil']));
-  }
   const grace = body.gracePeriodSeconds ?? queryNumber(query, 'gracePeriodSeconds');
-  if (typeof grace === 'number' && grace < 0) {
-    problems.push(invalidValue('gracePeriodSeconds', grace, 'must be greater than or equal to 0'));
-  }
+  const problems = [...dryRunProblems(dryRun), ...policyProblems(policy), ...graceProblems(grace)];
   if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', problems);
-  const { uid, resourceVersion } = objectAt(body, 'preconditions');
   return {
     isDryRun: dryRun.includes('All'),
     gracePeriodSeconds: typeof grace === 'number' ? grace : undefined,
     propagationPolicy: policy as PropagationPolicy | undefined,
-    preconditions: {
-      ...(typeof uid === 'string' ? { uid } : {}),
-      ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
-    },
+    preconditions: preconditionsOf(body),
   };
+}
+
+function preconditionsOf(body: JsonObject): DeleteOptions['preconditions'] {
+  const { uid, resourceVersion } = objectAt(body, 'preconditions');
+  return {
+    ...(typeof uid === 'string' ? { uid } : {}),
+    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
+  };
+}
+
+function policyProblems(policy: string | undefined): FieldProblem[] {
+  if (policy === undefined || (PROPAGATION_POLICIES as readonly string[]).includes(policy)) return [];
+  return [unsupportedValue('propagationPolicy', policy, [...PROPAGATION_POLICIES, 'nil'])];
+}
+
+function graceProblems(grace: JsonValue | undefined): FieldProblem[] {
+  if (typeof grace !== 'number' || grace >= 0) return [];
+  return [invalidValue('gracePeriodSeconds', grace, 'must be greater than or equal to 0')];
 }
 
 function propagationOf(body: JsonObject, query: URLSearchParams): string | undefined {

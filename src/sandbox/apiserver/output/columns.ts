@@ -1,6 +1,6 @@
 import type { KubeObject } from '../object.ts';
 import type { Column } from '../registry/resource-kind.ts';
-import { listAt } from '../object.ts';
+import { listAt, textAt } from '../object.ts';
 import { isJsonObject, type JsonValue } from '../schema/json-schema.ts';
 import { ageOf } from './human-duration.ts';
 import { compileJsonPath } from './json-path.ts';
@@ -42,16 +42,16 @@ export function customColumns(version: JsonValue): Column[] {
   return [
     NAME_COLUMN,
     ...declared.map((entry): Column => {
-      const type = String(entry.type);
-      const read = compileJsonPath(String(entry.jsonPath));
+      const type = textAt(entry, 'type');
+      const read = compileJsonPath(textAt(entry, 'jsonPath'));
       return {
-        name: String(entry.name),
+        name: textAt(entry, 'name'),
         type,
         format: typeof entry.format === 'string' ? entry.format : '',
         description:
           typeof entry.description === 'string'
             ? entry.description
-            : `Custom resource definition column (in JSONPath format): ${String(entry.jsonPath)}`,
+            : `Custom resource definition column (in JSONPath format): ${textAt(entry, 'jsonPath')}`,
         priority: typeof entry.priority === 'number' ? entry.priority : 0,
         cell: (object, now) => customCell(type, read(object), now),
       };

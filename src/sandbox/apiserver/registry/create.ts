@@ -5,7 +5,7 @@ import { recordManager } from './field-managers.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { metadataProblems } from './metadata.ts';
 import type { Registry } from './registry.ts';
-import { shown, storeKey, type ResourceKind } from './resource-kind.ts';
+import { shown, storeKey, toStored, type ResourceKind } from './resource-kind.ts';
 
 /** Which object a request is about. */
 export interface Target {
@@ -29,30 +29,35 @@ export function createObject(
   object: KubeObject,
   options: WriteOptions,
 ): KubeObject {
-  const { metadata } = object;
-  if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '0') {
-    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
-  }
-  const isGenerated = !metadata.name && metadata.generateName !== undefined;
-  const namespace = metadata.namespace ?? '';
-  object.metadata = initialMetadata(registry, kind, metadata);
-  if (isGenerated) object.metadata.name = freeName(registry, kind, object.metadata);
+  checkUnversioned(object.metadata);
+  const { generateName = '' } = object.metadata;
+  object.metadata = initialMetadata(registry, kind, object.metadata);
   checkNamespace(registry, kind, object.metadata);
   if (kind.isCustom && kind.hasStatus) delete object.status;
   kind.strategy.prepareCreate?.(object, registry, options.isDryRun);
+  const { name } = object.metadata;
+  refuseInvalid(registry, kind, object, name || generateName);
+  const key = storeKey(object.metadata.namespace ?? '', name);
+  if (registry.getStored(kind, key)) throw alreadyExists(kind, name);
+  if (!object.metadata.managedFields?.length) {
+    recordManager({ registry, kind, before: undefined, after: object, options, subresource: '' });
+  }
+  const stored = toStored(kind, object);
+  return shown(kind, options.isDryRun ? stored : registry.store.put(kind.collection, key, stored));
+}
+
+function checkUnversioned({ resourceVersion = '0' }: ObjectMeta): void {
+  if (resourceVersion === '0') return;
+  throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
+}
+
+function refuseInvalid(registry: Registry, kind: ResourceKind, object: KubeObject, name: string): void {
   const problems = [
     ...metadataProblems(object, kind.strategy.nameProblems),
     ...schemaProblems(kind, object),
     ...(kind.strategy.validate?.(object, undefined, registry) ?? []),
   ];
-  if (problems.length > 0) throw invalid(kind, object.metadata.name || metadata.generateName || '', problems);
-  const key = storeKey(namespace, object.metadata.name);
-  if (registry.getStored(kind, key)) throw alreadyExists(kind, object.metadata.name);
-  if (!object.metadata.managedFields?.length) {
-    recordManager({ registry, kind, before: undefined, after: object, options, subresource: '' });
-  }
-  const stored = kind.view ? kind.view.toStored(object) : object;
-  return shown(kind, options.isDryRun ? stored : registry.store.put(kind.collection, key, stored));
+  if (problems.length > 0) throw invalid(kind, name, problems);
 }
 
 function initialMetadata(registry: Registry, kind: ResourceKind, sent: ObjectMeta): ObjectMeta {
@@ -63,9 +68,10 @@ function initialMetadata(registry: Registry, kind: ResourceKind, sent: ObjectMet
     generation: ____,
     ...kept
   } = sent;
+  const isGenerated = !sent.name && sent.generateName !== undefined;
   return {
     ...kept,
-    name: sent.name ?? '',
+    name: isGenerated ? freeName(registry, kind, sent) : (sent.name ?? ''),
     uid: registry.identifiers.uid(),
     creationTimestamp: registry.timestamp(),
     ...(kind.strategy.generation === 'none' ? {} : { generation: 1 }),

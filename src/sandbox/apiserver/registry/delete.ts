@@ -2,7 +2,7 @@ import type { KubeObject } from '../object.ts';
 import { conflict, notFound } from '../status-error.ts';
 import { raiseForDeletion } from './deletion-marks.ts';
 import type { Registry } from './registry.ts';
-import { shown, storeKey, type ResourceKind } from './resource-kind.ts';
+import { shown, type ResourceKind } from './resource-kind.ts';
 import { save } from './update.ts';
 
 export const PROPAGATION_POLICIES = ['Background', 'Foreground', 'Orphan'] as const;
@@ -33,27 +33,25 @@ export function deleteObject(
   options: DeleteOptions,
 ): DeleteResult {
   const stored = registry.getStored(kind, key);
-  const name = key.slice(key.indexOf('/') + 1);
-  if (!stored) throw notFound(kind, name);
+  if (!stored) throw notFound(kind, key.slice(key.indexOf('/') + 1));
   const live = shown(kind, stored);
   checkPreconditions(kind, live, options);
   kind.strategy.checkDelete?.(live);
   const grace = kind.strategy.gracePeriodSeconds?.(live, options) ?? 0;
   const object = marked(registry, live, { grace, options });
-  const isHeld = kind.strategy.isHeld?.(live) === true;
-  const isKept = grace > 0 || (object.metadata.finalizers ?? []).length > 0 || isHeld;
-  if (isKept && isAlreadyMarked(live, object)) return { object: live, isGone: false };
-  if (isKept) kind.strategy.markDeleted?.(object);
-  if (isKept) return { object: save(registry, kind, object, options), isGone: false };
-  if (!options.isDryRun) {
-    const last = registry.store.remove(
-      kind.collection,
-      storeKey(live.metadata.namespace ?? '', live.metadata.name),
-      stored,
-    );
-    return { object: shown(kind, last), isGone: true };
+  if (grace === 0 && isFree(kind, object)) {
+    return {
+      object: options.isDryRun ? live : shown(kind, registry.store.remove(kind.collection, key, stored)),
+      isGone: true,
+    };
   }
-  return { object: live, isGone: true };
+  if (isAlreadyMarked(live, object)) return { object: live, isGone: false };
+  kind.strategy.markDeleted?.(object);
+  return { object: save(registry, kind, object, options), isGone: false };
+}
+
+function isFree(kind: ResourceKind, object: KubeObject): boolean {
+  return !object.metadata.finalizers?.length && kind.strategy.isHeld?.(object) !== true;
 }
 
 function checkPreconditions(kind: ResourceKind, live: KubeObject, { preconditions }: DeleteOptions): void {

@@ -59,17 +59,25 @@ export function decodeMetadata(raw: JsonValue | undefined, unknown: string[]): O
   const metadata: JsonObject = {};
   for (const [name, sent] of Object.entries(raw ?? {})) {
     const type = Object.hasOwn(METADATA_FIELDS, name) ? METADATA_FIELDS[name] : undefined;
-    if (!type) {
-      unknown.push(`metadata.${name}`);
-      continue;
-    }
-    const value = type === 'string map' ? nullsToEmpty(sent) : sent;
-    if (value === null || value === '' || name === 'selfLink') continue;
-    if (!hasType(value, type)) throw wrongType(`metadata.${name}`, value);
-    if (Array.isArray(value) ? value.length === 0 && name !== 'managedFields' : isEmptyMap(value)) continue;
-    metadata[name] = name === 'ownerReferences' ? decodeOwners(value, unknown) : value;
+    if (!type) unknown.push(`metadata.${name}`);
+    else Object.assign(metadata, decodeField(name, type, sent));
   }
+  if (metadata.ownerReferences) metadata.ownerReferences = decodeOwners(metadata.ownerReferences, unknown);
   return metadata as ObjectMeta;
+}
+
+function decodeField(name: string, type: MetaType, sent: JsonValue): JsonObject {
+  const value = type === 'string map' ? nullsToEmpty(sent) : sent;
+  if (value === null) return {};
+  if (!hasType(value, type)) throw wrongType(`metadata.${name}`, value);
+  return isEmpty(name, value) ? {} : { [name]: value };
+}
+
+/** Fields that Go leaves out of what it writes. An empty list of managedFields is kept: it asks to forget them all. */
+function isEmpty(name: string, value: JsonValue): boolean {
+  if (name === 'selfLink' || value === '') return true;
+  if (Array.isArray(value)) return value.length === 0 && name !== 'managedFields';
+  return isJsonObject(value) && Object.keys(value).length === 0;
 }
 
 function decodeOwners(owners: JsonValue, unknown: string[]): JsonValue {
@@ -85,10 +93,6 @@ function decodeOwners(owners: JsonValue, unknown: string[]): JsonValue {
 function nullsToEmpty(value: JsonValue): JsonValue {
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, member ?? '']));
-}
-
-function isEmptyMap(value: JsonValue): boolean {
-  return isJsonObject(value) && Object.keys(value).length === 0;
 }
 
 function wrongType(path: string, value: JsonValue): Error {

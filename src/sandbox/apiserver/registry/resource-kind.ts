@@ -107,3 +107,8 @@ export function shown(kind: ResourceKind, stored: KubeObject): KubeObject {
   const apiVersion = kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
   return stored.apiVersion === apiVersion ? stored : { ...stored, apiVersion };
 }
+
+/** The object as the store keeps it. */
+export function toStored(kind: ResourceKind, object: KubeObject): KubeObject {
+  return kind.view ? kind.view.toStored(object) : object;
+}

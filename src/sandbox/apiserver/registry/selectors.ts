@@ -19,7 +19,7 @@ export function parseLabelSelector(text: string): Predicate {
   const requirements = splitOutsideParentheses(text).map(parseRequirement);
   return ({ metadata }) => {
     const labels = metadata.labels ?? {};
-    return requirements.every((requirement) => satisfies(requirement, labels[requirement.key]));
+    return requirements.every(({ key, operator, values }) => TESTS[operator](labels[key], values));
   };
 }
 
@@ -61,24 +61,18 @@ function unparsable(problem: string): Error {
   return badRequest(`unable to parse requirement: ${problem}`);
 }
 
-function satisfies({ operator, values }: Requirement, value: string | undefined): boolean {
-  switch (operator) {
-    case '=':
-    case 'in':
-      return value !== undefined && values.includes(value);
-    case '!=':
-    case 'notin':
-      return value === undefined || !values.includes(value);
-    case 'exists':
-      return value !== undefined;
-    case '!':
-      return value === undefined;
-    case 'gt':
-      return value !== undefined && Number(value) > Number(values[0]);
-    case 'lt':
-      return value !== undefined && Number(value) < Number(values[0]);
-  }
-}
+const TESTS: Readonly<
+  Record<Requirement['operator'], (value: string | undefined, values: readonly string[]) => boolean>
+> = {
+  '=': (value, values) => value !== undefined && values.includes(value),
+  in: (value, values) => value !== undefined && values.includes(value),
+  '!=': (value, values) => value === undefined || !values.includes(value),
+  notin: (value, values) => value === undefined || !values.includes(value),
+  exists: (value) => value !== undefined,
+  '!': (value) => value === undefined,
+  gt: (value, values) => value !== undefined && Number(value) > Number(values[0]),
+  lt: (value, values) => value !== undefined && Number(value) < Number(values[0]),
+};
 
 export type FieldReaders = Readonly<Record<string, (object: KubeObject) => string>>;
 

@@ -8,7 +8,7 @@ import { recordManager } from './field-managers.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { metadataProblems, metadataUpdateProblems } from './metadata.ts';
 import type { Registry } from './registry.ts';
-import { shown, storeKey, type ResourceKind } from './resource-kind.ts';
+import { shown, storeKey, toStored, type ResourceKind } from './resource-kind.ts';
 
 /** How the new state follows from the live one, which is undefined when the object does not exist. */
 export interface Change {
@@ -30,7 +30,7 @@ export interface UpdateResult {
  * An update that changes nothing keeps the resourceVersion. Throws StatusError 404, 409 or 422.
  */
 export function updateObject(registry: Registry, target: Target, change: Change, options: WriteOptions): UpdateResult {
-  const { kind, namespace, name } = target;
+  const { kind, namespace, name, subresource } = target;
   const key = storeKey(namespace, name);
   const stored = registry.getStored(kind, key);
   if (!stored) return createInstead(registry, target, change, options);
@@ -38,24 +38,30 @@ export function updateObject(registry: Registry, target: Target, change: Change,
   const next = change.apply(structuredClone(live));
   checkIdentity(next, namespace, name);
   checkPreconditions(kind, next, live);
-  const problems = metadataUpdateProblems(next.metadata, live.metadata);
   const object = merge(target, next, live);
-  if (target.subresource === '') kind.strategy.prepareUpdate?.(object, live, registry);
-  problems.push(
+  if (subresource === '') kind.strategy.prepareUpdate?.(object, live, registry);
+  refuseInvalid(registry, kind, { next, object, live });
+  if (subresource === '') raiseGeneration(kind, object, live);
+  if (!change.tracksManagers) object.metadata.managedFields ??= live.metadata.managedFields ?? [];
+  if (isSameContent(object, live)) return { object: live, isCreated: false };
+  if (!change.tracksManagers) recordManager({ registry, kind, before: live, after: object, options, subresource });
+  return { object: save(registry, kind, object, options), isCreated: false };
+}
+
+interface Update {
+  readonly next: KubeObject;
+  readonly object: KubeObject;
+  readonly live: KubeObject;
+}
+
+function refuseInvalid(registry: Registry, kind: ResourceKind, { next, object, live }: Update): void {
+  const problems = [
+    ...metadataUpdateProblems(next.metadata, live.metadata),
     ...metadataProblems(object, () => []),
     ...schemaProblems(kind, object, live),
     ...(kind.strategy.validate?.(object, live, registry) ?? []),
-  );
-  if (problems.length > 0) throw invalid(kind, name, problems);
-  if (target.subresource === '') raiseGeneration(kind, object, live);
-  if (!change.tracksManagers && next.metadata.managedFields === undefined) {
-    object.metadata.managedFields = live.metadata.managedFields ?? [];
-  }
-  if (isSameContent(object, live)) return { object: live, isCreated: false };
-  if (!change.tracksManagers) {
-    recordManager({ registry, kind, before: live, after: object, options, subresource: target.subresource });
-  }
-  return { object: save(registry, kind, object, options), isCreated: false };
+  ];
+  if (problems.length > 0) throw invalid(kind, live.metadata.name, problems);
 }
 
 function createInstead(registry: Registry, target: Target, change: Change, options: WriteOptions): UpdateResult {
@@ -109,7 +115,7 @@ function merge({ kind, subresource }: Target, next: KubeObject, live: KubeObject
 
 function withStatusOf(object: KubeObject, source: KubeObject): KubeObject {
   const { status: _, ...rest } = object;
-  return (source.status === undefined ? rest : { ...rest, status: source.status }) as KubeObject;
+  return source.status === undefined ? rest : { ...rest, status: source.status };
 }
 
 const SERVER_FIELDS = [
@@ -167,8 +173,8 @@ export function save(
 ): KubeObject {
   const { metadata } = object;
   const key = storeKey(metadata.namespace ?? '', metadata.name);
-  const stored = kind.view ? kind.view.toStored(object) : object;
   if (isDryRun) return object;
+  const stored = toStored(kind, object);
   const isFinished =
     metadata.deletionTimestamp !== undefined &&
     (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
