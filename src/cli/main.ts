@@ -106,10 +106,11 @@ function controllerCommand(): Command {
     });
 }
 
-const DEMO_DESCRIPTION = `Show one live change of mode on this machine, without a cluster: an API server, three nodes with
-pods as network namespaces, the real controller and agents, real kernel rules, and a load that runs all
-the time while a ProxyProfile is edited from iptables to nftables. Needs root. Changes nothing outside
-its own namespaces and removes them at the end.`;
+const DEMO_DESCRIPTION =
+  'Show one live change of mode on this machine, without a cluster: an API server, three nodes with pods as network ' +
+  'namespaces, the real controller and agents, real kernel rules, and a load that runs all the time while a ' +
+  'ProxyProfile is edited from iptables to nftables. Needs root. Changes nothing outside its own namespaces and ' +
+  'removes them at the end.';
 
 function demoCommand(): Command {
   return new Command('demo')
