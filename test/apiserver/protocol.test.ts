@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
 import { listOf, textOf } from './api-client.ts';
 import { describeApiServer } from './server-under-test.ts';
-import { defineWidgets, WIDGETS, widget } from './widgets.ts';
+import { defineWidgets, until, WIDGETS, widget } from './widgets.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 
@@ -89,6 +89,11 @@ describeApiServer('Protocol', (server) => {
 
   it('publishes OpenAPI for its kinds', async () => {
     const { client } = server();
+    // A real server adds a new kind to its documents a moment after it serves it.
+    await until('widgets are published', async () => {
+      const { body } = await client.get('/openapi/v3');
+      return body.paths?.['apis/example.com/v1'] !== undefined;
+    });
     const index = await client.get('/openapi/v3');
     const entry = index.body.paths?.['apis/example.com/v1']?.serverRelativeURL;
     const url = new URL(textOf(entry), server().url);

@@ -120,14 +120,16 @@ async function waitUntilReady(
   );
 }
 
+const TAKEN_FOR_GRANTED = [
+  '/readyz',
+  '/api/v1/namespaces/default/services/kubernetes',
+  ...['default', 'kube-node-lease', 'kube-public', 'kube-system'].map((name) => `/api/v1/namespaces/${name}`),
+];
+
 /** Ready, and with what the tests take for granted. */
 async function isReady(client: ApiClient): Promise<boolean> {
   try {
-    const answers = await Promise.all(
-      ['/readyz', '/api/v1/namespaces/default', '/api/v1/namespaces/default/services/kubernetes'].map((path) =>
-        client.get(path),
-      ),
-    );
+    const answers = await Promise.all(TAKEN_FOR_GRANTED.map((path) => client.get(path)));
     return answers.every(({ status }) => status === 200);
   } catch {
     return false;

@@ -79,7 +79,7 @@ export async function defineWidgets(client: ApiClient): Promise<void> {
   await until('widgets are served', async () => {
     const { body } = await client.get(`${CRDS}/widgets.example.com`);
     const isEstablished = listOf(body.status?.conditions).some(
-      ({ type, status }) => String(type) === 'Established' && String(status) === 'True',
+      ({ type, status }) => textOf(type) === 'Established' && textOf(status) === 'True',
     );
     return isEstablished && (await client.get(WIDGETS)).status === 200;
   });

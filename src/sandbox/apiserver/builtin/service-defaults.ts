@@ -114,6 +114,23 @@ function allocateHealthPort(service: KubeObject, registry: Registry): void {
   if (port !== undefined) spec.healthCheckNodePort = port;
 }
 
+/** A Service that changes its type gives up what only the old type has, unless the client changed that as well. */
+export function dropFieldsOfOldType(service: KubeObject, old: KubeObject): void {
+  const spec = objectAt(service, 'spec');
+  const dropUnchanged = (field: string): void => {
+    if (isSameJson(spec[field], valueAt(old, 'spec', field))) delete spec[field];
+  };
+  const isExternal = ['NodePort', 'LoadBalancer'].includes(typeOf(service));
+  if (!isExternal && listAt(spec, 'externalIPs').length === 0) dropUnchanged('externalTrafficPolicy');
+  if (typeOf(service) !== 'LoadBalancer') {
+    for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass']) dropUnchanged(field);
+  }
+  if (typeOf(service) !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local')
+    dropUnchanged('healthCheckNodePort');
+  if (typeOf(service) === 'ExternalName') dropUnchanged('internalTrafficPolicy');
+  else if (typeOf(old) === 'ExternalName') dropUnchanged('externalName');
+}
+
 /** An update that leaves out what was allocated keeps it. */
 export function keepAllocations(service: KubeObject, old: KubeObject): void {
   const spec = objectAt(service, 'spec');

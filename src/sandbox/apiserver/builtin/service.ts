@@ -3,7 +3,14 @@ import { AGE_COLUMN, column, NAME_COLUMN } from '../output/columns.ts';
 import { label1035Problems } from '../registry/names.ts';
 import type { ResourceKind } from '../registry/resource-kind.ts';
 import { defineKind } from './define-kind.ts';
-import { allocateForService, applyServiceDefaults, keepAllocations, portsOf, typeOf } from './service-defaults.ts';
+import {
+  allocateForService,
+  applyServiceDefaults,
+  dropFieldsOfOldType,
+  keepAllocations,
+  portsOf,
+  typeOf,
+} from './service-defaults.ts';
 import { serviceProblems } from './service-validation.ts';
 
 function externalText(service: KubeObject): string {
@@ -66,6 +73,7 @@ export const SERVICE: ResourceKind = defineKind({
     },
     prepareUpdate(service, old, registry) {
       keepAllocations(service, old);
+      dropFieldsOfOldType(service, old);
       applyServiceDefaults(service);
       allocateForService(service, old, registry);
     },
