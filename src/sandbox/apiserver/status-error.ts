@@ -122,6 +122,11 @@ export function tooLargeResourceVersion(asked: number, current: number): StatusE
   return new StatusError(504, 'Timeout', message, { details: { causes, retryAfterSeconds: 1 } });
 }
 
+export function internalError(problem: string): StatusError {
+  const details = { causes: [{ message: problem }] };
+  return new StatusError(500, 'InternalError', `Internal error occurred: ${problem}`, { details });
+}
+
 /** All problems of an object at once, each as a cause with its field, as `kubectl` prints them. */
 export function invalid(
   type: { group: string; kind: string },

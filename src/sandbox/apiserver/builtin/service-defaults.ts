@@ -2,6 +2,7 @@ import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObj
 import type { Registry } from '../registry/registry.ts';
 import { storeKey } from '../registry/resource-kind.ts';
 import { isJsonObject, type JsonObject } from '../schema/json-schema.ts';
+import { internalError } from '../status-error.ts';
 
 const CLIENT_IP_TIMEOUT_SECONDS = 10800;
 
@@ -48,7 +49,7 @@ function applyAffinityDefaults(spec: JsonObject): void {
   spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: CLIENT_IP_TIMEOUT_SECONDS } };
 }
 
-/** What the registry fills in: addresses and node ports. With dryRun they are shown but not kept, as nothing is. */
+/** What the registry fills in: addresses and node ports. Throws 500 when none are left. */
 export function allocateForService(service: KubeObject, old: KubeObject | undefined, registry: Registry): void {
   const spec = objectAt(service, 'spec');
   if (spec.type === 'ExternalName') {
@@ -67,7 +68,7 @@ function allocateAddresses(spec: JsonObject, registry: Registry): void {
   const given =
     typeof spec.clusterIP === 'string' && spec.clusterIP !== '' ? spec.clusterIP : listAt(spec, 'clusterIPs')[0];
   const address = typeof given === 'string' && given !== '' ? given : registry.services.allocateAddress();
-  if (address === undefined) return;
+  if (address === undefined) throw internalError('failed to allocate a serviceIP: range is full');
   spec.clusterIP ??= address;
   if (spec.clusterIP === '') spec.clusterIP = address;
   if (listAt(spec, 'clusterIPs').length === 0) spec.clusterIPs = [address];
@@ -85,7 +86,7 @@ function allocateNodePorts(service: KubeObject, registry: Registry): void {
     const protocol = scalarText(port.protocol);
     const isFree = typeof shared === 'number' && !registry.services.isPortTaken(protocol, shared, keyOf(service));
     const chosen = isFree ? shared : registry.services.allocatePort(protocol, reserved);
-    if (chosen === undefined) continue;
+    if (chosen === undefined) throw internalError('failed to allocate a nodePort: range is full');
     reserved.add(chosen);
     port.nodePort = chosen;
   }

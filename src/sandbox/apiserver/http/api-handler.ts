@@ -1,7 +1,7 @@
-import type { Authenticator, User } from '../auth/authenticator.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
 import { ANONYMOUS } from '../auth/authenticator.ts';
 import type { Registry } from '../registry/registry.ts';
-import { StatusError, unauthorized } from '../status-error.ts';
+import { internalError, StatusError, unauthorized } from '../status-error.ts';
 import { jsonReply, type ApiRequest, type DocumentReply, type Reply } from './message.ts';
 import { handlePlain, isPublicPath } from './plain-paths.ts';
 import { parseResourcePath } from './request-path.ts';
@@ -24,13 +24,13 @@ export class ApiHandler {
     try {
       const user = this.#authenticator.authenticate(authorization);
       if (user === ANONYMOUS && !isPublicPath(request.path)) throw unauthorized();
-      return this.#route({ ...request, user }, host, user);
+      return this.#route({ ...request, user }, host);
     } catch (error) {
       return failureReply(error);
     }
   }
 
-  #route(request: ApiRequest, serverAddress: string, _user: User): Reply {
+  #route(request: ApiRequest, serverAddress: string): Reply {
     const path = parseResourcePath(request.path);
     if (path) return handleResource(this.#registry, request, path);
     return handlePlain({ registry: this.#registry, serverAddress }, request);
@@ -41,7 +41,7 @@ export class ApiHandler {
 export function failureReply(error: unknown): DocumentReply {
   if (!(error instanceof StatusError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return failureReply(new StatusError(500, 'InternalError', `Internal error occurred: ${text}`));
+    return failureReply(internalError(text));
   }
   const reply = jsonReply(error.code, error.toStatus());
   const retryAfter = error.details?.retryAfterSeconds;
