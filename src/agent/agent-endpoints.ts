@@ -44,7 +44,7 @@ export function healthRoutes({ nowMs, health }: EndpointSources): Routes {
 export function metricsRoutes({ serving, metrics }: EndpointSources): Routes {
   return {
     '/healthz': () => ({ status: 200, contentType: TEXT_TYPE, body: 'ok' }),
-    '/proxyMode': () => ({ status: 200, contentType: TEXT_TYPE, body: serving()?.mode ?? '' }),
+    '/proxyMode': () => ({ status: 200, contentType: TEXT_TYPE, body: serving()?.config.mode ?? '' }),
     '/metrics': async () => ({
       status: 200,
       contentType: metrics.registry.contentType,

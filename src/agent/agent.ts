@@ -1,8 +1,9 @@
-import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { healthOf } from '../core/health.ts';
 import { nodeStatus } from '../core/node-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
-import type { DataplaneOptions } from '../core/snapshot.ts';
+import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
+import { resolveOptions } from '../core/dataplane-options.ts';
+import type { Family } from '../core/ip.ts';
 import { missingFor, systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
@@ -12,19 +13,11 @@ import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
+import { NodeNetworkSource } from './node-network.ts';
 import { createDataplane, ensureAnchor, preflight } from './node-modes.ts';
 import { StateFile } from './state-file.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { targetOfState } from './target.ts';
-
-/** kube-proxy's defaults. */
-const DATAPLANE_OPTIONS: DataplaneOptions = {
-  families: ['IPv4'],
-  localDetector: { kind: 'none' },
-  masqueradeAll: false,
-  masqueradeBit: 14,
-  nodePortAddresses: 'all',
-};
 
 export interface AgentParts {
   readonly nodeName: string;
@@ -42,14 +35,25 @@ export class NodeAgent {
   readonly endpointSources: EndpointSources;
   readonly #log: Log;
   readonly #reporter: StatusReporter;
+  readonly #network: NodeNetworkSource;
 
   constructor({ nodeName, stateDir, ...parts }: AgentParts) {
     const { clock, log } = parts;
     const metrics = new AgentMetrics(clock);
-    const table = new ServiceTable({ nodeName, dataplane: DATAPLANE_OPTIONS });
+    const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
+    this.#network = new NodeNetworkSource({
+      ...parts,
+      families,
+      configs: () => this.engine.configs(),
+      onChange: () => this.engine.refreshNetwork(),
+    });
+    // Only its families matter here: each mode has options of its own.
+    const dataplane = resolveOptions(renderedConfig.parse({ mode: 'iptables' }), this.#network.value);
+    const table = new ServiceTable({ nodeName, dataplane });
     this.#log = log;
     this.engine = new NodeEngine({
       table,
+      network: () => this.#network.value,
       createDataplane,
       clock,
       log,
@@ -59,7 +63,13 @@ export class NodeAgent {
       stateFile: new StateFile(stateDir, log),
       onTransition: () => this.#reporter.request(),
     });
-    this.inputs = new Inputs({ ...parts, nodeName, table, onTableChange: () => this.engine.notify() });
+    this.inputs = new Inputs({
+      ...parts,
+      nodeName,
+      table,
+      onNode: (node) => this.#network.setNode(node),
+      onTableChange: () => this.engine.notify(),
+    });
     this.#reporter = new StatusReporter({
       ...parts,
       compose: (state, previous) => nodeStatus(this.#facts(state, clock.now()), previous),
@@ -84,6 +94,12 @@ export class NodeAgent {
         this.#log.error({ problem }, 'this version cannot read its NodeProxyState; the node keeps what it runs');
       }
     });
+  }
+
+  /** Begins to watch; `engine.run` is to follow once `inputs.synced`. */
+  start(): void {
+    this.inputs.start();
+    void this.#network.watch();
   }
 
   #facts({ metadata, spec }: NodeProxyState, nowMs: number): Parameters<typeof nodeStatus>[0] {

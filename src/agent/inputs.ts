@@ -22,6 +22,8 @@ export interface InputParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** The own Node object changed. */
+  readonly onNode: (node: Node) => void;
   /** The table changed; called only once Services and EndpointSlices are both complete. */
   readonly onTableChange: () => void;
 }
@@ -115,6 +117,8 @@ export class Inputs {
       isBeingDeleted: Boolean(node?.metadata?.deletionTimestamp),
       taints: node?.spec?.taints?.map((taint) => taint.key) ?? [],
     };
-    if (node !== undefined) this.#change(() => this.#parts.table.setNode(node));
+    if (node === undefined) return;
+    this.#parts.onNode(node);
+    this.#change(() => this.#parts.table.setNode(node));
   }
 }

@@ -55,7 +55,7 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   } else {
     agent.followController();
   }
-  agent.inputs.start();
+  agent.start();
   await Promise.race([agent.inputs.synced, aborted(signal)]);
   if (!signal.aborted) await agent.engine.run(signal);
   await client.close();

@@ -67,7 +67,7 @@ export class AgentMetrics {
     };
   }
 
-  setServing({ mode, revision }: Serving): void {
+  setServing({ config: { mode }, revision }: Serving): void {
     for (const each of IMPLEMENTED_MODES) this.#mode.set({ mode: each }, each === mode ? 1 : 0);
     this.#revision.reset();
     this.#revision.set({ revision }, 1);

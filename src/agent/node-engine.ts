@@ -1,4 +1,5 @@
 import { resume } from '../core/agent-state.ts';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { advance, expire, isOver, startAttempt, type Attempt, type Serving } from '../core/mode-switch.ts';
 import { Backoff } from '../support/backoff.ts';
 import { presentModes, removeMode } from './leftovers.ts';
@@ -50,9 +51,9 @@ export class NodeEngine {
     const follower = new ServiceFollower(parts);
     this.#follower = follower;
     this.#ground = {
-      open: (mode) => follower.open(mode),
+      open: (serving) => follower.open(serving),
       drop: (mode) => follower.drop(mode),
-      snapshot: () => follower.snapshot,
+      servicePorts: () => follower.servicePorts,
       missingFor: parts.missingFor,
       ensureAnchor: parts.ensureAnchor,
     };
@@ -61,6 +62,12 @@ export class NodeEngine {
   /** Something in the table changed. */
   notify(): void {
     this.#follower.notify();
+    this.#wake();
+  }
+
+  /** The node's own addresses or CIDRs changed. */
+  refreshNetwork(): void {
+    this.#follower.refreshNetwork();
     this.#wake();
   }
 
@@ -81,10 +88,16 @@ export class NodeEngine {
     };
   }
 
+  /** The configurations that are, or may be, in the kernel. */
+  configs(): RenderedConfig[] {
+    const { from, to } = this.#attempt ?? {};
+    return [this.#serving, from, to].flatMap((each) => each?.config ?? []);
+  }
+
   /** Counts over the whole snapshot, so for transitions only. */
   counts(): { readonly services: number; readonly endpoints: number } {
     let endpoints = 0;
-    const { servicePorts } = this.#follower.snapshot;
+    const { servicePorts } = this.#follower;
     for (const port of servicePorts.values()) endpoints += port.clusterBackends.length;
     return { services: servicePorts.size, endpoints };
   }
@@ -106,10 +119,10 @@ export class NodeEngine {
     this.#serving = serving;
     this.#attempt = attempt;
     this.#servingSinceMs = disk.servingSinceMs;
-    if (attempt?.phase === 'Commit') this.#follower.open(attempt.to.mode);
-    else if (serving !== null) this.#follower.open(serving.mode);
+    if (attempt?.phase === 'Commit') this.#follower.open(attempt.to);
+    else if (serving !== null) this.#follower.open(serving);
     this.#parts.log.info(
-      { present, serving, attempt: attempt?.id, phase: attempt?.phase },
+      { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },
       'found what this node ran before',
     );
   }
@@ -127,13 +140,14 @@ export class NodeEngine {
   }
 
   async #stepAttempt(): Promise<boolean> {
+    if (!this.#follower.hasServices) return false;
     this.#beginAttempt();
     if (this.#attempt === null || isOver(this.#attempt)) return false;
     const { clock, log } = this.#parts;
     const current = expire(this.#attempt, clock.now());
     this.#keep(current);
     const { id, phase, from, to } = current;
-    log.info({ attempt: id, phase, from: from?.mode, to: to.mode }, 'switch step');
+    log.info({ attempt: id, phase, from: from?.config.mode, to: to.config.mode, revision: to.revision }, 'switch step');
     const event = await performStep(current, this.#ground);
     const next = advance(current, event);
     if (event.kind === 'stepFailed')
@@ -149,7 +163,7 @@ export class NodeEngine {
     const target = this.#target;
     if (target === null || (this.#attempt !== null && !isOver(this.#attempt))) return;
     const { serving: to, attemptId: id, allowedMs } = target;
-    if (to.mode === this.#serving?.mode && to.revision === this.#serving.revision) return;
+    if (to.revision === this.#serving?.revision) return;
     const isSpent = this.#attempt?.id === id && this.#attempt.to.revision === to.revision;
     if (isSpent && !this.#mayTryAgain()) return;
     this.#retryAtMs = null;
@@ -171,7 +185,7 @@ export class NodeEngine {
     this.#retryAtMs = null;
     this.#follower.markSynced();
     metrics.setServing(to);
-    log.info({ attempt: id, mode: to.mode, revision: to.revision }, 'the node serves in the wanted mode');
+    log.info({ attempt: id, mode: to.config.mode, revision: to.revision }, 'the node serves in the wanted mode');
   }
 
   /** Removes rules of other modes that an earlier run left behind, once what serves is in the kernel. */
@@ -183,7 +197,7 @@ export class NodeEngine {
     this.#parts.metrics.setServing(serving);
     const { createDataplane, log } = this.#parts;
     for (const mode of await presentModes(createDataplane, log)) {
-      if (mode === serving.mode || this.#follower.isProgrammed(mode)) continue;
+      if (mode === serving.config.mode || this.#follower.isProgrammed(mode)) continue;
       try {
         await removeMode(mode, createDataplane);
         log.info({ mode }, 'removed rules that an earlier run left behind');

@@ -1,13 +1,27 @@
-import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
+import { canonicalJson } from '../core/revision.ts';
+import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import type { Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
 
-/** A data plane that stands in the kernel and follows the Services: incrementally, or as a whole after any failure. */
+export type ServicePorts = Snapshot['servicePorts'];
+
+/**
+ * A data plane that stands in the kernel and follows the Services as one configuration says: incrementally, or as a whole
+ * after any failure and whenever its options change.
+ */
 export class ProgrammedMode {
   readonly dataplane: Dataplane;
+  readonly #network: () => NodeNetwork;
+  #config: RenderedConfig;
+  #options: DataplaneOptions;
   #isStale = true;
 
-  constructor(dataplane: Dataplane) {
+  constructor(dataplane: Dataplane, config: RenderedConfig, network: () => NodeNetwork) {
     this.dataplane = dataplane;
+    this.#network = network;
+    this.#config = config;
+    this.#options = resolveOptions(config, network());
   }
 
   /** The kernel may not hold what it should; the next `follow` looks and repairs. */
@@ -19,19 +33,38 @@ export class ProgrammedMode {
     this.#isStale = true;
   }
 
-  /** Brings the kernel to `snapshot`. Throws what the data plane throws; then it is stale and `follow` may be called again. */
-  async follow(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
+  /** From now on it follows this configuration; the next `follow` brings the kernel to it. */
+  configure(config: RenderedConfig): void {
+    this.#config = config;
+    this.refreshNetwork();
+  }
+
+  /** The node's addresses or CIDRs may have changed. */
+  refreshNetwork(): void {
+    const options = resolveOptions(this.#config, this.#network());
+    if (canonicalJson(options) === canonicalJson(this.#options)) return;
+    this.#options = options;
+    this.#isStale = true;
+  }
+
+  /** Brings the kernel to these Services. Throws what the data plane throws; then it is stale and `follow` may be called again. */
+  async follow(servicePorts: ServicePorts, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     if (!this.#isStale && changes.length === 0) return { written: 0, removed: 0 };
     const isWhole = this.#isStale;
+    const snapshot = this.#snapshot(servicePorts);
     this.#isStale = true;
     const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
     this.#isStale = false;
     return report;
   }
 
-  async verify(snapshot: Snapshot): Promise<readonly Difference[]> {
-    const differences = await this.dataplane.verify(snapshot);
+  async verify(servicePorts: ServicePorts): Promise<readonly Difference[]> {
+    const differences = await this.dataplane.verify(this.#snapshot(servicePorts));
     if (differences.length > 0) this.#isStale = true;
     return differences;
+  }
+
+  #snapshot(servicePorts: ServicePorts): Snapshot {
+    return { options: this.#options, servicePorts };
   }
 }

@@ -1,16 +1,20 @@
+import type { NodeNetwork } from '../core/dataplane-options.ts';
+import type { Serving } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ServiceTable } from '../core/service-table.ts';
-import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { ServicePortChange } from '../core/snapshot.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { AgentMetrics } from './metrics.ts';
-import { ProgrammedMode } from './programmed-mode.ts';
+import { ProgrammedMode, type ServicePorts } from './programmed-mode.ts';
 
 export interface FollowerParts {
   readonly table: ServiceTable;
   readonly createDataplane: (mode: ImplementedMode) => Dataplane;
+  /** The node's own addresses and CIDRs, as they are now. */
+  readonly network: () => NodeNetwork;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: AgentMetrics;
@@ -21,8 +25,9 @@ export class ServiceFollower {
   readonly #parts: FollowerParts;
   readonly #programmed = new Map<ImplementedMode, ProgrammedMode>();
   readonly #retry = new Backoff({ firstMs: 200, maxMs: 30_000 });
-  #snapshot: Snapshot | undefined;
+  #servicePorts: ServicePorts = new Map();
   #isDirty = false;
+  #hasServices = false;
   #retryAtMs: number | null = null;
   #lastSyncMs: number | null = null;
   #waitingSinceMs: number | null = null;
@@ -52,10 +57,9 @@ export class ServiceFollower {
     return this.#retryAtMs;
   }
 
-  /** The state that was last handed to the kernel. */
-  get snapshot(): Snapshot {
-    this.#snapshot ??= this.#parts.table.take().snapshot;
-    return this.#snapshot;
+  /** The Services that were last handed to the kernel. */
+  get servicePorts(): ServicePorts {
+    return this.#servicePorts;
   }
 
   /** Something in the table changed. */
@@ -64,14 +68,27 @@ export class ServiceFollower {
     this.#waitingSinceMs ??= this.#parts.clock.now();
   }
 
+  /** Whether the Services have been read once; a mode that is programmed before that would serve nothing. */
+  get hasServices(): boolean {
+    return this.#hasServices;
+  }
+
+  /** The node's own addresses or CIDRs changed. */
+  refreshNetwork(): void {
+    for (const mode of this.#programmed.values()) mode.refreshNetwork();
+  }
+
   isProgrammed(mode: ImplementedMode): boolean {
     return this.#programmed.has(mode);
   }
 
-  /** From now on this mode follows the Services. */
-  open(mode: ImplementedMode): ProgrammedMode {
-    const open = this.#programmed.get(mode) ?? new ProgrammedMode(this.#parts.createDataplane(mode));
-    this.#programmed.set(mode, open);
+  /** From now on this mode follows the Services, as this configuration says. */
+  open({ config }: Serving): ProgrammedMode {
+    const { createDataplane, network } = this.#parts;
+    const known = this.#programmed.get(config.mode);
+    const open = known ?? new ProgrammedMode(createDataplane(config.mode), config, network);
+    open.configure(config);
+    this.#programmed.set(config.mode, open);
     return open;
   }
 
@@ -91,27 +108,24 @@ export class ServiceFollower {
     if (!this.#isDirty && !(isStale && mayRetry)) return false;
     this.#isDirty = false;
     const { snapshot, changes, problems } = this.#parts.table.take();
-    this.#snapshot = snapshot;
+    this.#servicePorts = snapshot.servicePorts;
+    this.#hasServices = true;
     for (const problem of problems) this.#parts.log.warn({ ...problem }, 'a part of an object cannot be used');
     let error: string | null = null;
     for (const mode of this.#programmed.values()) {
       // A mode that failed is tried again after a pause, not with every change.
       if (mode.isStale && !mayRetry) error ??= this.#error;
-      else error = (await this.#apply(mode, snapshot, changes)) ?? error;
+      else error = (await this.#apply(mode, changes)) ?? error;
     }
     this.#record(error, mayRetry);
     return true;
   }
 
-  async #apply(
-    mode: ProgrammedMode,
-    snapshot: Snapshot,
-    changes: readonly ServicePortChange[],
-  ): Promise<string | null> {
+  async #apply(mode: ProgrammedMode, changes: readonly ServicePortChange[]): Promise<string | null> {
     const { log, metrics } = this.#parts;
     const finish = metrics.startSync(mode.dataplane.mode);
     try {
-      finish(await mode.follow(snapshot, changes));
+      finish(await mode.follow(this.#servicePorts, changes));
       return null;
     } catch (error) {
       finish(null);

@@ -1,17 +1,16 @@
-import { stepOf, type Attempt, type AttemptEvent, type AttemptStep } from '../core/mode-switch.ts';
+import { stepOf, type Attempt, type AttemptEvent, type AttemptStep, type Serving } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
-import type { Snapshot } from '../core/snapshot.ts';
 import type { Difference } from '../kernel/dataplane.ts';
-import type { ProgrammedMode } from './programmed-mode.ts';
+import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
 
 /** What the steps of a switch act on. */
 export interface SwitchGround {
-  /** The mode's data plane, which follows every change of Services from now on. */
-  open(mode: ImplementedMode): ProgrammedMode;
+  /** The data plane of its mode, which follows every change of Services from now on, as its configuration says. */
+  open(serving: Serving): ProgrammedMode;
   /** The mode no longer follows; its rules are gone. */
   drop(mode: ImplementedMode): void;
   /** The newest state of the Services, already applied to what serves. */
-  snapshot(): Snapshot;
+  servicePorts(): ServicePorts;
   /** What this node lacks to run the mode, each with what to do about it; empty when it can. */
   missingFor(mode: ImplementedMode): Promise<readonly string[]>;
   /** Keeps NAT and conntrack alive while modes come and go. */
@@ -40,39 +39,43 @@ export async function performStep(attempt: Attempt, ground: SwitchGround): Promi
 
 const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Promise<void>> = {
   async preflight({ to }, ground) {
-    const missing = await ground.missingFor(to.mode);
+    const missing = await ground.missingFor(to.config.mode);
     if (missing.length > 0) throw new Error(missing.join('; '));
   },
 
   async program({ to }, ground) {
     await ground.ensureAnchor();
-    await ground.open(to.mode).follow(ground.snapshot(), []);
+    await ground.open(to).follow(ground.servicePorts(), []);
   },
 
   async verify({ to }, ground) {
-    requireComplete(to.mode, await ground.open(to.mode).verify(ground.snapshot()));
+    requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
 
   async commit({ from, to }, ground) {
-    await ground.open(to.mode).follow(ground.snapshot(), []);
-    if (from !== null && from.mode !== to.mode) await takeAway(from.mode, ground);
-    requireComplete(to.mode, await ground.open(to.mode).verify(ground.snapshot()));
+    await ground.open(to).follow(ground.servicePorts(), []);
+    if (from !== null && !isSameMode(from, to)) await takeAway(from, ground);
+    requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
 
   async rollback({ from, to }, ground) {
     if (from !== null) {
-      const old = ground.open(from.mode);
+      const old = ground.open(from);
       old.markStale();
-      await old.follow(ground.snapshot(), []);
-      requireComplete(from.mode, await old.verify(ground.snapshot()));
+      await old.follow(ground.servicePorts(), []);
+      requireComplete(from, await old.verify(ground.servicePorts()));
     }
-    if (from?.mode !== to.mode) await takeAway(to.mode, ground);
+    if (from === null || !isSameMode(from, to)) await takeAway(to, ground);
   },
 };
 
-async function takeAway(mode: ImplementedMode, ground: SwitchGround): Promise<void> {
-  const { dataplane } = ground.open(mode);
-  ground.drop(mode);
+function isSameMode(a: Serving, b: Serving): boolean {
+  return a.config.mode === b.config.mode;
+}
+
+async function takeAway(serving: Serving, ground: SwitchGround): Promise<void> {
+  const { dataplane } = ground.open(serving);
+  ground.drop(serving.config.mode);
   try {
     await dataplane.remove();
   } finally {
@@ -80,7 +83,7 @@ async function takeAway(mode: ImplementedMode, ground: SwitchGround): Promise<vo
   }
 }
 
-function requireComplete(mode: ImplementedMode, differences: readonly Difference[]): void {
+function requireComplete({ config: { mode } }: Serving, differences: readonly Difference[]): void {
   const [first] = differences;
   if (first === undefined) return;
   const more = differences.length > 1 ? ` and ${differences.length - 1} more` : '';

@@ -3,7 +3,7 @@ import { nodeProxyStateSpec, type NodeProxyState } from '../core/api/node-proxy-
 import { describeProblems } from '../core/api/problems.ts';
 import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
 import type { Serving } from '../core/mode-switch.ts';
-import { revisionOf } from '../core/revision.ts';
+import { renderProfile, revisionOf } from '../core/revision.ts';
 
 /** What the node is to run. A new attempt id asks for another try of a revision that failed. */
 export interface Target {
@@ -15,9 +15,10 @@ export interface Target {
 
 /** What a node runs when a file takes the controller's place; each reading of the file is another try. */
 export function targetOfProfile(spec: ProxyProfileSpec, reading: number): Target {
-  const revision = revisionOf({ mode: spec.mode });
+  const config = renderProfile(spec);
+  const revision = revisionOf(config);
   return {
-    serving: { mode: spec.mode, revision },
+    serving: { revision, config },
     attemptId: `${revision}-${reading}`,
     allowedMs: durationMs(spec.rollout.nodeDeadline),
   };
@@ -32,7 +33,7 @@ export function targetOfState(state: NodeProxyState): Target {
   if (!result.success) throw new Error(describeProblems(result.error, 'spec'));
   const { revision, rendered, attempt } = result.data;
   return {
-    serving: { mode: rendered.mode, revision },
+    serving: { revision, config: rendered },
     attemptId: attempt?.id ?? `${revision}-0`,
     allowedMs: attempt === undefined ? null : Date.parse(attempt.deadlineAt) - Date.parse(attempt.grantedAt),
   };

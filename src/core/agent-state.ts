@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { ATTEMPT_PHASES } from './api/node-proxy-state.ts';
+import { ATTEMPT_PHASES, renderedConfig } from './api/node-proxy-state.ts';
 import { isOver, type Attempt, type Serving } from './mode-switch.ts';
-import { IMPLEMENTED_MODES } from './mode.ts';
+import type { ImplementedMode } from './mode.ts';
 
-const serving = z.strictObject({ mode: z.enum(IMPLEMENTED_MODES), revision: z.string() });
+const serving = z.strictObject({ revision: z.string(), config: renderedConfig });
 const phase = z.enum(ATTEMPT_PHASES);
 
 const attempt = z.strictObject({
@@ -38,14 +38,19 @@ export interface Resumption {
  * step it was in, since every step is idempotent; except that one which the kernel has forgotten (a reboot) starts over.
  * Without a word on disk, rules that are there are taken to serve.
  */
-export function resume(disk: AgentState, present: readonly Serving['mode'][]): Resumption {
+export function resume(disk: AgentState, present: readonly ImplementedMode[]): Resumption {
   const onlyPresent = present.length === 1 ? present[0] : undefined;
-  const adopted: Serving | null = onlyPresent === undefined ? null : { mode: onlyPresent, revision: 'adopted' };
+  const adopted: Serving | null = onlyPresent === undefined ? null : adopt(onlyPresent);
   if (disk.attempt === null || isOver(disk.attempt)) {
     return { serving: disk.serving ?? adopted, attempt: disk.attempt };
   }
   const { phase: at, from, to } = disk.attempt;
-  const isProven = at === 'Commit' && present.includes(to.mode);
+  const isProven = at === 'Commit' && present.includes(to.config.mode);
   if (isProven) return { serving: from, attempt: disk.attempt };
   return { serving: from, attempt: at === 'RollingBack' ? disk.attempt : { ...disk.attempt, phase: 'Preflight' } };
+}
+
+/** Rules that nobody remembers the configuration of: the defaults, until the controller or the profile says otherwise. */
+function adopt(mode: ImplementedMode): Serving {
+  return { revision: 'adopted', config: renderedConfig.parse({ mode }) };
 }

@@ -1,10 +1,10 @@
 import type { AttemptPhase } from './api/node-proxy-state.ts';
-import type { ImplementedMode } from './mode.ts';
+import type { RenderedConfig } from './api/node-proxy-state.ts';
 
-/** A mode that serves, or is to serve, and the revision it belongs to. */
+/** What serves, or is to serve: a revision and everything it says. */
 export interface Serving {
-  readonly mode: ImplementedMode;
   readonly revision: string;
+  readonly config: RenderedConfig;
 }
 
 /**

@@ -45,7 +45,7 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
     observedGeneration: facts.generation,
     agent: facts.agent,
     preflight: { ...facts.preflight, modes: [...facts.preflight.modes], missing: [...facts.preflight.missing] },
-    ...(serving === null ? {} : { current: { ...serving, since: time(facts.servingSinceMs) }, lastGood: serving }),
+    ...(serving === null ? {} : currentAndLastGood(serving, facts.servingSinceMs)),
     ...(attempt === null
       ? {}
       : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: time(attempt.startedAtMs) } }),
@@ -53,6 +53,10 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
     ...dataplane,
     conditions: conditionsOf(facts, previous?.conditions ?? []),
   };
+}
+
+function currentAndLastGood({ revision, config: { mode } }: Serving, sinceMs: number) {
+  return { current: { revision, mode, since: time(sinceMs) }, lastGood: { revision, mode } };
 }
 
 function lastFailure(
@@ -108,7 +112,7 @@ function preflightVerdict({ preflight, wanted }: NodeFacts): Verdict {
 function appliedVerdict({ serving, wanted, attempt }: NodeFacts): Verdict {
   if (serving?.revision === wanted.revision)
     return verdict('True', 'RevisionApplied', `revision ${wanted.revision} serves`);
-  const still = serving === null ? 'nothing serves yet' : `${serving.mode} mode goes on serving`;
+  const still = serving === null ? 'nothing serves yet' : `${serving.config.mode} mode goes on serving`;
   if (attempt === null || attempt.to.revision !== wanted.revision) {
     return verdict('False', 'Applying', `revision ${wanted.revision} is about to start; ${still}`);
   }
@@ -130,7 +134,11 @@ function rolledBackVerdict({ attempt }: NodeFacts): Verdict {
   if (attempt === null || attempt.phase !== 'RolledBack' || attempt.from === null || attempt.failure === null) {
     return verdict('False', 'NotRolledBack', 'no change was taken back');
   }
-  return verdict('True', attempt.failure.code, `went back to ${attempt.from.mode} mode: ${attempt.failure.message}`);
+  return verdict(
+    'True',
+    attempt.failure.code,
+    `went back to ${attempt.from.config.mode} mode: ${attempt.failure.message}`,
+  );
 }
 
 /** RFC 3339 without fractions, as metav1.Time is written. */

@@ -1,8 +1,8 @@
 import { API_VERSION } from './api/meta.ts';
-import type { NodeProxyState, NodeProxyStateSpec, RenderedConfig } from './api/node-proxy-state.ts';
+import type { NodeProxyState, NodeProxyStateSpec } from './api/node-proxy-state.ts';
 import { durationMs } from './api/meta.ts';
 import type { ProxyProfile, ProxyProfileSpec, ProxyProfileStatus } from './api/proxy-profile.ts';
-import { canonicalJson, revisionOf } from './revision.ts';
+import { canonicalJson, renderProfile, revisionOf } from './revision.ts';
 import { assignNodes, type Assignment } from './rollout-assignment.ts';
 import { chooseGrants } from './rollout-budget.ts';
 import { rolloutEvents, type RolloutEvent } from './rollout-events.ts';
@@ -47,11 +47,6 @@ export interface RolloutPlan {
   readonly profiles: readonly ProfilePlan[];
   /** When time alone changes the plan, in milliseconds since 1970; null when it does not. */
   readonly wakeAtMs: number | null;
-}
-
-/** Everything that a node acts on, from the spec of its profile. */
-export function renderProfile(spec: ProxyProfileSpec): RenderedConfig {
-  return { mode: spec.mode };
 }
 
 type Target = { readonly assignment: Assignment; readonly spec: ProxyProfileSpec; readonly nowMs: number };

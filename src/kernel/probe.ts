@@ -18,6 +18,8 @@ export interface NodeProbe {
   /** Changes with each boot. */
   bootID(): string;
   hasTool(name: string): boolean;
+  /** The kernel speaks IPv6 and nobody turned it off. */
+  hasIPv6(): boolean;
 }
 
 export const systemProbe: NodeProbe = {
@@ -26,6 +28,13 @@ export const systemProbe: NodeProbe = {
     return ((BigInt(`0x${line?.[1] ?? '0'}`) >> CAP_NET_ADMIN) & 1n) === 1n;
   },
   kernelRelease: () => release(),
+  hasIPv6() {
+    try {
+      return readFileSync('/proc/sys/net/ipv6/conf/all/disable_ipv6', 'utf8').trim() === '0';
+    } catch {
+      return false;
+    }
+  },
   bootID: () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
   hasTool: (name) => (process.env['PATH'] ?? '').split(delimiter).some((folder) => isProgram(join(folder, name))),
 };

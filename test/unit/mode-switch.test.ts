@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ATTEMPT_PHASES, type AttemptPhase } from '../../src/core/api/node-proxy-state.ts';
+import { ATTEMPT_PHASES, renderedConfig, type AttemptPhase } from '../../src/core/api/node-proxy-state.ts';
 import { advance, expire, isOver, startAttempt, stepOf, type Attempt } from '../../src/core/mode-switch.ts';
 
 const started = startAttempt({
   id: 'r2-1',
-  from: { mode: 'iptables', revision: 'r1' },
-  to: { mode: 'nftables', revision: 'r2' },
+  from: { revision: 'r1', config: renderedConfig.parse({ mode: 'iptables' }) },
+  to: { revision: 'r2', config: renderedConfig.parse({ mode: 'nftables' }) },
   nowMs: 1_000,
   deadlineAtMs: 2_000,
 });

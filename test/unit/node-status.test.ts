@@ -3,19 +3,21 @@ import { describe, it } from 'node:test';
 import {
   NODE_PROXY_STATE_CONDITIONS,
   nodeProxyStateStatus,
+  renderedConfig,
   type NodeProxyStateStatus,
 } from '../../src/core/api/node-proxy-state.ts';
 import type { Condition } from '../../src/core/api/meta.ts';
-import type { Attempt } from '../../src/core/mode-switch.ts';
+import type { Attempt, Serving } from '../../src/core/mode-switch.ts';
 import { nodeStatus, type NodeFacts } from '../../src/core/node-status.ts';
 
-const old = { mode: 'iptables', revision: 'r1' } as const;
+const old: Serving = { revision: 'r1', config: renderedConfig.parse({ mode: 'iptables' }) };
+const current: Serving = { revision: 'r2', config: renderedConfig.parse({ mode: 'nftables' }) };
 const wanted = { mode: 'nftables', revision: 'r2' } as const;
 
 const attempt: Attempt = {
   id: 'r2-1',
   from: old,
-  to: wanted,
+  to: current,
   phase: 'Verify',
   startedAtMs: 1_000,
   deadlineAtMs: null,
@@ -29,7 +31,7 @@ const serving: NodeFacts = {
   wanted,
   agent: { version: '0.1.0', bootID: 'b' },
   preflight: { kernel: '6.1', modes: ['iptables', 'nftables'], missing: [] },
-  serving: wanted,
+  serving: current,
   servingSinceMs: 5_000,
   attempt: { ...attempt, phase: 'Committed' },
   lastSyncMs: 9_000,

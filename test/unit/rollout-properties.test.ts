@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { nodeProxyStateSpec, type NodeProxyState } from '../../src/core/api/node-proxy-state.ts';
 import { proxyProfileStatus, type RolloutSpec } from '../../src/core/api/proxy-profile.ts';
-import { revisionOf } from '../../src/core/revision.ts';
+import { renderProfile, revisionOf } from '../../src/core/revision.ts';
 import { resolveMaxUnavailable } from '../../src/core/rollout-budget.ts';
 import { planRollout, type ProfilePlan, type RolloutPlan, type StateAction } from '../../src/core/rollout.ts';
 import { node, profile, SimulatedCluster } from './rollout-cluster.ts';
@@ -112,7 +112,7 @@ function checkGrants(cluster: SimulatedCluster, plan: RolloutPlan): void {
     !isOwnDoing || disturbed.length === overdue.length,
     `${disturbed.join()} disturbed beside ${wereAway.join()}`,
   );
-  const revision = revisionOf({ mode: spec.mode });
+  const revision = revisionOf(renderProfile(spec));
   for (const action of plan.actions.filter(isGrant)) {
     const written =
       action.kind === 'Create' ? action.object.spec : action.kind === 'ReplaceSpec' ? action.spec : undefined;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { IMPLEMENTED_MODES, MODES } from '../mode.ts';
+import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
 import { type API_VERSION, celRules, conditions, type ObjectMeta } from './meta.ts';
 
 const time = z.iso.datetime({ offset: true });
@@ -9,7 +10,10 @@ const revision = z.string().min(1).max(64);
 export const renderedConfig = z
   .strictObject({
     mode: z.enum(IMPLEMENTED_MODES).describe('The mode to run.'),
+    ...dataplaneFields,
   })
+  .check(checkDataplaneRules)
+  .meta(DATAPLANE_RULES)
   .describe('Everything that the agent needs for this revision; it looks nothing else up.');
 export type RenderedConfig = z.infer<typeof renderedConfig>;
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { IMPLEMENTED_MODES } from '../mode.ts';
+import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
 import { API_VERSION, celRules, conditions, duration, labelSelector, type ObjectMeta } from './meta.ts';
 
 const MAX_UNAVAILABLE = 'must be a whole number of at least 1, or a percentage from "1%" to "100%"';
@@ -42,22 +43,26 @@ const rollout = z
   })
   .describe('How the nodes follow a change. None of these fields makes a new revision.');
 
-export const proxyProfileSpec = z.strictObject({
-  mode: z
-    .enum(IMPLEMENTED_MODES)
-    .describe('The mode every selected node runs the Service data plane in. Never falls back to another one.'),
-  nodeSelector: labelSelector.prefault({}).describe('The nodes this profile is for; empty selects every Linux node.'),
-  priority: z
-    .int()
-    .min(-1_000_000_000)
-    .max(1_000_000_000)
-    .default(0)
-    .describe(
-      'Decides between profiles that select the same node: the higher one wins. Where two of the same priority select a ' +
-        'node, both are not Accepted and the node keeps what it runs.',
-    ),
-  rollout: rollout.prefault({}),
-});
+export const proxyProfileSpec = z
+  .strictObject({
+    mode: z
+      .enum(IMPLEMENTED_MODES)
+      .describe('The mode every selected node runs the Service data plane in. Never falls back to another one.'),
+    nodeSelector: labelSelector.prefault({}).describe('The nodes this profile is for; empty selects every Linux node.'),
+    priority: z
+      .int()
+      .min(-1_000_000_000)
+      .max(1_000_000_000)
+      .default(0)
+      .describe(
+        'Decides between profiles that select the same node: the higher one wins. Where two of the same priority select a ' +
+          'node, both are not Accepted and the node keeps what it runs.',
+      ),
+    ...dataplaneFields,
+    rollout: rollout.prefault({}),
+  })
+  .check(checkDataplaneRules)
+  .meta(DATAPLANE_RULES);
 export type ProxyProfileSpec = z.infer<typeof proxyProfileSpec>;
 export type RolloutSpec = ProxyProfileSpec['rollout'];
 

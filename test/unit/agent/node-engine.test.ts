@@ -3,15 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
 import { AgentMetrics } from '../../../src/agent/metrics.ts';
 import { NodeEngine } from '../../../src/agent/node-engine.ts';
 import { StateFile } from '../../../src/agent/state-file.ts';
 import type { Target } from '../../../src/agent/target.ts';
+import type { NodeNetwork } from '../../../src/core/dataplane-options.ts';
 import type { ImplementedMode } from '../../../src/core/mode.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import { silentLog } from '../../../src/support/log.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
 import { FakeKernel } from '../../fakes/fake-kernel.ts';
+
+const NETWORK: NodeNetwork = { families: ['IPv4'], podCIDRs: [], primaryAddresses: [], localAddresses: [] };
 
 const SERVICE = (name: string, clusterIP: string) => ({
   metadata: { namespace: 'default', name, resourceVersion: '1' },
@@ -19,7 +23,7 @@ const SERVICE = (name: string, clusterIP: string) => ({
 });
 
 const target = (mode: ImplementedMode, attemptId = `${mode}-1`, allowedMs: number | null = null): Target => ({
-  serving: { mode, revision: `rev-${mode}` },
+  serving: { revision: `rev-${mode}`, config: renderedConfig.parse({ mode }) },
   attemptId,
   allowedMs,
 });
@@ -52,6 +56,7 @@ class Node {
     this.table.upsertService(SERVICE('web', '10.96.0.1'));
     this.engine = new NodeEngine({
       table: this.table,
+      network: () => NETWORK,
       createDataplane: (mode) => kernel.createDataplane(mode),
       clock,
       log: silentLog,
@@ -78,7 +83,7 @@ class Node {
   }
 
   untilServing(mode: ImplementedMode): Promise<void> {
-    return this.until(() => this.engine.view().serving?.mode === mode);
+    return this.until(() => this.engine.view().serving?.config.mode === mode);
   }
 
   untilPhase(phase: string): Promise<void> {
@@ -169,7 +174,7 @@ describe('node engine', () => {
       node.engine.setTarget(target('nftables'));
       await node.untilPhase('RolledBack');
       const { serving, attempt } = node.engine.view();
-      assert.equal(serving?.mode, 'iptables');
+      assert.equal(serving?.config.mode, 'iptables');
       assert.equal(attempt?.failure?.code, failure.code);
       assert.equal(node.kernel.modes.get('iptables')?.size, 1);
       assert.equal(node.kernel.modes.has('nftables'), false);
@@ -179,7 +184,7 @@ describe('node engine', () => {
       await node.restart();
       node.engine.setTarget(target('nftables'));
       await node.until(() => node.engine.view().lastSyncMs !== null);
-      assert.equal(node.engine.view().serving?.mode, 'iptables');
+      assert.equal(node.engine.view().serving?.config.mode, 'iptables');
 
       node.engine.setTarget(target('nftables', 'nftables-2'));
       await node.untilServing('nftables');
@@ -233,7 +238,7 @@ describe('node engine', () => {
     await node.untilServing('nftables');
     await node.restart();
     await node.until(() => node.engine.view().lastSyncMs !== null);
-    assert.equal(node.engine.view().serving?.mode, 'nftables');
+    assert.equal(node.engine.view().serving?.config.mode, 'nftables');
     assert.ok(!node.kernel.journal.includes('remove nftables'));
   });
 
@@ -263,7 +268,7 @@ describe('killed at any operation', () => {
         // From this operation on the dead agent's writes no longer reach the kernel.
         node.kernel.fault = () => ((operations += 1) >= point ? 'EIO' : undefined);
         node.engine.setTarget(target('nftables'));
-        await node.until(() => operations >= point || node.engine.view().serving?.mode === 'nftables');
+        await node.until(() => operations >= point || node.engine.view().serving?.config.mode === 'nftables');
         const disk = new StateFile(node.folder, silentLog).read();
         await node.stop();
         // What the dying agent wrote to disk after its last breath does not count.

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { NodeProxyState, NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
+import {
+  renderedConfig,
+  type NodeProxyState,
+  type NodeProxyStateStatus,
+} from '../../../src/core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../../src/core/api/proxy-profile.ts';
 import { isRolledOut, listNodeProgress, loadProgress } from '../../../src/sandbox/demo/progress.ts';
 import { planLoads, SERVICES, TESTBED } from '../../../src/sandbox/demo/story.ts';
@@ -21,7 +25,7 @@ function state(status: NodeProxyStateStatus | undefined, attempt?: string): Node
       nodeUID: 'u',
       profile: { name: 'fleet', uid: 'p', generation: 2 },
       revision: 'new',
-      rendered: { mode: 'nftables' },
+      rendered: renderedConfig.parse({ mode: 'nftables' }),
       ...(attempt === undefined ? {} : { attempt: { id: attempt, grantedAt: AT, deadlineAt: AT } }),
     },
     ...(status === undefined ? {} : { status }),

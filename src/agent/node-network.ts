@@ -1,0 +1,65 @@
+import { networkInterfaces } from 'node:os';
+import { needsLocalAddresses, type NodeNetwork } from '../core/dataplane-options.ts';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import { parseAddress, type Family } from '../core/ip.ts';
+import type { Node } from '../core/kubernetes.ts';
+import { parseNodeIdentity } from '../core/node-identity.ts';
+import type { Clock } from '../support/clock.ts';
+
+const POLL_MS = 500;
+
+export interface NodeNetworkParts {
+  readonly families: readonly Family[];
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** The configurations in use: the interfaces are looked at only while one of them asks for it. */
+  readonly configs: () => readonly RenderedConfig[];
+  readonly onChange: () => void;
+}
+
+/** The addresses and CIDRs of this node, from its Node object and its interfaces. */
+export class NodeNetworkSource {
+  readonly #parts: NodeNetworkParts;
+  #value: NodeNetwork;
+
+  constructor(parts: NodeNetworkParts) {
+    this.#parts = parts;
+    this.#value = {
+      families: parts.families,
+      podCIDRs: [],
+      primaryAddresses: [],
+      localAddresses: interfaceAddresses(),
+    };
+  }
+
+  get value(): NodeNetwork {
+    return this.#value;
+  }
+
+  setNode(node: Node & { readonly spec?: { readonly podCIDRs?: readonly string[] } }): void {
+    const primaryAddresses = parseNodeIdentity(node).addresses.map((address) => address.text);
+    this.#change({ podCIDRs: node.spec?.podCIDRs ?? [], primaryAddresses });
+  }
+
+  /** Follows the interfaces until the signal aborts; a new address is noticed within half a second. */
+  async watch(): Promise<void> {
+    const { clock, signal, configs } = this.#parts;
+    while (!signal.aborted) {
+      await clock.sleep(POLL_MS, signal);
+      if (configs().some(needsLocalAddresses)) this.#change({ localAddresses: interfaceAddresses() });
+    }
+  }
+
+  #change(part: Partial<NodeNetwork>): void {
+    const before = this.#value;
+    this.#value = { ...before, ...part };
+    if (JSON.stringify(before) !== JSON.stringify(this.#value)) this.#parts.onChange();
+  }
+}
+
+function interfaceAddresses(): string[] {
+  const found = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  // A link-local address carries its zone and serves no NodePorts beyond its link.
+  const texts = found.filter(({ scopeid }) => scopeid === undefined || scopeid === 0).map(({ address }) => address);
+  return [...new Set(texts.map((text) => parseAddress(text).text))].sort();
+}
