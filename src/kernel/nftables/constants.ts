@@ -57,6 +57,9 @@ export const PART_TYPES = { ipv4_addr: 7, ipv6_addr: 8, inet_proto: 12, inet_ser
 /** Bytes that each part takes in a key, padded to whole words. */
 export const PART_BYTES = { ipv4_addr: 4, ipv6_addr: 16, inet_proto: 4, inet_service: 4, mark: 4 } as const;
 
+/** Bytes of each part without the padding, as sets with ranges want them. */
+export const FIELD_BYTES = { ipv4_addr: 4, ipv6_addr: 16, inet_proto: 1, inet_service: 2, mark: 4 } as const;
+
 /** The key of `numbers` whose value is `value`. */
 export function nameOf<K extends string>(
   numbers: Readonly<Record<K, number>>,

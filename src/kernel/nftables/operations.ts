@@ -6,6 +6,7 @@ import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts';
 import type { Codec } from '../netlink/schema.ts';
 import { writeGenericHeader } from '../netlink/transaction.ts';
 import {
+  FIELD_BYTES,
   FAMILY_NUMBERS,
   HOOK_NUMBERS,
   NFT_DATA_VERDICT,
@@ -23,6 +24,8 @@ import { encodeExpression, encodeVerdict } from './expressions.ts';
 import type { DataValues, SetValues } from './objects.ts';
 import { chainSchema, elementListSchema, ruleSchema, setSchema, tableSchema } from './objects.ts';
 
+/** Without a size the kernel lets rules add no element; beyond it they add none, and the packet takes the next rule. */
+const DYNAMIC_SET_SIZE = 1 << 20;
 /** NF_ACCEPT: what base chains do with a packet that no rule decided. */
 const POLICY_ACCEPT = 1;
 
@@ -145,7 +148,8 @@ export function describeSet(set: SetDefinition): SetValues {
     keyType: partsType(set.key),
     keyLength: partsLength(set.key),
     ...dataPart,
-    ...(isRangedConcat ? { description: { concat: set.key.map((part) => ({ length: PART_BYTES[part] })) } } : {}),
+    ...(isRangedConcat ? { description: { concat: set.key.map((part) => ({ length: FIELD_BYTES[part] })) } } : {}),
+    ...(set.isDynamic === true ? { description: { size: DYNAMIC_SET_SIZE } } : {}),
   };
 }
 

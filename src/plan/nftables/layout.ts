@@ -2,6 +2,11 @@ import type { Family } from '../../core/ip.ts';
 import type { AddressFamily } from './expression.ts';
 import type { Part, SetDefinition } from './objects.ts';
 
+/** Keys of the endpoints under policy Local start here, beside those under policy Cluster. */
+export const LOCAL_INDEX = 0x10000;
+/** So many endpoints of a Service are used; the count of a policy has two bytes. */
+export const MAX_ENDPOINTS = LOCAL_INDEX - 1;
+
 /** The name of our table in each family. Everything in it is ours; nothing outside of it is. */
 export const TABLE_NAME = 'switchyard';
 
@@ -21,6 +26,14 @@ export const SET_NAMES = [
   'dropped-node-ports',
   'hairpin',
   'node-port-addresses',
+  'restricted',
+  'allowed-sources',
+  'affinity',
+  'affinity-endpoints',
+  'affinity-backends',
+  'affinity-local-backends',
+  'affinity-frontends',
+  'affinity-node-ports',
 ] as const;
 export type SetName = (typeof SET_NAMES)[number];
 
@@ -46,6 +59,9 @@ function setsFor(address: Part): Readonly<Record<SetName, SetDefinition>> {
   const frontend: readonly Part[] = [address, 'inet_proto', 'inet_service'];
   const nodePort: readonly Part[] = ['inet_proto', 'inet_service'];
   const endpoint: readonly Part[] = [address, 'inet_service'];
+  // The order of these differs from a frontend's for a reason: see affinity.ts.
+  const identity: readonly Part[] = [address, 'inet_service', 'inet_proto'];
+  const remembered: readonly Part[] = ['inet_proto', ...endpoint];
   return {
     frontends: { name: 'frontends', key: frontend, data: POLICY_DATA },
     'local-frontends': { name: 'local-frontends', key: frontend, data: POLICY_DATA },
@@ -61,6 +77,18 @@ function setsFor(address: Part): Readonly<Record<SetName, SetDefinition>> {
     'dropped-node-ports': { name: 'dropped-node-ports', key: nodePort },
     hairpin: { name: 'hairpin', key: [address, address] },
     'node-port-addresses': { name: 'node-port-addresses', key: [address] },
+    restricted: { name: 'restricted', key: frontend },
+    'allowed-sources': { name: 'allowed-sources', key: [...frontend, address], hasRanges: true },
+    affinity: { name: 'affinity', key: [address, ...identity], data: remembered, isDynamic: true },
+    'affinity-endpoints': { name: 'affinity-endpoints', key: ['mark', ...identity], data: remembered },
+    'affinity-backends': { name: 'affinity-backends', key: [...identity, ...endpoint] },
+    'affinity-local-backends': { name: 'affinity-local-backends', key: [...identity, ...endpoint] },
+    'affinity-frontends': { name: 'affinity-frontends', key: identity, data: ['mark', ...endpoint] },
+    'affinity-node-ports': {
+      name: 'affinity-node-ports',
+      key: ['inet_service', 'inet_proto'],
+      data: ['mark', ...endpoint],
+    },
   };
 }
 

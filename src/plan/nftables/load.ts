@@ -8,7 +8,7 @@ export function loadAddress(layout: FamilyLayout, which: 'saddr' | 'daddr', to: 
 }
 
 /** TCP, UDP and SCTP have it in the same place; keys hold the protocol too, so others never match. */
-function loadDestinationPort(to: Word): Expression {
+export function loadDestinationPort(to: Word): Expression {
   return { kind: 'payload', base: 'transport', offset: 2, length: 2, to };
 }
 
@@ -19,7 +19,11 @@ export function loadFrontend(layout: FamilyLayout, to: Word): Expression[] {
 
 /** `l4proto . dport` */
 export function loadNodePort(to: Word): Expression[] {
-  return [{ kind: 'meta', key: 'l4proto', to }, loadDestinationPort(to + 1)];
+  return [loadProtocol(to), loadDestinationPort(to + 1)];
+}
+
+export function loadProtocol(to: Word): Expression {
+  return { kind: 'meta', key: 'l4proto', to };
 }
 
 /** linux/rtnetlink.h */

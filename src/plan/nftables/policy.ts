@@ -1,7 +1,10 @@
+import { affinityRules } from './affinity.ts';
+import type { FrontendKind } from './affinity.ts';
 import { join, numberBytes } from './bytes.ts';
 import { masqueradeChain, matchLocalPods } from './detector.ts';
 import type { RuleContext } from './detector.ts';
 import type { Expression, Word } from './expression.ts';
+import { LOCAL_INDEX } from './layout.ts';
 import { loadFrontend, loadNodePort, matchLocalSource } from './load.ts';
 import { rule } from './objects.ts';
 import type { Chain, Element, Rule, SetElement } from './objects.ts';
@@ -19,7 +22,7 @@ export interface Policy {
 }
 
 /**
- * - `cluster-ip`: masqueraded unless it comes from a pod.
+ * - `cluster-ip`: masqueraded unless it comes from a pod. `cluster-ip-local`: so, to the endpoints of this node.
  * - `external`: always masqueraded.
  * - `external-local`: pods and this node reach all endpoints; other clients go on to the frontend's entry in
  *   `local-frontends`.
@@ -36,15 +39,11 @@ export const POLICY_KINDS = [
   'node-port',
   'node-port-external-local',
   'node-port-local',
+  'cluster-ip-local',
   'direct',
   'node-port-direct',
 ] as const;
 export type PolicyKind = (typeof POLICY_KINDS)[number];
-
-/** Keys of the endpoints under policy Local start here, beside those under policy Cluster. */
-export const LOCAL_INDEX = 0x10000;
-/** The width of the count in a policy's number. */
-export const MAX_ENDPOINTS = 0xffff;
 
 /** The policy as the key of the verdict maps: two native words. */
 export function policyBytes({ kind, count, affinitySeconds }: Policy): Uint8Array {
@@ -90,29 +89,46 @@ export function policyChain(policy: Policy, context: RuleContext): Chain {
 }
 
 function policyRules(policy: Policy, context: RuleContext): readonly Rule[] {
-  const pick = (keyedBy: KeyedBy, offset: number): Rule[] =>
-    policy.count === 0 ? [] : [pickRule(context, keyedBy, { modulus: policy.count, offset })];
-  const byAddress = pick('address', 0);
-  const byNodePort = pick('node-port', 0);
   switch (policy.kind) {
     case 'direct':
-      return byAddress;
+      return pickRules(policy, context, { frontend: 'address', offset: 0 });
     case 'node-port-direct':
-      return byNodePort;
+      return pickRules(policy, context, { frontend: 'node-port', offset: 0 });
     case 'local':
-      return pick('address', LOCAL_INDEX);
+      return pickRules(policy, context, { frontend: 'address', offset: LOCAL_INDEX });
     case 'node-port-local':
-      return pick('node-port', LOCAL_INDEX);
+      return pickRules(policy, context, { frontend: 'node-port', offset: LOCAL_INDEX });
     case 'cluster-ip':
-      return [jump(masqueradeChain(context.options)), ...byAddress];
+    case 'cluster-ip-local': {
+      const offset = policy.kind === 'cluster-ip' ? 0 : LOCAL_INDEX;
+      const mark = jump(masqueradeChain(context.options));
+      return [mark, ...pickRules(policy, context, { frontend: 'cluster-ip', offset })];
+    }
     case 'external':
-      return [jump('mark-for-masquerade'), ...byAddress];
+      return [jump('mark-for-masquerade'), ...pickRules(policy, context, { frontend: 'address', offset: 0 })];
     case 'node-port':
-      return [jump('mark-for-masquerade'), ...byNodePort];
+      return [jump('mark-for-masquerade'), ...pickRules(policy, context, { frontend: 'node-port', offset: 0 })];
     case 'external-local':
     case 'node-port-external-local':
       return ownSourcesFirst(policy, context);
   }
+}
+
+interface Pick {
+  readonly frontend: FrontendKind;
+  /** Where in the keys the endpoints begin: 0 or LOCAL_INDEX. */
+  readonly offset: number;
+}
+
+function pickRules({ count, affinitySeconds }: Policy, context: RuleContext, pick: Pick): Rule[] {
+  if (count === 0) return [];
+  const keyedBy = pick.frontend === 'node-port' ? 'node-port' : 'address';
+  const range = { modulus: count, offset: pick.offset };
+  const remembered =
+    affinitySeconds === 0
+      ? []
+      : affinityRules(context, { frontend: pick.frontend, ...range, timeoutSeconds: affinitySeconds });
+  return [...remembered, pickRule(context, keyedBy, range)];
 }
 
 function jump(chain: string): Rule {

@@ -1,10 +1,13 @@
 import type { Backend, ServicePort } from '../../core/snapshot.ts';
+import { affinityElements } from './affinity.ts';
 import { addressBytes, join, numberBytes, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
+import { LOCAL_INDEX, MAX_ENDPOINTS } from './layout.ts';
 import type { SetName } from './layout.ts';
 import type { SetElement } from './objects.ts';
-import { LOCAL_INDEX, MAX_ENDPOINTS, policyData } from './policy.ts';
+import { policyData } from './policy.ts';
 import type { Policy, PolicyKind } from './policy.ts';
+import { sourceRangeElements } from './source-ranges.ts';
 
 /** Everything that one ServicePort needs in the kernel. */
 export interface ServiceElements {
@@ -19,11 +22,14 @@ export interface ServiceElements {
 export function serviceElements(port: ServicePort): ServiceElements {
   const parts = [clusterIPElements(port)];
   for (const address of new Set([...port.externalIPs, ...port.loadBalancerVIPs])) {
-    if (address !== port.clusterIP) parts.push(externalElements(port, addressFrontend(port, address)));
+    if (address === port.clusterIP) continue;
+    const frontend = addressFrontend(port, address);
+    parts.push(externalElements(port, frontend));
+    parts.push({ elements: sourceRangeElements(port, address, frontend.key), policies: [] });
   }
   if (port.nodePort !== 0) parts.push(externalElements(port, nodePortFrontend(port)));
   return {
-    elements: parts.flatMap(({ elements }) => elements),
+    elements: [...parts.flatMap(({ elements }) => elements), ...affinityElements(port)],
     shared: hairpinElements([...port.clusterBackends, ...port.localBackends]),
     policies: parts.flatMap(({ policies }) => policies),
   };
@@ -67,20 +73,24 @@ function nodePortFrontend(port: ServicePort): Frontend {
 }
 
 function clusterIPElements(port: ServicePort): Part {
-  const affinitySeconds = 0;
+  const { internalLocal, affinitySeconds } = port;
   const frontend = addressFrontend(port, port.clusterIP);
-  const backends = usable(port.internalLocal ? port.localBackends : port.clusterBackends);
+  const backends = usable(internalLocal ? port.localBackends : port.clusterBackends);
   if (backends.length === 0) return refusal(frontend, port);
-  const policy: Policy = { kind: 'cluster-ip', count: backends.length, affinitySeconds };
+  const kind = internalLocal ? 'cluster-ip-local' : 'cluster-ip';
+  const policy: Policy = { kind, count: backends.length, affinitySeconds };
   return {
-    elements: [policyEntry(frontend, 'policy', policy), ...endpointEntries(frontend, backends, 0)],
+    elements: [
+      policyEntry(frontend, 'policy', policy),
+      ...endpointEntries(frontend, backends, internalLocal ? LOCAL_INDEX : 0),
+    ],
     policies: [policy],
   };
 }
 
 /** NodePorts, external IPs and load balancers' addresses. */
 function externalElements(port: ServicePort, frontend: Frontend): Part {
-  const affinitySeconds = 0;
+  const { affinitySeconds } = port;
   const { kinds } = frontend;
   const all = usable(port.clusterBackends);
   if (!port.externalLocal) {

@@ -20,6 +20,9 @@ const MASQUERADE_PRIORITY = 99;
  */
 const FILTER_PRIORITY = 0;
 
+/** After connection tracking (-200) and before any translation, while the packet carries the load balancer's address. */
+const SOURCES_PRIORITY = -110;
+
 /** linux/netfilter/nf_conntrack_common.h as nftables sees it: IP_CT_NEW is bit 3. */
 const CT_STATE_NEW = 1 << 3;
 
@@ -31,6 +34,7 @@ export function staticChains(context: RuleContext): readonly Chain[] {
     servicesChain(context),
     { name: 'reject', rules: [rule({ kind: 'reject', family: context.layout.table })] },
     ...refusalChains(context),
+    checkSourceChain(context),
     ...baseChains(context),
   ];
 }
@@ -42,6 +46,13 @@ function baseChains(context: RuleContext): Chain[] {
     hook,
     priority: FILTER_PRIORITY,
   });
+  const sources = (hook: 'prerouting' | 'output'): BaseChain => ({ type: 'filter', hook, priority: SOURCES_PRIORITY });
+  const restricted = rule(
+    ...matchNew(),
+    ...loadFrontend(context.layout, 0),
+    { kind: 'lookup', set: 'restricted', from: 0 },
+    goTo('goto', 'check-source'),
+  );
   const frontends = rule(...matchNew(), goTo('jump', 'refuse'));
   const nodePorts = rule(...matchNew(), ...matchNodePortAddress(context), goTo('jump', 'refuse-node-ports'));
   return [
@@ -52,6 +63,8 @@ function baseChains(context: RuleContext): Chain[] {
       base: { type: 'nat', hook: 'postrouting', priority: MASQUERADE_PRIORITY },
       rules: masqueradeRules(context),
     },
+    { name: 'sources-prerouting', base: sources('prerouting'), rules: [restricted] },
+    { name: 'sources-output', base: sources('output'), rules: [restricted] },
     { name: 'filter-input', base: filter('input'), rules: [frontends, nodePorts] },
     { name: 'filter-forward', base: filter('forward'), rules: [frontends] },
     { name: 'filter-output', base: filter('output'), rules: [frontends] },
@@ -100,6 +113,17 @@ function refusalChains({ layout }: RuleContext): Chain[] {
     { name: 'refuse', rules: rules(loadFrontend(layout, 0), 'rejected', 'dropped') },
     { name: 'refuse-node-ports', rules: rules(loadNodePort(0), 'rejected-node-ports', 'dropped-node-ports') },
   ];
+}
+
+/** A range of sources is the last part of the key: `daddr . l4proto . dport . saddr`. */
+function checkSourceChain({ layout }: RuleContext): Chain {
+  const allowed = rule(
+    ...loadFrontend(layout, 0),
+    loadAddress(layout, 'saddr', layout.addressWords + 2),
+    { kind: 'lookup', set: 'allowed-sources', from: 0 },
+    { kind: 'verdict', verdict: { kind: 'return' } },
+  );
+  return { name: 'check-source', rules: [allowed, rule({ kind: 'verdict', verdict: { kind: 'drop' } })] };
 }
 
 function markBytes({ options }: RuleContext): { readonly bit: Uint8Array; readonly others: Uint8Array } {
