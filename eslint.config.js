@@ -1,7 +1,19 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
-const EFFECT_MODULES = ['child_process', 'fs', 'fs/promises', 'net', 'dgram', 'http', 'https', 'http2', 'tls', 'os', 'timers'];
+const EFFECT_MODULES = [
+  'child_process',
+  'fs',
+  'fs/promises',
+  'net',
+  'dgram',
+  'http',
+  'https',
+  'http2',
+  'tls',
+  'os',
+  'timers',
+];
 
 /** Folders that must stay pure: no clock, no IO, no log. */
 const pureFolders = {
@@ -80,7 +92,11 @@ export default tseslint.config(
       // node:test's describe/it return promises that the runner itself awaits.
       '@typescript-eslint/no-floating-promises': [
         'error',
-        { allowForKnownSafeCalls: [{ from: 'package', name: ['describe', 'it', 'test', 'suite'], package: 'node:test' }] },
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', name: ['describe', 'it', 'test', 'suite'], package: 'node:test' },
+          ],
+        },
       ],
     },
   },
