@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
 import { listOf, textOf, type Json } from './api-client.ts';
 import { describeApiServer } from './server-under-test.ts';
-import { CRDS, defineWidgets, until, WIDGETS, widget } from './widgets.ts';
+import { CRDS, defineWidgets, until, WIDGET_CRD, WIDGETS, widget } from './widgets.ts';
 
 describeApiServer('Custom resources', (server) => {
   before(() => defineWidgets(server().client));
@@ -143,6 +143,15 @@ describeApiServer('Custom resources', (server) => {
     const { body } = await server().client.get(WIDGETS);
     assert.equal(body.kind, 'WidgetList');
     assert.ok(listOf(body.items).every(({ kind }) => textOf(kind) === 'Widget'));
+  });
+
+  it('refuses a definition with a column that is no path', async () => {
+    const { client } = server();
+    const definition = structuredClone(WIDGET_CRD) as { spec: { versions: { additionalPrinterColumns: Json[] }[] } };
+    definition.spec.versions[0]!.additionalPrinterColumns[0]!.jsonPath = '.spec[color';
+    const answer = await client.create(CRDS, definition, { dryRun: 'All' });
+    assert.equal(answer.status, 422, answer.text);
+    assert.match(textOf(answer.body.message), /additionalPrinterColumns\[0\]\.jsonPath: Invalid value/);
   });
 
   it('stops serving a kind whose definition is deleted, objects and all', async () => {

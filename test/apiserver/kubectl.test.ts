@@ -57,6 +57,20 @@ for (const binary of BINARIES) {
       assert.equal(await succeed(['get', 'wd', 'applied', '-o', 'jsonpath={.spec.size}']), '7');
     });
 
+    it('applies a built-in kind, merging its lists', async () => {
+      const service = (ports: object[]): RunOptions => ({
+        input: JSON.stringify({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'applied' }, spec: { ports } }),
+      });
+      const web = { name: 'web', port: 80 };
+      assert.match(await succeed(['apply', '-f', '-'], service([web])), /created/);
+      assert.match(await succeed(['apply', '-f', '-'], service([web])), /unchanged/);
+      await succeed(['apply', '-f', '-'], service([web, { name: 'tls', port: 443 }]));
+      const ports = ['get', 'service', 'applied', '-o', 'jsonpath={.spec.ports[*].port}'];
+      assert.equal(await succeed(ports), '80 443');
+      await succeed(['apply', '-f', '-'], service([{ name: 'tls', port: 443 }]));
+      assert.equal(await succeed(ports), '443');
+    });
+
     it('applies on the server, and names conflicts', async () => {
       const apply = ['apply', '--server-side', '-f', '-'];
       assert.match(await succeed(apply, document('served', { size: 4 })), /serverside-applied/);

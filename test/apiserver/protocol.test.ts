@@ -144,6 +144,12 @@ describeApiServer('Protocol', (server) => {
     assert.equal(answer.body.data?.a, 'b');
   });
 
+  it('writes YAML', async () => {
+    const answer = await server().client.call('GET', '/api/v1/namespaces/default', { accept: 'application/yaml' });
+    assert.match(String(answer.headers['content-type']), /^application\/yaml/);
+    assert.match(answer.text, /^kind: Namespace$/m);
+  });
+
   it('answers JSON where protobuf is only preferred', async () => {
     const accept = 'application/vnd.kubernetes.protobuf;q=0.1,application/json';
     const answer = await server().client.call('GET', CONFIG_MAPS, { accept });

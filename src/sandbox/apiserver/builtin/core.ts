@@ -17,6 +17,7 @@ export const NAMESPACE: ResourceKind = defineKind({
   plural: 'namespaces',
   shortNames: ['ns'],
   isNamespaced: false,
+  verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   hasStatus: true,
   columns: [NAME_COLUMN, column('Status', (object) => textAt(object, 'status', 'phase')), AGE_COLUMN],
   selectableFields: { 'status.phase': (object) => textAt(object, 'status', 'phase') },

@@ -1,8 +1,10 @@
+import { stringify } from 'yaml';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { ANONYMOUS } from '../auth/authenticator.ts';
 import type { Registry } from '../registry/registry.ts';
 import { internalError, StatusError, unauthorized } from '../status-error.ts';
 import { jsonReply, type ApiRequest, type DocumentReply, type Reply } from './message.ts';
+import { prefersYaml } from './negotiation.ts';
 import { handlePlain, isPublicPath } from './plain-paths.ts';
 import { parseResourcePath } from './request-path.ts';
 import { handleResource } from './resource-handler.ts';
@@ -24,7 +26,7 @@ export class ApiHandler {
     try {
       const user = this.#authenticator.authenticate(authorization);
       if (user === ANONYMOUS && !isPublicPath(request.path)) throw unauthorized();
-      return this.#route({ ...request, user }, host);
+      return inWantedFormat(this.#route({ ...request, user }, host), request.accept);
     } catch (error) {
       return failureReply(error);
     }
@@ -35,6 +37,12 @@ export class ApiHandler {
     if (path) return handleResource(this.#registry, request, path);
     return handlePlain({ registry: this.#registry, serverAddress }, request);
   }
+}
+
+/** YAML for those who ask for nothing else; every document is made as JSON. */
+function inWantedFormat(reply: Reply, accept: string): Reply {
+  if (!('body' in reply) || reply.contentType !== 'application/json' || !prefersYaml(accept)) return reply;
+  return { ...reply, body: stringify(reply.body), contentType: 'application/yaml' };
 }
 
 /** Any error as the Status that a client gets; what is not a StatusError is our own fault: 500. */

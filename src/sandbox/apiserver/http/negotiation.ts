@@ -18,13 +18,13 @@ export function parseAccept(header: string): MediaClause[] {
 }
 
 export interface Shape {
-  readonly format: 'json' | 'yaml';
   /** What the object is to be turned into; empty for itself. */
   readonly as: '' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
   readonly metaVersion: 'v1' | 'v1beta1';
 }
 
-const SUPPORTED = ['application/json', 'application/yaml'];
+const YAML_TYPE = 'application/yaml';
+const SUPPORTED = ['application/json', YAML_TYPE];
 const JSON_TYPES = ['application/json', 'application/*', '*/*'];
 
 /** The first clause that can be served: protobuf is passed over, as the server may. Throws 406 when none can. */
@@ -39,13 +39,18 @@ export function negotiate(header: string): Shape {
 const TRANSFORMS = ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'] as const;
 
 function shapeOf({ type, parameters }: MediaClause): Shape | undefined {
-  const format = JSON_TYPES.includes(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined;
-  if (!format) return undefined;
+  if (!JSON_TYPES.includes(type) && type !== YAML_TYPE) return undefined;
   const { as = '', g = '', v = 'v1' } = parameters;
-  if (as === '') return { format, as, metaVersion: 'v1' };
+  if (as === '') return { as, metaVersion: 'v1' };
   const known = TRANSFORMS.find((name) => name === as);
   const isMeta = g === 'meta.k8s.io' && (v === 'v1' || v === 'v1beta1');
-  return known && isMeta ? { format, as: known, metaVersion: v } : undefined;
+  return known && isMeta ? { as: known, metaVersion: v } : undefined;
+}
+
+/** Whether the best clause that can be served asks for YAML. */
+export function prefersYaml(header: string): boolean {
+  const best = parseAccept(header).find(({ type }) => type === YAML_TYPE || JSON_TYPES.includes(type));
+  return best?.type === YAML_TYPE;
 }
 
 /** The version of aggregated discovery that the client prefers over the plain documents, if it does. */

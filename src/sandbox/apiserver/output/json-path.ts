@@ -19,6 +19,16 @@ export function compileJsonPath(path: string): (value: JsonValue) => JsonValue[]
   return (value) => steps.reduce((values, step) => step(values), [value]);
 }
 
+/** Why a path cannot be compiled; undefined when it can. */
+export function jsonPathProblem(path: string): string | undefined {
+  try {
+    compileJsonPath(path);
+    return undefined;
+  } catch (error) {
+    return (error as JsonPathError).message;
+  }
+}
+
 function parseSteps(text: string, whole: string): Step[] {
   const steps: Step[] = [];
   let rest = text;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { jsonPathProblem } from '../output/json-path.ts';
 import {
   childPath,
   indexPath,
@@ -146,7 +147,9 @@ function columnProblems(version: JsonObject, index: number): FieldProblem[] {
 
 function jsonPathProblems(jsonPath: string, path: string): FieldProblem[] {
   if (jsonPath === '') return [requiredValue(path)];
-  return jsonPath.startsWith('.') ? [] : [invalidValue(path, jsonPath, 'must be a simple json path starting with .')];
+  if (!jsonPath.startsWith('.')) return [invalidValue(path, jsonPath, 'must be a simple json path starting with .')];
+  const problem = jsonPathProblem(jsonPath);
+  return problem === undefined ? [] : [invalidValue(path, jsonPath, problem)];
 }
 
 function subresourceProblems(version: JsonObject, index: number): FieldProblem[] {
