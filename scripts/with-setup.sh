@@ -21,8 +21,9 @@ missing_packages() {
   done
 }
 
+# COMMAND:PACKAGE...
 install_debian_packages() {
-  missing=$(missing_packages ip:iproute2 nft:nftables iptables-restore:iptables)
+  missing=$(missing_packages "$@")
   if [ -z "$missing" ]; then return; fi
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     say "these programs are missing; install them as root: apt-get install $missing"
@@ -50,19 +51,24 @@ require_root() {
   exit 1
 }
 
+NODE_PROGRAMS='ip:iproute2 nft:nftables iptables-restore:iptables'
+
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
+# shellcheck disable=SC2086 # NODE_PROGRAMS is a list
 case $command in
   demo)
     require_root 'the demo'
     install_npm_packages
-    install_debian_packages
+    install_debian_packages $NODE_PROGRAMS
     exec bin/switchyard demo "$@"
     ;;
   test)
     require_root 'the test suite'
     install_npm_packages
-    install_debian_packages
+    install_debian_packages $NODE_PROGRAMS
+    # Some tests boot a virtual machine for what this kernel may not have; what runs in it is unpacked into .cache/vm.
+    (install_debian_packages qemu-system-x86_64:qemu-system-x86) || say 'no qemu to be had; what needs it is skipped'
     fetch_kubectl
     exec sh scripts/test.sh "$@"
     ;;

@@ -1,0 +1,50 @@
+/** The second serial line, which nobody else writes to. */
+const LINE = '/dev/ttyS1';
+
+/** Where the command to run lies inside, as a shell script. */
+export const COMMAND_FILE = 'vm/command';
+export const INIT_FILE = 'init';
+/** The shell and the small programs that the packages do not bring. */
+export const BUSYBOX = 'bb/busybox';
+/** The project's folder inside, and the working directory of the command. */
+export const PROJECT = '/work';
+
+/** What the machine prints when the command has ended; followed by the exit code and a line end. */
+export function exitMark(token: string): string {
+  return `switchyard-vm-exit ${token} `;
+}
+
+/** The first process inside: makes a system that the tests can run in, runs the command, and turns the machine off. */
+export function initScript(token: string, modules: readonly string[]): string {
+  return `#!/${BUSYBOX} sh
+/${BUSYBOX} mkdir -p /proc /sys /dev /tmp /run /root
+/${BUSYBOX} --install -s /bb
+# Packages come before busybox: its ip and modprobe know less.
+export PATH=/usr/sbin:/sbin:/usr/bin:/bin:/bb HOME=/root LC_ALL=C
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+ln -sf /proc/self/fd /dev/fd
+mount -t tmpfs tmp /tmp
+mount -t tmpfs run /run
+mkdir -p /run/netns /run/lock
+stty -F ${LINE} raw -echo
+finish() {
+  echo "${exitMark(token)}$1" > ${LINE}
+  reboot -f
+}
+ip link set lo up
+for module in ${modules.join(' ')}; do
+  modprobe "$module" 2> ${LINE} || finish 125
+done
+cd ${PROJECT}
+sh /${COMMAND_FILE} < /dev/null > ${LINE} 2>&1
+finish $?
+`;
+}
+
+/** The shell script that runs `argv` as it is. */
+export function commandScript(argv: readonly string[]): string {
+  const quoted = argv.map((argument) => `'${argument.replaceAll("'", `'\\''`)}'`);
+  return `exec ${quoted.join(' ')}\n`;
+}

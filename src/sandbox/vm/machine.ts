@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
+import { SandboxError } from '../net/error.ts';
+import { guardExit } from '../net/guard.ts';
+import { exitMark } from './init-script.ts';
+import { VmUnavailable } from './unavailable.ts';
+
+const PROGRAM = 'qemu-system-x86_64';
+const CONSOLE_TAIL = 2_000;
+
+export interface MachineSpec {
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Where the kernel's own messages go. */
+  readonly consoleFile: string;
+  readonly memoryMb: number;
+  readonly cpus: number;
+  readonly deadlineMs: number;
+  /** Tells this machine's end mark from anything a command may print. */
+  readonly token: string;
+  readonly onOutput?: ((text: string) => void) | undefined;
+}
+
+export interface VmResult {
+  /** The command's exit code; 125 when a module could not be loaded. */
+  readonly code: number;
+  /** What the command wrote to stdout and stderr. */
+  readonly output: string;
+}
+
+/** The kernel's own messages come on the first serial line, the command's output on the second. */
+function argumentsOf({ kernel, initramfs, consoleFile, memoryMb, cpus }: MachineSpec): string[] {
+  return [
+    ...['-accel', 'tcg', '-cpu', 'max', '-smp', String(cpus), '-m', `${memoryMb}M`],
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-net', 'none'],
+    ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
+    ...['-chardev', 'stdio,id=line,signal=off', '-serial', 'chardev:line'],
+    ...['-kernel', kernel, '-initrd', initramfs],
+    ...['-append', 'console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on'],
+  ];
+}
+
+/**
+ * Boots a machine in software emulation and returns when its command has ended. Whatever happens no machine stays: it is
+ * killed at the deadline (`SandboxError`, timed-out), and with this process.
+ */
+export async function runMachine(spec: MachineSpec): Promise<VmResult> {
+  const child = spawn(PROGRAM, argumentsOf(spec), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const release = guardExit(() => child.kill('SIGKILL'));
+  const output = new Output(exitMark(spec.token), spec.onOutput);
+  let complaints = '';
+  child.stdout.on('data', (chunk: Buffer) => output.add(chunk));
+  child.stderr.on('data', (chunk: Buffer) => (complaints = (complaints + chunk.toString()).slice(-CONSOLE_TAIL)));
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill('SIGKILL');
+  }, spec.deadlineMs);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', () => resolve());
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new VmUnavailable(`${PROGRAM} is not installed; as root: apt-get install qemu-system-x86`);
+  } finally {
+    clearTimeout(timer);
+    child.kill('SIGKILL');
+    release();
+  }
+  const { code, text } = output.end();
+  if (code !== undefined) return { code, output: text };
+  const detail = [text.slice(-CONSOLE_TAIL), complaints, tailOf(spec.consoleFile)].join('\n').trim();
+  throw isLate
+    ? new SandboxError('timed-out', 'run', 'the virtual machine', `no end after ${spec.deadlineMs / 1000} s; ${detail}`)
+    : new SandboxError('ended', 'run', 'the virtual machine', detail);
+}
+
+function tailOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').slice(-CONSOLE_TAIL);
+  } catch {
+    return '';
+  }
+}
+
+/** Collects what the command writes and finds the mark at its end. */
+class Output {
+  readonly #decoder = new StringDecoder();
+  readonly #mark: string;
+  readonly #onOutput: (text: string) => void;
+  #text = '';
+  #forwarded = 0;
+
+  constructor(mark: string, onOutput: ((text: string) => void) | undefined) {
+    this.#mark = mark;
+    this.#onOutput = onOutput ?? (() => undefined);
+  }
+
+  add(chunk: Buffer): void {
+    this.#text += this.#decoder.write(chunk);
+    this.#forward(this.#text.lastIndexOf('\n') + 1);
+  }
+
+  /** Whole lines only, so that the mark is never passed on. */
+  #forward(end: number): void {
+    const lines = this.#text.slice(this.#forwarded, end);
+    this.#forwarded = Math.max(this.#forwarded, end);
+    if (lines !== '' && !lines.includes(this.#mark)) this.#onOutput(lines);
+  }
+
+  end(): { readonly code: number | undefined; readonly text: string } {
+    const at = this.#text.indexOf(this.#mark);
+    if (at === -1) return { code: undefined, text: this.#text };
+    const code = Number.parseInt(this.#text.slice(at + this.#mark.length), 10);
+    return { code: Number.isNaN(code) ? undefined : code, text: this.#text.slice(0, at) };
+  }
+}

@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { baseImage, composeImage } from './image.ts';
+import { commandScript, initScript } from './init-script.ts';
+import { runMachine, type VmResult } from './machine.ts';
+
+export { VmUnavailable } from './unavailable.ts';
+export type { VmResult } from './machine.ts';
+
+export interface VmRun {
+  /** Program and arguments, run in the project's folder; `node` is the Node that runs this. */
+  readonly argv: readonly string[];
+  /** Kernel modules to load first; more load on demand. One that cannot be loaded ends the run with code 125. */
+  readonly modules?: readonly string[];
+  readonly memoryMb?: number;
+  readonly cpus?: number;
+  readonly deadlineMs?: number;
+  /** Gets whole lines of output as they come. */
+  readonly onOutput?: (text: string) => void;
+}
+
+const DEFAULTS = { memoryMb: 1_536, cpus: 2, deadlineMs: 300_000 };
+
+/**
+ * Boots Debian's cloud kernel in software emulation with the project as it is in the working tree, runs one command there
+ * as root and returns how it ended. Throws `VmUnavailable` where no machine can be had, and `SandboxError` when it
+ * crashed or did not end before the deadline.
+ */
+export async function runInVm(run: VmRun): Promise<VmResult> {
+  const base = await baseImage();
+  const folder = mkdtempSync(join(tmpdir(), 'switchyard-vm-'));
+  try {
+    const token = randomBytes(8).toString('hex');
+    const initramfs = composeImage(folder, base, {
+      init: initScript(token, run.modules ?? []),
+      command: commandScript(run.argv),
+    });
+    return await runMachine({
+      ...DEFAULTS,
+      ...run,
+      kernel: base.kernel,
+      initramfs,
+      consoleFile: join(folder, 'console'),
+      token,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
