@@ -44,11 +44,13 @@ export class PlanWriter {
   /** Returns the failures. Stops between two writes when `signal` aborts. */
   async write(plan: RolloutPlan, now: Date, signal: AbortSignal): Promise<ApiError[]> {
     const failures: ApiError[] = [];
-    const steps: (() => Promise<ApiError | undefined>)[] = [
-      ...plan.actions.map((action) => () => this.#writeState(action)),
-      ...plan.profiles.flatMap((profilePlan) => this.#profileSteps(profilePlan, now)),
-    ];
-    for (const step of steps) {
+    for (const action of plan.actions) {
+      // A slot that could not be given back because its node has just reported is free for others in the next plan only.
+      if (signal.aborted || failures.some((failure) => failure.status === 409)) break;
+      const failure = await this.#writeState(action);
+      if (failure !== undefined) failures.push(failure);
+    }
+    for (const step of plan.profiles.flatMap((profilePlan) => this.#profileSteps(profilePlan, now))) {
       if (signal.aborted) break;
       const failure = await step();
       if (failure !== undefined) failures.push(failure);
