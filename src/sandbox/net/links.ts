@@ -16,7 +16,8 @@ function sysctlLine(host: Host, settings: readonly (readonly [string, string])[]
 
 /**
  * Without duplicate address detection an address can be used at once; without router advertisements nothing else
- * appears; without rate limits every refused packet gets its ICMP error, so that refusals can be counted.
+ * appears; without redirects a packet that meets no rules for once does not turn a client's route away from its node for
+ * good; without rate limits every refused packet gets its ICMP error, so that refusals can be counted.
  */
 const EVERYWHERE: readonly (readonly [string, string])[] = [
   ...['all', 'default'].flatMap((scope) => [
@@ -24,6 +25,8 @@ const EVERYWHERE: readonly (readonly [string, string])[] = [
     [`net/ipv6/conf/${scope}/accept_dad`, '0'] as const,
     [`net/ipv6/conf/${scope}/accept_ra`, '0'] as const,
     [`net/ipv4/conf/${scope}/rp_filter`, '0'] as const,
+    [`net/ipv4/conf/${scope}/accept_redirects`, '0'] as const,
+    [`net/ipv6/conf/${scope}/accept_redirects`, '0'] as const,
   ]),
   ['net/ipv4/icmp_ratelimit', '0'],
   ['net/ipv4/icmp_msgs_per_sec', '1000000'],
