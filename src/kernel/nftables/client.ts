@@ -6,11 +6,12 @@ import type { Codec } from '../netlink/schema.ts';
 import { NETLINK_NETFILTER } from '../netlink/socket.ts';
 import { sendTransaction, writeGenericHeader } from '../netlink/transaction.ts';
 import { FAMILY_NUMBERS, nameOf, NFNL_SUBSYS_NFTABLES, NFT_MSG } from './constants.ts';
-import { decodeExpression, decodeVerdict } from './expressions.ts';
+import { decodeExpression } from './expressions.ts';
 import type { DataValues, SetValues } from './objects.ts';
 import { chainSchema, elementListSchema, generationSchema, ruleSchema, setSchema, tableSchema } from './objects.ts';
 import { encodeOperation } from './operations.ts';
 import { decodeComment } from './userdata.ts';
+import { decodeVerdict } from './verdict.ts';
 
 /** Every nfnetlink message starts with struct nfgenmsg. */
 const GENERIC_HEADER_BYTES = 4;

@@ -1,4 +1,4 @@
-import type { Expression, Verdict, Word } from '../../plan/nftables/expression.ts';
+import type { Expression } from '../../plan/nftables/expression.ts';
 import { encodeToBytes } from '../netlink/schema.ts';
 import {
   CT_KEYS,
@@ -14,7 +14,6 @@ import {
   NFT_REJECT_ICMP_UNREACH,
   PAYLOAD_BASES,
   PORT_UNREACHABLE,
-  VERDICT_CODES,
 } from './constants.ts';
 import {
   bitwiseSchema,
@@ -31,7 +30,9 @@ import {
   payloadSchema,
   rejectSchema,
 } from './expression-schemas.ts';
-import type { DataValues, RawExpression } from './objects.ts';
+import type { RawExpression } from './objects.ts';
+import { registerOf, wordOf } from './register.ts';
+import { decodeVerdict, encodeVerdict } from './verdict.ts';
 
 /**
  * One kind of expression in both directions. `decode` returns undefined for a variant that we never write; it becomes
@@ -49,27 +50,6 @@ const NFT_CMP_EQ = 0;
 const NFT_CMP_NEQ = 1;
 const NFT_LOOKUP_F_INV = 1;
 const VERDICT_REGISTER = 0;
-
-/** Words 0, 4, 8 and 12 have two numbers; the kernel reports them as NFT_REG_1 to NFT_REG_4, so we write those. */
-export function registerOf(word: Word): number {
-  return word % 4 === 0 ? 1 + word / 4 : 8 + word;
-}
-
-function wordOf(register: number | undefined): Word {
-  if (register === undefined) return -1;
-  return register < 8 ? (register - 1) * 4 : register - 8;
-}
-
-export function encodeVerdict(verdict: Verdict): DataValues {
-  const chain = 'chain' in verdict ? verdict.chain : undefined;
-  return { verdict: { code: VERDICT_CODES[verdict.kind], chain } };
-}
-
-export function decodeVerdict(data: DataValues | undefined): Verdict | undefined {
-  const kind = nameOf(VERDICT_CODES, data?.verdict?.code);
-  if (kind === 'goto' || kind === 'jump') return { kind, chain: data?.verdict?.chain ?? '' };
-  return kind === undefined ? undefined : { kind };
-}
 
 const codecs: { readonly [K in Kind]: ExpressionCodec<OfKind<K>> } = {
   payload: {

@@ -20,7 +20,8 @@ import {
   PART_TYPES,
 } from './constants.ts';
 import { encodeComment } from './userdata.ts';
-import { encodeExpression, encodeVerdict } from './expressions.ts';
+import { encodeVerdict } from './verdict.ts';
+import { encodeExpression } from './expressions.ts';
 import type { DataValues, SetValues } from './objects.ts';
 import { chainSchema, elementListSchema, ruleSchema, setSchema, tableSchema } from './objects.ts';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decodeExpression, encodeExpression, registerOf } from '../../../src/kernel/nftables/expressions.ts';
+import { decodeExpression, encodeExpression } from '../../../src/kernel/nftables/expressions.ts';
 import { rawExpressionSchema } from '../../../src/kernel/nftables/objects.ts';
+import { registerOf } from '../../../src/kernel/nftables/register.ts';
 import { decodeComment, encodeComment } from '../../../src/kernel/nftables/userdata.ts';
 import { encodeToBytes } from '../../../src/kernel/netlink/schema.ts';
 import { fingerprint } from '../../../src/plan/nftables/diff.ts';
