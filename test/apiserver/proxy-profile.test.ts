@@ -22,7 +22,7 @@ const BAD: readonly { name: string; spec: unknown; paths: readonly string[]; say
     name: 'no node at a time',
     spec: rollout({ maxUnavailable: 0 }),
     paths: ['spec.rollout.maxUnavailable'],
-    says: /at least 1|>=1/,
+    says: /at least 1|>=1|greater than or equal to 1/,
   },
   { name: 'a negative maxUnavailable', spec: rollout({ maxUnavailable: -1 }), paths: ['spec.rollout.maxUnavailable'] },
   { name: 'a fraction of a node', spec: rollout({ maxUnavailable: 1.5 }), paths: ['spec.rollout.maxUnavailable'] },

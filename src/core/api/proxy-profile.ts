@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { IMPLEMENTED_MODES } from '../mode.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
-import { API_VERSION, celRules, conditions, duration, labelSelector, type ObjectMeta } from './meta.ts';
+import { API_VERSION, conditions, duration, labelSelector, type ObjectMeta } from './meta.ts';
 
 const MAX_UNAVAILABLE = 'must be a whole number of at least 1, or a percentage from "1%" to "100%"';
 const PERCENTAGE = /^([1-9][0-9]?|100)%$/;
@@ -21,12 +21,13 @@ const rollout = z
         'How many nodes may be not Ready at one time, for whatever cause: a number, or a percentage of the matched nodes ' +
           '(rounded down, but at least 1).',
       )
+      // Not in CEL: those rules are left out as soon as anything else in the object is wrong.
       .meta({
         'x-kubernetes-int-or-string': true,
-        ...celRules({
-          rule: `type(self) == int ? (self >= 1 && self <= 100000) : (type(self) == string && self.matches('${PERCENTAGE.source}'))`,
-          message: MAX_UNAVAILABLE,
-        }),
+        minimum: 1,
+        maximum: 100_000,
+        maxLength: 4,
+        pattern: PERCENTAGE.source,
       }),
     maxFailures: z
       .int()
