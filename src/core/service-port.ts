@@ -1,9 +1,19 @@
-import type { Backend, ServicePort } from './snapshot.ts';
+import type { Backend, ServicePort, ServicePortChange } from './snapshot.ts';
 
 /** Same value in every field. */
 export function equalServicePorts(a: ServicePort, b: ServicePort): boolean {
   if (a === b) return true;
   return (Object.keys(COMPARERS) as (keyof ServicePort)[]).every((field) => COMPARERS[field](a, b));
+}
+
+/** Fields that no rule is made of. */
+const BESIDE_RULES: ReadonlySet<string> = new Set<keyof ServicePort>(['flowBackends', 'readyLocalAddresses']);
+
+/** Whether a data plane has anything to do for `change`. */
+export function concernsRules({ before, after }: ServicePortChange): boolean {
+  if (before === undefined || after === undefined) return true;
+  const fields = Object.keys(COMPARERS) as (keyof ServicePort)[];
+  return fields.some((field) => !BESIDE_RULES.has(field) && !COMPARERS[field](before, after));
 }
 
 type Comparer = (a: ServicePort, b: ServicePort) => boolean;
@@ -29,6 +39,8 @@ const COMPARERS: { readonly [field in keyof ServicePort]-?: Comparer } = {
   clusterBackends: (a, b) => equalBackends(a.clusterBackends, b.clusterBackends),
   localBackends: (a, b) => equalBackends(a.localBackends, b.localBackends),
   hasEndpoints: (a, b) => a.hasEndpoints === b.hasEndpoints,
+  flowBackends: (a, b) => equalBackends(a.flowBackends, b.flowBackends),
+  readyLocalAddresses: (a, b) => equalTexts(a.readyLocalAddresses, b.readyLocalAddresses),
 };
 
 function equalTexts(a: readonly string[], b: readonly string[]): boolean {

@@ -1,4 +1,5 @@
 import { categorizeEndpoints } from './categorize.ts';
+import { endpointFacts } from './endpoint-facts.ts';
 import { parseEndpointSlice, type ParsedEndpointSlice } from './endpoint-slice.ts';
 import { mergeEndpoints } from './endpoints.ts';
 import { addressBits, parsePrefix, prefixContains, type Address } from './ip.ts';
@@ -165,11 +166,15 @@ export class ServiceTable {
     const place = { nodeName: this.#nodeName, zone: this.#node.zone };
     return specs
       .filter((spec) => this.#dataplane.families.includes(spec.family))
-      .map((spec) => ({
-        ...spec,
-        loadBalancerSourceRanges: rangesWithOwnNode(spec, this.#node.addresses),
-        ...categorizeEndpoints(spec, mergeEndpoints(spec, slices), place),
-      }));
+      .map((spec) => {
+        const endpoints = mergeEndpoints(spec, slices);
+        return {
+          ...spec,
+          loadBalancerSourceRanges: rangesWithOwnNode(spec, this.#node.addresses),
+          ...categorizeEndpoints(spec, endpoints, place),
+          ...endpointFacts(spec, endpoints, place.nodeName),
+        };
+      });
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Categories } from './categorize.ts';
+import type { EndpointFacts } from './endpoint-facts.ts';
 import { FAMILIES, parseAddress, parsePrefix, type Address, type Family } from './ip.ts';
 import {
   LABEL_SERVICE_PROXY_NAME,
@@ -13,7 +15,7 @@ import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
 const DEFAULT_AFFINITY_SECONDS = 10800;
 
 /** A ServicePort without what its EndpointSlices say. */
-export type ServicePortSpec = Omit<ServicePort, 'clusterBackends' | 'localBackends' | 'hasEndpoints'>;
+export type ServicePortSpec = Omit<ServicePort, keyof Categories | keyof EndpointFacts>;
 
 export interface ParsedService {
   /** One per port and family that has a ClusterIP; empty for a Service that is not ours to serve. */

@@ -50,6 +50,13 @@ export interface ServicePort {
   readonly localBackends: readonly Backend[];
   /** Some usable endpoint exists anywhere: without one traffic is rejected, with one elsewhere Local traffic is dropped. */
   readonly hasEndpoints: boolean;
+  /**
+   * What established flows may stay with, whatever policies say of new ones: for UDP every serving endpoint, for SCTP every
+   * endpoint that exists; empty for TCP. Sorted by address and port. Rules do not depend on it.
+   */
+  readonly flowBackends: readonly Backend[];
+  /** Addresses of the ready endpoints on this node, for the health check port; empty without one. Rules do not depend on it. */
+  readonly readyLocalAddresses: readonly string[];
 }
 
 /** The traffic that counts as coming from a pod of this cluster (kube-proxy's detectLocalMode). */

@@ -35,6 +35,8 @@ function servicePort(number: number, endpoints = ENDPOINTS): ServicePort {
     })),
     localBackends: [],
     hasEndpoints: endpoints > 0,
+    flowBackends: [],
+    readyLocalAddresses: [],
   };
 }
 

@@ -31,6 +31,8 @@ export function servicePort(name: string, overrides: Partial<ServicePort> = {}):
     clusterBackends: [backend('10.180.0.1')],
     localBackends: [],
     hasEndpoints: true,
+    flowBackends: [],
+    readyLocalAddresses: [],
     ...overrides,
   };
 }

@@ -142,6 +142,8 @@ function servicePort(number: number, { sourceRanges, ...wanted }: Shape): Servic
     clusterBackends: wanted.clusterBackends,
     localBackends,
     hasEndpoints: wanted.clusterBackends.length > 0,
+    flowBackends: [],
+    readyLocalAddresses: [],
   };
 }
 
