@@ -11,6 +11,7 @@ const calls = {
   bind: libc.func('int bind(int, const void *, int)') as Call,
   listen: libc.func('int listen(int, int)') as Call,
   setsockopt: libc.func('int setsockopt(int, int, int, const void *, int)') as Call,
+  getsockname: libc.func('int getsockname(int, _Out_ void *, _Inout_ void *)') as Call,
   setns: libc.func('int setns(int, int)') as Call,
 };
 export type LibcCall = keyof typeof calls;
@@ -20,6 +21,8 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+/** The 64-bit struct timeval form; 20 is the same on amd64 and arm64. */
+export const SO_RCVTIMEO = 20;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SOCK_STREAM = 1;

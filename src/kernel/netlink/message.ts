@@ -22,6 +22,8 @@ export interface Message {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Whose request it answers, or in a notification, whose request brought the change about. */
+  readonly portId: number;
   readonly payload: Buffer;
 }
 
@@ -55,6 +57,7 @@ export function splitMessages(datagram: Buffer): Message[] {
       type: datagram.readUInt16LE(at + 4),
       flags: datagram.readUInt16LE(at + 6),
       sequence: datagram.readUInt32LE(at + 8),
+      portId: datagram.readUInt32LE(at + 12),
       payload: datagram.subarray(at + MESSAGE_HEADER_BYTES, at + length),
     });
     at += align(length);

@@ -31,12 +31,21 @@ const LARGE_REQUEST_BYTES = 64 * 1024;
 
 const writeInBackground = promisify(write);
 
+/** Port ids of the sockets that are open in this process, to tell our own changes from others'. */
+const ownPorts = new Set<number>();
+
+/** Whether a notification speaks of a change that this process made through a socket that is still open. */
+export function isOwnPort(portId: number): boolean {
+  return ownPorts.has(portId);
+}
+
 /** One AF_NETLINK socket. It belongs for good to the network namespace it was opened in. */
 export class NetlinkSocket {
   readonly #fd: number;
   readonly #buffer = Buffer.allocUnsafe(RECEIVE_BYTES);
   #sendQueueBytes = 0;
   #isOpen = true;
+  #portId = 0;
 
   constructor(protocol: number, netnsPath?: string) {
     const open = () => callLibc('socket', 'AF_NETLINK', AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
@@ -45,6 +54,8 @@ export class NetlinkSocket {
       const address = Buffer.alloc(12);
       address.writeUInt16LE(AF_NETLINK);
       callLibc('bind', 'AF_NETLINK', this.#fd, address, address.length);
+      this.#portId = portIdOf(this.#fd);
+      ownPorts.add(this.#portId);
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) {
         callLibc('setsockopt', 'AF_NETLINK', this.#fd, SOL_NETLINK, option, int32(1), 4);
       }
@@ -92,8 +103,16 @@ export class NetlinkSocket {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    ownPorts.delete(this.#portId);
     closeSync(this.#fd);
   }
+}
+
+/** The port id that the kernel gave to a bound socket. */
+function portIdOf(fd: number): number {
+  const address = Buffer.alloc(12);
+  callLibc('getsockname', 'AF_NETLINK', fd, address, int32(address.length));
+  return address.readUInt32LE(4);
 }
 
 function asKernelError(operation: string, object: string, error: unknown): KernelError {

@@ -63,12 +63,12 @@ describe('netlink messages', () => {
     // As recorded from Linux 6.18: error -2, the echoed header, then NLMSGERR_ATTR_MSG.
     const words = Buffer.from('no such thing\0');
     const payload = Buffer.concat([Buffer.from('feffffff', 'hex'), Buffer.alloc(16), tlv(1, words)]);
-    const answer = parseAnswer({ type: NLMSG_ERROR, flags: 0x300, sequence: 9, payload });
+    const answer = parseAnswer({ type: NLMSG_ERROR, flags: 0x300, sequence: 9, portId: 0, payload });
     assert.deepEqual(answer, { sequence: 9, errno: 'ENOENT', detail: 'no such thing' });
   });
 
   it('tell success from refusal', () => {
-    const answer = parseAnswer({ type: NLMSG_ERROR, flags: 0x100, sequence: 9, payload: Buffer.alloc(20) });
+    const answer = parseAnswer({ type: NLMSG_ERROR, flags: 0x100, sequence: 9, portId: 0, payload: Buffer.alloc(20) });
     assert.deepEqual(answer, { sequence: 9, errno: undefined, detail: '' });
   });
 });
