@@ -1,0 +1,86 @@
+import { DriftLedger } from '../core/drift.ts';
+import type { ImplementedMode } from '../core/mode.ts';
+import type { ForeignChange } from '../kernel/nftables/monitor.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+
+/** Changes come in bursts (a flush is one notification an object); one repair answers them all. */
+const SETTLE_MS = 5;
+const OWN_CHAIN_PREFIX = 'SWITCHYARD';
+const BUILT_IN_CHAINS: readonly string[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
+const IPTABLES_TABLES: readonly string[] = ['nat', 'filter'];
+
+/** The rules whose owner is this agent. */
+export type Drifted = ImplementedMode | 'anchor';
+
+export interface DriftParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Calls back with every change that another process makes; ends with the signal. */
+  readonly watch: (onChange: (change: ForeignChange | undefined) => void, signal: AbortSignal) => Promise<void>;
+  /** The rules that stand in the kernel now, but for those that we are writing through a program of our own. */
+  readonly guarded: () => readonly Drifted[];
+  /** Repair these: look at the kernel and send what differs. */
+  readonly onDrift: (what: Drifted) => void;
+}
+
+/** Hears of others' changes to our rules and has them repaired, soon but not for ever against another owner. */
+export class DriftWatch {
+  readonly #parts: DriftParts;
+  readonly #ledger = new DriftLedger();
+  readonly #pending = new Set<Drifted>();
+
+  constructor(parts: DriftParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#ledger.count;
+  }
+
+  /** What the condition Drifted says: rules were changed lately, and maybe so often that repairs wait. */
+  get state(): 'none' | 'recent' | 'contested' {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#ledger.isContested(nowMs)) return 'contested';
+    return this.#ledger.isRecent(nowMs) ? 'recent' : 'none';
+  }
+
+  /** Returns when the signal aborts. A kernel that gives no notifications is said in the log. */
+  async run(): Promise<void> {
+    const { watch, signal, log } = this.#parts;
+    try {
+      await watch((change) => this.#hear(change), signal);
+    } catch (error) {
+      log.warn({ problem: (error as Error).message }, 'changes that others make to our rules are not noticed');
+    }
+  }
+
+  #hear(change: ForeignChange | undefined): void {
+    const guarded = this.#parts.guarded();
+    const concerned = change === undefined ? guarded : guarded.filter((what) => what === ownerOf(change));
+    for (const what of concerned) this.#schedule(what, change);
+  }
+
+  #schedule(what: Drifted, change: ForeignChange | undefined): void {
+    if (this.#pending.has(what)) return;
+    this.#pending.add(what);
+    const { clock, log, signal } = this.#parts;
+    const delayMs = this.#ledger.record(clock.monotonicMs());
+    log.warn({ what, change, delayMs }, 'somebody changed our rules; they are repaired');
+    void clock.sleep(Math.max(SETTLE_MS, delayMs), signal).then(() => {
+      this.#pending.delete(what);
+      if (!signal.aborted) this.#parts.onDrift(what);
+    });
+  }
+}
+
+/** Whose rules a change concerns; undefined for rules that are none of ours. */
+function ownerOf({ table, chain, isRemoval }: ForeignChange): Drifted | undefined {
+  if (table === 'switchyard') return 'nftables';
+  if (table === 'switchyard-anchor') return 'anchor';
+  if (!IPTABLES_TABLES.includes(table)) return undefined;
+  if (chain?.startsWith(OWN_CHAIN_PREFIX) === true) return 'iptables';
+  // Our jumps stand in the built-in chains, and a table takes all its chains along.
+  return isRemoval && (chain === undefined || BUILT_IN_CHAINS.includes(chain)) ? 'iptables' : undefined;
+}

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DriftWatch, type Drifted } from '../../src/agent/drift-watch.ts';
+import { DriftLedger } from '../../src/core/drift.ts';
+import type { ForeignChange } from '../../src/kernel/nftables/monitor.ts';
+import { silentLog } from '../../src/support/log.ts';
+import { FakeClock } from '../fakes/fake-clock.ts';
+
+describe('drift ledger', () => {
+  it('repairs at once, then at growing intervals, and forgives after a quiet minute', () => {
+    const ledger = new DriftLedger();
+    const delays = Array.from({ length: 13 }, (_, index) => ledger.record(index * 100));
+    assert.deepEqual(delays, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5_000, 10_000, 20_000]);
+    assert.equal(ledger.isContested(1_300), true);
+    assert.equal(ledger.record(100_000), 0);
+    assert.equal(ledger.isContested(100_000), false);
+    assert.equal(ledger.count, 14);
+  });
+
+  it('remembers a drift for five minutes', () => {
+    const ledger = new DriftLedger();
+    assert.equal(ledger.isRecent(0), false);
+    ledger.record(1_000);
+    assert.equal(ledger.isRecent(300_000), true);
+    assert.equal(ledger.isRecent(301_000), false);
+  });
+});
+
+const change = (table: string, chain?: string, isRemoval = true): ForeignChange => ({
+  family: 'ip',
+  table,
+  chain,
+  isRemoval,
+});
+
+const TABLE: readonly { name: string; change: ForeignChange | undefined; repaired: readonly Drifted[] }[] = [
+  { name: 'our nftables table', change: change('switchyard', 'services'), repaired: ['nftables'] },
+  { name: 'an element added to our table', change: change('switchyard', undefined, false), repaired: ['nftables'] },
+  { name: 'the anchor', change: change('switchyard-anchor'), repaired: ['anchor'] },
+  { name: 'one of our chains', change: change('nat', 'SWITCHYARD-SERVICES'), repaired: ['iptables'] },
+  { name: 'a rule gone from a built-in chain', change: change('filter', 'FORWARD'), repaired: ['iptables'] },
+  { name: 'a rule added to a built-in chain', change: change('filter', 'FORWARD', false), repaired: [] },
+  { name: "somebody's chain in the same table", change: change('nat', 'DOCKER'), repaired: [] },
+  { name: "somebody's table", change: change('cilium', 'x'), repaired: [] },
+  { name: 'lost notifications', change: undefined, repaired: ['nftables', 'iptables', 'anchor'] },
+];
+
+describe('drift watch', () => {
+  for (const { name, change: heard, repaired } of TABLE) {
+    it(name, async () => {
+      const clock = new FakeClock();
+      const got: Drifted[] = [];
+      const watch = new DriftWatch({
+        clock,
+        log: silentLog,
+        signal: new AbortController().signal,
+        watch: (onChange) => {
+          onChange(heard);
+          onChange(heard);
+          return Promise.resolve();
+        },
+        guarded: () => ['nftables', 'iptables', 'anchor'],
+        onDrift: (what) => got.push(what),
+      });
+      await watch.run();
+      clock.advance(10);
+      await Promise.resolve();
+      await Promise.resolve();
+      assert.deepEqual(got, repaired);
+      assert.equal(watch.state, repaired.length > 0 ? 'recent' : 'none');
+    });
+  }
+
+  it('leaves alone what is not in the kernel', async () => {
+    const watch = new DriftWatch({
+      clock: new FakeClock(),
+      log: silentLog,
+      signal: new AbortController().signal,
+      watch: (onChange) => {
+        onChange(change('nat', 'SWITCHYARD-SERVICES'));
+        return Promise.resolve();
+      },
+      guarded: () => ['nftables'],
+      onDrift: () => assert.fail('nothing to repair'),
+    });
+    await watch.run();
+    assert.equal(watch.count, 0);
+  });
+});
