@@ -84,11 +84,11 @@ export const dataplaneFields = {
 /** The rules between fields of `dataplaneFields`, for the object that holds them. */
 export const DATAPLANE_RULES = celRules(
   {
-    rule: "self.detectLocalMode != 'BridgeInterface' || has(self.detectLocal.bridgeInterface)",
+    rule: "self.detectLocalMode != 'BridgeInterface' || (has(self.detectLocal) && has(self.detectLocal.bridgeInterface))",
     message: NEEDS_BRIDGE,
   },
   {
-    rule: "self.detectLocalMode != 'InterfaceNamePrefix' || has(self.detectLocal.interfaceNamePrefix)",
+    rule: "self.detectLocalMode != 'InterfaceNamePrefix' || (has(self.detectLocal) && has(self.detectLocal.interfaceNamePrefix))",
     message: NEEDS_PREFIX,
   },
 );
