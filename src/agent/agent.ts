@@ -4,16 +4,18 @@ import { ServiceTable } from '../core/service-table.ts';
 import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
+import { ConntrackClient } from '../kernel/conntrack/client.ts';
 import { missingFor, systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
+import { ConntrackLoop } from './conntrack-loop.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
-import { NodeNetworkSource } from './node-network.ts';
+import { interfaceAddresses, NodeNetworkSource } from './node-network.ts';
 import { createDataplane, ensureAnchor, preflight } from './node-modes.ts';
 import { StateFile } from './state-file.ts';
 import { StatusReporter } from './status-reporter.ts';
@@ -60,6 +62,9 @@ export class NodeAgent {
       metrics,
       missingFor: (mode) => Promise.resolve(missingFor(mode, systemProbe)),
       ensureAnchor,
+      observers: [
+        new ConntrackLoop({ ...parts, flows: new ConntrackClient(), localAddresses: interfaceAddresses, metrics }),
+      ],
       stateFile: new StateFile(stateDir, log),
       onTransition: () => this.#reporter.request(),
     });

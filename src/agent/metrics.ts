@@ -47,6 +47,18 @@ export class AgentMetrics {
     registers: [this.registry],
   });
 
+  readonly #conntrackSeconds = new Histogram({
+    name: 'kubeproxy_conntrack_reconciler_sync_duration_seconds',
+    help: 'Time to find and delete stale flows after changes of UDP or SCTP Services.',
+    buckets: SYNC_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly #conntrackDeleted = new Counter({
+    name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
+    help: 'Tracked flows that were deleted because they could not reach a backend any more.',
+    registers: [this.registry],
+  });
+
   constructor(clock: Clock) {
     this.#clock = clock;
     collectDefaultMetrics({ register: this.registry });
@@ -65,6 +77,12 @@ export class AgentMetrics {
       this.#objects.inc({ mode, operation: 'written' }, report.written);
       this.#objects.inc({ mode, operation: 'removed' }, report.removed);
     };
+  }
+
+  /** One clean-up of stale flows. */
+  cleaned(seconds: number, deleted: number): void {
+    this.#conntrackSeconds.observe(seconds);
+    this.#conntrackDeleted.inc(deleted);
   }
 
   setServing({ config: { mode }, revision }: Serving): void {

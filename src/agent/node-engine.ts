@@ -183,7 +183,7 @@ export class NodeEngine {
     this.#servingSinceMs = clock.now();
     this.#retry.reset();
     this.#retryAtMs = null;
-    this.#follower.markSynced();
+    this.#follower.markSynced(true);
     metrics.setServing(to);
     log.info({ attempt: id, mode: to.config.mode, revision: to.revision }, 'the node serves in the wanted mode');
   }

@@ -57,7 +57,8 @@ export class NodeNetworkSource {
   }
 }
 
-function interfaceAddresses(): string[] {
+/** The addresses on this node's interfaces now, canonical. */
+export function interfaceAddresses(): string[] {
   const found = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   // A link-local address carries its zone and serves no NodePorts beyond its link.
   const texts = found.filter(({ scopeid }) => scopeid === undefined || scopeid === 0).map(({ address }) => address);

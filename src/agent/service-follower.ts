@@ -2,12 +2,14 @@ import type { NodeNetwork } from '../core/dataplane-options.ts';
 import type { Serving } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ServiceTable } from '../core/service-table.ts';
+import { concernsRules } from '../core/service-port.ts';
 import type { ServicePortChange } from '../core/snapshot.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { AgentMetrics } from './metrics.ts';
+import type { FollowObserver } from './follow-observer.ts';
 import { ProgrammedMode, type ServicePorts } from './programmed-mode.ts';
 
 export interface FollowerParts {
@@ -18,6 +20,8 @@ export interface FollowerParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: AgentMetrics;
+  /** Told of what is taken from the table and when the kernel has it. */
+  readonly observers?: readonly FollowObserver[];
 }
 
 /** Keeps every mode that stands in the kernel at the newest state of the Services. One call at a time. */
@@ -107,8 +111,11 @@ export class ServiceFollower {
     const isStale = [...this.#programmed.values()].some((mode) => mode.isStale);
     if (!this.#isDirty && !(isStale && mayRetry)) return false;
     this.#isDirty = false;
-    const { snapshot, changes, problems } = this.#parts.table.take();
+    const taken = this.#parts.table.take();
+    const { snapshot, problems } = taken;
+    const changes = taken.changes.filter(concernsRules);
     this.#servicePorts = snapshot.servicePorts;
+    this.#tell((observer) => observer.taken?.(taken));
     this.#hasServices = true;
     for (const problem of problems) this.#parts.log.warn({ ...problem }, 'a part of an object cannot be used');
     let error: string | null = null;
@@ -117,7 +124,7 @@ export class ServiceFollower {
       if (mode.isStale && !mayRetry) error ??= this.#error;
       else error = (await this.#apply(mode, changes)) ?? error;
     }
-    this.#record(error, mayRetry);
+    this.#record(error, { didTry: mayRetry, isWhole: isStale });
     return true;
   }
 
@@ -138,7 +145,7 @@ export class ServiceFollower {
     }
   }
 
-  #record(error: string | null, didTry: boolean): void {
+  #record(error: string | null, { didTry, isWhole }: { didTry: boolean; isWhole: boolean }): void {
     const { clock } = this.#parts;
     this.#error = error;
     if (error !== null) {
@@ -147,12 +154,27 @@ export class ServiceFollower {
     }
     this.#retry.reset();
     this.#retryAtMs = null;
-    if (this.#programmed.size > 0) this.markSynced();
+    if (this.#programmed.size > 0) this.markSynced(isWhole);
   }
 
-  /** The kernel is proven to hold all that is known. */
-  markSynced(): void {
+  /** The kernel is proven to hold all that is known; `isWhole` when that was compared, not followed from changes. */
+  markSynced(isWhole: boolean): void {
     this.#lastSyncMs = this.#parts.clock.now();
     if (!this.#isDirty) this.#waitingSinceMs = null;
+    this.#tell((observer) => observer.programmed?.(this.#servicePorts, isWhole));
+  }
+
+  /** What goes along with the rules must not stop them. */
+  #tell(say: (observer: FollowObserver) => void): void {
+    for (const observer of this.#parts.observers ?? []) {
+      try {
+        say(observer);
+      } catch (error) {
+        this.#parts.log.error(
+          { problem: (error as Error).stack },
+          'a part of the agent failed; the rules are not affected',
+        );
+      }
+    }
   }
 }

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { openSync, closeSync } from 'node:fs';
@@ -20,8 +22,12 @@ const POLL_MS = 25;
 
 export const CLUSTER_IP = '10.96.0.10';
 export const NODE_PORT = 30080;
+export const EXTERNAL_IP = '192.0.2.10';
+export const LOAD_BALANCER_IP = '192.0.2.20';
+const EXTERNAL_CIDR = '192.0.2.0/24';
 const PORT = 80;
 const TARGET_PORT = 8080;
+const PROTOCOLS = ['TCP', 'UDP'] as const;
 
 /** Resolves when `look` gives a value; rejects after a deadline with what it waited for. */
 export async function eventually<T>(
@@ -72,6 +78,7 @@ export class AgentGround {
     const ground = new AgentGround(testbed, server, await mkdtemp(join(tmpdir(), 'switchyard-agent-')));
     const url = `https://${testbed.fabric.address}:${API_PORT}`;
     await writeFile(ground.path('kubeconfig'), server.kubeconfig({ server: url }));
+    await testbed.route(testbed.outside, EXTERNAL_CIDR, ground.node);
     await ground.#createObjects();
     return ground;
   }
@@ -84,14 +91,21 @@ export class AgentGround {
     const ports = [{ protocol: 'TCP', port: TARGET_PORT } as const, { protocol: 'UDP', port: TARGET_PORT } as const];
     await Promise.all(this.testbed.pods.map((pod) => TrafficServer.start(this.testbed, pod, ports)));
     await this.apply('/api/v1/nodes/n1', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+    await this.createWeb();
+    await this.setEndpoints(this.testbed.pods);
+  }
+
+  /** The Service that the load uses; it exists already in a new ground. */
+  async createWeb(): Promise<void> {
     await this.apply('/api/v1/namespaces/default/services/web', {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name: 'web', namespace: 'default' },
       spec: {
-        type: 'NodePort',
+        type: 'LoadBalancer',
+        externalIPs: [EXTERNAL_IP],
         clusterIP: CLUSTER_IP,
-        ports: (['TCP', 'UDP'] as const).map((protocol) => ({
+        ports: PROTOCOLS.map((protocol) => ({
           name: protocol.toLowerCase(),
           protocol,
           port: PORT,
@@ -100,26 +114,53 @@ export class AgentGround {
         })),
       },
     });
-    await this.setEndpoints(this.testbed.pods);
+    await this.apply('/api/v1/namespaces/default/services/web/status', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web', namespace: 'default' },
+      status: { loadBalancer: { ingress: [{ ip: LOAD_BALANCER_IP }] } },
+    });
+  }
+
+  /** Makes a Service `name` of type ClusterIP, or as `spec` says; its endpoints are `setEndpoints`' business. */
+  async createService(name: string, spec: object): Promise<void> {
+    await this.apply(`/api/v1/namespaces/default/services/${name}`, {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace: 'default' },
+      spec: { ports: PROTOCOLS.map((protocol) => ({ name: protocol.toLowerCase(), protocol, port: PORT })), ...spec },
+    });
   }
 
   async apply(path: string, body: object): Promise<void> {
     await this.client.apply(path, body, 'test');
   }
 
-  /** Makes `pods` the ready endpoints of the Service. */
-  async setEndpoints(pods: readonly Host[]): Promise<void> {
-    await this.apply('/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-1', {
+  async remove(path: string): Promise<void> {
+    const { url, caPem, adminToken } = this.server;
+    const headers = { authorization: `Bearer ${adminToken}` };
+    const [response] = (await once(
+      request(`${url}${path}`, { method: 'DELETE', ca: caPem, headers }).end(),
+      'response',
+    )) as [IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    if (response.statusCode !== 200) throw new Error(`DELETE ${path}: ${response.statusCode}`);
+  }
+
+  /** Makes `pods` the endpoints of the Service, ready unless `conditions` says something else. */
+  async setEndpoints(pods: readonly Host[], service = 'web', conditions: object = { ready: true }): Promise<void> {
+    await this.apply(`/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/${service}-1`, {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
-      metadata: { name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+      metadata: { name: `${service}-1`, namespace: 'default', labels: { 'kubernetes.io/service-name': service } },
       addressType: 'IPv4',
       endpoints: pods.map((pod) => ({
         addresses: [pod.address],
         nodeName: pod.name.slice(0, 2),
-        conditions: { ready: true },
+        conditions,
       })),
-      ports: (['TCP', 'UDP'] as const).map((protocol) => ({
+      ports: PROTOCOLS.map((protocol) => ({
         name: protocol.toLowerCase(),
         protocol,
         port: TARGET_PORT,
@@ -185,27 +226,31 @@ export class AgentGround {
     return [...stdout.matchAll(/^:(SWITCHYARD\S*)/gm)].map(([, name = '']) => name);
   }
 
-  /** New connections and held flows over TCP and UDP, from a pod, from the node and from outside. */
-  async startLoad(): Promise<void> {
+  /**
+   * New connections and held flows over TCP and UDP, from a pod, from the node and from outside; to `others` (ClusterIPs
+   * whose endpoints come and go) from the pod and the node, new connections only.
+   */
+  async startLoad(others: readonly string[] = []): Promise<void> {
     const backends = this.testbed.pods.map((pod) => pod.name);
-    const targets = (address: string, port: number): LoadTarget[] =>
+    const targets = (address: string, port: number, held = 3): LoadTarget[] =>
       (['TCP', 'UDP'] as const).map((protocol) => ({
         name: `${protocol} ${address}:${port}`,
         protocol,
         address,
         port,
         backends,
-        perSecond: 40,
-        held: 4,
+        perSecond: 20,
+        held,
       }));
     const spec = { timeoutMs: 3_000, heldIntervalMs: 50 };
-    const toService = targets(CLUSTER_IP, PORT);
+    const toService = [...targets(CLUSTER_IP, PORT), ...others.flatMap((address) => targets(address, PORT, 0))];
     const toNodePort = targets(this.node.address, NODE_PORT);
+    const toVips = [...targets(EXTERNAL_IP, PORT), ...targets(LOAD_BALANCER_IP, PORT)];
     const pod = this.node.pods[0] ?? this.node;
     this.#loads = await Promise.all([
-      TrafficLoad.start(this.testbed, pod, { ...spec, targets: [...toService, ...toNodePort] }),
-      TrafficLoad.start(this.testbed, this.node, { ...spec, targets: toService }),
-      TrafficLoad.start(this.testbed, this.testbed.outside, { ...spec, targets: toNodePort }),
+      TrafficLoad.start(this.testbed, pod, { ...spec, targets: [...toService, ...toNodePort, ...toVips] }),
+      TrafficLoad.start(this.testbed, this.node, { ...spec, targets: [...toService, ...toVips] }),
+      TrafficLoad.start(this.testbed, this.testbed.outside, { ...spec, targets: [...toNodePort, ...toVips] }),
     ]);
   }
 
