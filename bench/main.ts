@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../src/core/mode.ts';
 import { benchChange } from './change.ts';
+import { benchSwitch } from './switch.ts';
 
 function parseCount(text: string): number {
   const count = Number(text);
@@ -20,5 +21,16 @@ await new Command('bench')
         console.log(JSON.stringify(await benchChange(options)));
       }),
   )
+  .addCommand(
+    new Command('switch')
+      .description('switches modes back and forth under load and accounts for every connection')
+      .option('--times <count>', 'how many switches', parseCount, 100)
+      .option('--kill', 'kill the agent during every switch', false)
+      .action(async (options: { times: number; kill: boolean }) => {
+        const totals = await benchSwitch(options);
+        console.log(JSON.stringify(totals));
+        process.exitCode = totals.lost === 0 ? 0 : 1;
+      }),
+  )
   .parseAsync(process.argv);
-process.exit(0);
+process.exit();
