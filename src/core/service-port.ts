@@ -35,6 +35,7 @@ const COMPARERS: { readonly [field in keyof ServicePort]-?: Comparer } = {
   internalLocal: (a, b) => a.internalLocal === b.internalLocal,
   externalLocal: (a, b) => a.externalLocal === b.externalLocal,
   affinitySeconds: (a, b) => a.affinitySeconds === b.affinitySeconds,
+  scheduler: (a, b) => a.scheduler === b.scheduler,
   healthCheckNodePort: (a, b) => a.healthCheckNodePort === b.healthCheckNodePort,
   clusterBackends: (a, b) => equalBackends(a.clusterBackends, b.clusterBackends),
   localBackends: (a, b) => equalBackends(a.localBackends, b.localBackends),

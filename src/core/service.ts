@@ -8,6 +8,7 @@ import {
   type ServicePortJson,
 } from './kubernetes.ts';
 import { objectName } from './object-name.ts';
+import { parseScheduler } from './scheduler.ts';
 import { ProblemCollector, type Problem } from './service-problems.ts';
 import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
 
@@ -36,16 +37,18 @@ export function parseService(service: Service): ParsedService {
   const vips = loadBalancerVIPs(problems, service);
   const ranges = sourceRanges(problems, spec?.loadBalancerSourceRanges);
   const ports = parsePorts(problems, spec?.ports);
+  const scheduler = parseScheduler(problems, service.metadata);
   const specs = FAMILIES.flatMap((family) => {
     const clusterIP = clusterIPs.find((address) => address.family === family)?.text;
     if (clusterIP === undefined) return [];
-    const addressing = {
+    const shared = {
       clusterIP,
       externalIPs: textsOf(family, externalIPs),
       loadBalancerVIPs: textsOf(family, vips),
       loadBalancerSourceRanges: ranges[family],
+      scheduler,
     };
-    return ports.map((port) => specOf(service, family, port, addressing));
+    return ports.map((port) => specOf(service, family, port, shared));
   });
   return { ports: specs, problems: problems.problems };
 }
@@ -65,19 +68,23 @@ interface Port {
   readonly nodePort: number;
 }
 
-type Addressing = Pick<ServicePort, 'clusterIP' | 'externalIPs' | 'loadBalancerVIPs' | 'loadBalancerSourceRanges'>;
+/** What all ports of a Service have in common in one family. */
+type SharedFields = Pick<
+  ServicePort,
+  'clusterIP' | 'externalIPs' | 'loadBalancerVIPs' | 'loadBalancerSourceRanges' | 'scheduler'
+>;
 
-function specOf(service: Service, family: Family, port: Port, addressing: Addressing): ServicePortSpec {
+function specOf(service: Service, family: Family, port: Port, shared: SharedFields): ServicePortSpec {
   const { namespace, name } = objectName(service.metadata);
   const reachableFromOutside =
-    port.nodePort !== 0 || addressing.externalIPs.length > 0 || addressing.loadBalancerVIPs.length > 0;
+    port.nodePort !== 0 || shared.externalIPs.length > 0 || shared.loadBalancerVIPs.length > 0;
   return {
     key: `${namespace}/${name}:${port.portName}/${port.protocol}@${family}`,
     namespace,
     name,
     family,
     ...port,
-    ...addressing,
+    ...shared,
     internalLocal: service.spec?.internalTrafficPolicy === 'Local',
     externalLocal: isExternalLocal(service) && reachableFromOutside,
     affinitySeconds: affinitySeconds(service),

@@ -12,6 +12,13 @@ export interface Backend {
   readonly isLocal: boolean;
 }
 
+/**
+ * Who decides which backend a new connection gets: chance, or a hash of the client's address (and port), which gives the
+ * same client the same backend on every node. Only nftables mode can hash; session affinity comes before it.
+ */
+export const SCHEDULERS = ['random', 'sourceHash', 'sourcePortHash'] as const;
+export type Scheduler = (typeof SCHEDULERS)[number];
+
 /** Identity of a ServicePort: `namespace/name:portName/PROTOCOL@family`, e.g. `kube-system/kube-dns:dns/UDP@IPv4`. */
 export type ServicePortKey = string;
 
@@ -42,6 +49,7 @@ export interface ServicePort {
   readonly externalLocal: boolean;
   /** Seconds that a client stays with its backend (`sessionAffinity: ClientIP`); 0 without affinity. */
   readonly affinitySeconds: number;
+  readonly scheduler: Scheduler;
   /** 0 unless type LoadBalancer with `externalTrafficPolicy: Local`. */
   readonly healthCheckNodePort: number;
   /** Where traffic under policy Cluster goes. Sorted by address and port. */

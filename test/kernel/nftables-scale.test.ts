@@ -27,6 +27,7 @@ function servicePort(number: number, endpoints = ENDPOINTS): ServicePort {
     internalLocal: false,
     externalLocal: false,
     affinitySeconds: 0,
+    scheduler: 'random',
     healthCheckNodePort: 0,
     clusterBackends: Array.from({ length: endpoints }, (_, index) => ({
       address: `10.${200 + index}.${address}`,

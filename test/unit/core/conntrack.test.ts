@@ -28,6 +28,7 @@ function udp(flowBackends: readonly Backend[], overrides: Partial<ServicePort> =
     internalLocal: false,
     externalLocal: false,
     affinitySeconds: 0,
+    scheduler: 'random',
     healthCheckNodePort: 0,
     clusterBackends: flowBackends,
     localBackends: [],

@@ -9,6 +9,9 @@ const ingress = (...list: readonly object[]): Omit<Service, 'spec'> => ({
   status: { loadBalancer: { ingress: list } },
 });
 
+const scheduledBy = (word: string): Service =>
+  service('a', {}, { metadata: { annotations: { 'switchyard.dev/scheduler': word } } });
+
 /** Only the fields that a case is about. */
 function ports(object: Service, ...fields: readonly (keyof ServicePortSpec)[]): readonly Partial<ServicePortSpec>[] {
   return parseService(object).ports.map((port) => Object.fromEntries(fields.map((field) => [field, port[field]])));
@@ -123,6 +126,9 @@ describe('parseService: fields', () => {
       object: service('a', { sessionAffinity: 'None', sessionAffinityConfig: { clientIP: { timeoutSeconds: 5 } } }),
       expected: [{ affinitySeconds: 0 }],
     },
+    { name: 'no scheduler', object: service('a'), expected: [{ scheduler: 'random' }] },
+    { name: 'scheduler sh', object: scheduledBy('sh'), expected: [{ scheduler: 'sourceHash' }] },
+    { name: 'scheduler sh-port', object: scheduledBy('sh-port'), expected: [{ scheduler: 'sourcePortHash' }] },
     {
       name: 'policies default to Cluster',
       object: service('a'),
@@ -202,6 +208,12 @@ describe('parseService: what cannot be used is reported with its path and left o
       object: service('a', { loadBalancerSourceRanges: ['10.0.0.0/8', '10.0.0.0/40'] }),
       paths: ['spec.loadBalancerSourceRanges[1]'],
       expected: [{ loadBalancerSourceRanges: ['10.0.0.0/8'] }],
+    },
+    {
+      name: 'a scheduler that nobody knows',
+      object: scheduledBy('toString'),
+      paths: ['metadata.annotations[switchyard.dev/scheduler]'],
+      expected: [{ scheduler: 'random' }],
     },
     {
       name: 'ports: number, protocol, repeated name, NodePort',

@@ -27,6 +27,7 @@ export function servicePort(name: string, overrides: Partial<ServicePort> = {}):
     internalLocal: false,
     externalLocal: false,
     affinitySeconds: 0,
+    scheduler: 'random',
     healthCheckNodePort: 0,
     clusterBackends: [backend('10.180.0.1')],
     localBackends: [],

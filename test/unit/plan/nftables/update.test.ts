@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FAMILIES } from '../../../../src/core/ip.ts';
+import { SCHEDULERS } from '../../../../src/core/snapshot.ts';
 import type { Backend, DataplaneOptions, ServicePort, ServicePortChange } from '../../../../src/core/snapshot.ts';
 import { bytesKey } from '../../../../src/plan/nftables/bytes.ts';
 import { diffTable, fingerprint } from '../../../../src/plan/nftables/diff.ts';
@@ -116,6 +117,7 @@ const shape = fc.record({
   internalLocal: fc.boolean(),
   externalLocal: fc.boolean(),
   affinitySeconds: fc.constantFrom(0, 0, 600, 10_800),
+  scheduler: fc.constantFrom(...SCHEDULERS),
   sourceRanges: fc.constantFrom<readonly string[]>([], [], ['203.0.113.0/24'], ['203.0.113.0/24', '198.51.100.7/32']),
 });
 type Shape = typeof shape extends fc.Arbitrary<infer T> ? T : never;
@@ -138,6 +140,7 @@ function servicePort(number: number, { sourceRanges, ...wanted }: Shape): Servic
     internalLocal: wanted.internalLocal,
     externalLocal: wanted.externalLocal,
     affinitySeconds: wanted.affinitySeconds,
+    scheduler: wanted.scheduler,
     healthCheckNodePort: 0,
     clusterBackends: wanted.clusterBackends,
     localBackends,
@@ -219,6 +222,7 @@ const PLAIN: Shape = {
   internalLocal: false,
   externalLocal: false,
   affinitySeconds: 0,
+  scheduler: 'random',
   sourceRanges: [],
 };
 
