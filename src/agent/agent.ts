@@ -5,12 +5,14 @@ import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-stat
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import { ConntrackClient } from '../kernel/conntrack/client.ts';
+import { watchForeignChanges } from '../kernel/nftables/monitor.ts';
 import { missingFor, systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { ConntrackLoop } from './conntrack-loop.ts';
+import { DriftWatch, type Drifted } from './drift-watch.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -38,6 +40,7 @@ export class NodeAgent {
   readonly #log: Log;
   readonly #reporter: StatusReporter;
   readonly #network: NodeNetworkSource;
+  readonly #drift: DriftWatch;
 
   constructor({ nodeName, stateDir, ...parts }: AgentParts) {
     const { clock, log } = parts;
@@ -67,6 +70,13 @@ export class NodeAgent {
       ],
       stateFile: new StateFile(stateDir, log),
       onTransition: () => this.#reporter.request(),
+    });
+    this.#drift = new DriftWatch({
+      ...parts,
+      watch: watchForeignChanges,
+      guarded: () => (this.engine.view().serving === null ? [] : [...this.engine.settledModes(), 'anchor']),
+      onDrift: (what) => this.#repair(what),
+      onNotice: (what) => metrics.countDrift(what),
     });
     this.inputs = new Inputs({
       ...parts,
@@ -105,6 +115,18 @@ export class NodeAgent {
   start(): void {
     this.inputs.start();
     void this.#network.watch();
+    void this.#drift.run();
+  }
+
+  #repair(what: Drifted): void {
+    this.#reporter.request();
+    if (what !== 'anchor') {
+      this.engine.repair(what);
+      return;
+    }
+    ensureAnchor().catch((error: unknown) => {
+      this.#log.error({ problem: (error as Error).message }, 'the anchor cannot be repaired');
+    });
   }
 
   #facts({ metadata, spec }: NodeProxyState, nowMs: number): Parameters<typeof nodeStatus>[0] {
@@ -116,6 +138,7 @@ export class NodeAgent {
       wanted: { mode: spec.rendered.mode, revision: spec.revision },
       agent: { version: VERSION, bootID: systemProbe.bootID() },
       preflight: preflight(),
+      drift: this.#drift.state,
     };
   }
 }

@@ -23,6 +23,8 @@ export interface DriftParts {
   readonly guarded: () => readonly Drifted[];
   /** Repair these: look at the kernel and send what differs. */
   readonly onDrift: (what: Drifted) => void;
+  /** A drift was noticed; its repair follows. */
+  readonly onNotice: (what: Drifted) => void;
 }
 
 /** Hears of others' changes to our rules and has them repaired, soon but not for ever against another owner. */
@@ -65,7 +67,8 @@ export class DriftWatch {
   #schedule(what: Drifted, change: ForeignChange | undefined): void {
     if (this.#pending.has(what)) return;
     this.#pending.add(what);
-    const { clock, log, signal } = this.#parts;
+    const { clock, log, signal, onNotice } = this.#parts;
+    onNotice(what);
     const delayMs = this.#ledger.record(clock.monotonicMs());
     log.warn({ what, change, delayMs }, 'somebody changed our rules; they are repaired');
     void clock.sleep(Math.max(SETTLE_MS, delayMs), signal).then(() => {

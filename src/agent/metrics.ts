@@ -59,6 +59,13 @@ export class AgentMetrics {
     registers: [this.registry],
   });
 
+  readonly #drift = new Counter({
+    name: 'switchyard_drift_total',
+    help: 'How often somebody else changed our rules.',
+    labelNames: ['rules'],
+    registers: [this.registry],
+  });
+
   constructor(clock: Clock) {
     this.#clock = clock;
     collectDefaultMetrics({ register: this.registry });
@@ -83,6 +90,10 @@ export class AgentMetrics {
   cleaned(seconds: number, deleted: number): void {
     this.#conntrackSeconds.observe(seconds);
     this.#conntrackDeleted.inc(deleted);
+  }
+
+  countDrift(rules: string): void {
+    this.#drift.inc({ rules });
   }
 
   setServing({ config: { mode }, revision }: Serving): void {

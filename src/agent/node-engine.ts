@@ -2,6 +2,7 @@ import { resume } from '../core/agent-state.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { advance, expire, isOver, startAttempt, type Attempt, type Serving } from '../core/mode-switch.ts';
 import { Backoff } from '../support/backoff.ts';
+import type { ImplementedMode } from '../core/mode.ts';
 import { presentModes, removeMode } from './leftovers.ts';
 import { ServiceFollower, type FollowerParts } from './service-follower.ts';
 import type { StateFile } from './state-file.ts';
@@ -68,6 +69,16 @@ export class NodeEngine {
   /** The node's own addresses or CIDRs changed. */
   refreshNetwork(): void {
     this.#follower.refreshNetwork();
+    this.#wake();
+  }
+
+  settledModes(): ImplementedMode[] {
+    return this.#follower.settledModes();
+  }
+
+  /** Somebody else changed this mode's rules: look, and send what differs. */
+  repair(mode: ImplementedMode): void {
+    this.#follower.markDrifted(mode);
     this.#wake();
   }
 

@@ -2,9 +2,19 @@ import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
 import { canonicalJson } from '../core/revision.ts';
 import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { Clock } from '../support/clock.ts';
 import type { Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
 
 export type ServicePorts = Snapshot['servicePorts'];
+
+export interface ProgrammedModeParts {
+  /** The node's own addresses and CIDRs, as they are now. */
+  readonly network: () => NodeNetwork;
+  readonly clock: Clock;
+}
+
+/** How long after a write of ours its notifications may still come in. */
+const ECHO_MS = 100;
 
 /**
  * A data plane that stands in the kernel and follows the Services as one configuration says: incrementally, or as a whole
@@ -13,13 +23,17 @@ export type ServicePorts = Snapshot['servicePorts'];
 export class ProgrammedMode {
   readonly dataplane: Dataplane;
   readonly #network: () => NodeNetwork;
+  readonly #clock: Clock;
   #config: RenderedConfig;
   #options: DataplaneOptions;
   #isStale = true;
+  #isWriting = false;
+  #wroteAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(dataplane: Dataplane, config: RenderedConfig, network: () => NodeNetwork) {
+  constructor(dataplane: Dataplane, config: RenderedConfig, { network, clock }: ProgrammedModeParts) {
     this.dataplane = dataplane;
     this.#network = network;
+    this.#clock = clock;
     this.#config = config;
     this.#options = resolveOptions(config, network());
   }
@@ -27,6 +41,11 @@ export class ProgrammedMode {
   /** The kernel may not hold what it should; the next `follow` looks and repairs. */
   get isStale(): boolean {
     return this.#isStale;
+  }
+
+  /** What the kernel tells of this mode's rules now may be what we are writing ourselves. */
+  get isEchoing(): boolean {
+    return this.#isWriting || this.#clock.monotonicMs() - this.#wroteAtMs < ECHO_MS;
   }
 
   markStale(): void {
@@ -53,9 +72,15 @@ export class ProgrammedMode {
     const isWhole = this.#isStale;
     const snapshot = this.#snapshot(servicePorts);
     this.#isStale = true;
-    const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
-    this.#isStale = false;
-    return report;
+    this.#isWriting = true;
+    try {
+      const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
+      this.#isStale = false;
+      return report;
+    } finally {
+      this.#isWriting = false;
+      this.#wroteAtMs = this.#clock.monotonicMs();
+    }
   }
 
   async verify(servicePorts: ServicePorts): Promise<readonly Difference[]> {

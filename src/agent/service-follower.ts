@@ -82,15 +82,25 @@ export class ServiceFollower {
     for (const mode of this.#programmed.values()) mode.refreshNetwork();
   }
 
+  /** The modes whose rules the kernel holds and that nobody is writing now: a change to those is somebody else's. */
+  settledModes(): ImplementedMode[] {
+    return [...this.#programmed].filter(([, mode]) => !mode.isStale && !mode.isEchoing).map(([name]) => name);
+  }
+
+  /** Somebody else changed this mode's rules. */
+  markDrifted(mode: ImplementedMode): void {
+    this.#programmed.get(mode)?.markStale();
+  }
+
   isProgrammed(mode: ImplementedMode): boolean {
     return this.#programmed.has(mode);
   }
 
   /** From now on this mode follows the Services, as this configuration says. */
   open({ config }: Serving): ProgrammedMode {
-    const { createDataplane, network } = this.#parts;
+    const { createDataplane } = this.#parts;
     const known = this.#programmed.get(config.mode);
-    const open = known ?? new ProgrammedMode(createDataplane(config.mode), config, network);
+    const open = known ?? new ProgrammedMode(createDataplane(config.mode), config, this.#parts);
     open.configure(config);
     this.#programmed.set(config.mode, open);
     return open;

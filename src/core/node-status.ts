@@ -25,6 +25,8 @@ export interface NodeFacts {
   readonly syncError: string | null;
   readonly services: number;
   readonly endpoints: number;
+  /** Whether others changed our rules lately, and so often that repairs wait. */
+  readonly drift: 'none' | 'recent' | 'contested';
 }
 
 type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
@@ -94,6 +96,7 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
     Applied: applied,
     DataplaneSynced: synced,
     RolledBack: rolledBack,
+    Drifted: DRIFT_VERDICTS[facts.drift],
     Ready: ready,
   };
   return Object.entries(verdicts).map(([type, now]) => {
@@ -102,6 +105,16 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
     return { type, ...now, lastTransitionTime, observedGeneration: facts.generation };
   });
 }
+
+const DRIFT_VERDICTS: Record<NodeFacts['drift'], Verdict> = {
+  none: verdict('False', 'NoDrift', 'nobody else changed our rules lately'),
+  recent: verdict('True', 'RulesTampered', 'somebody else changed our rules; they were repaired'),
+  contested: verdict(
+    'True',
+    'RulesContested',
+    'somebody else keeps changing our rules, so repairs wait; find out who with: nft monitor',
+  ),
+};
 
 function preflightVerdict({ preflight, wanted }: NodeFacts): Verdict {
   if (preflight.modes.includes(wanted.mode))

@@ -216,6 +216,14 @@ export class AgentGround {
     });
   }
 
+  /** Everything of ours in the kernel, without counters and in a stable order. */
+  async rules(): Promise<string> {
+    const tables = await this.testbed.exec(this.node, ['nft', '-s', 'list', 'ruleset']);
+    const own = [...tables.stdout.matchAll(/^table \S+ switchyard\S* \{.*?^\}/gms)].map(([table]) => table);
+    const saved = await this.testbed.exec(this.node, ['iptables-save']);
+    return [...own, ...saved.stdout.split('\n').filter((line) => line.includes('SWITCHYARD'))].sort().join('\n');
+  }
+
   async nftTables(): Promise<string[]> {
     const { stdout } = await this.testbed.exec(this.node, ['nft', 'list', 'tables', 'ip']);
     return [...stdout.matchAll(/^table ip (\S+)/gm)].map(([, name = '']) => name);

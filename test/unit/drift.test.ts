@@ -61,6 +61,7 @@ describe('drift watch', () => {
         },
         guarded: () => ['nftables', 'iptables', 'anchor'],
         onDrift: (what) => got.push(what),
+        onNotice: () => undefined,
       });
       await watch.run();
       clock.advance(10);
@@ -82,6 +83,7 @@ describe('drift watch', () => {
       },
       guarded: () => ['nftables'],
       onDrift: () => assert.fail('nothing to repair'),
+      onNotice: () => assert.fail('nothing to notice'),
     });
     await watch.run();
     assert.equal(watch.count, 0);

@@ -38,6 +38,7 @@ const serving: NodeFacts = {
   syncError: null,
   services: 4,
   endpoints: 7,
+  drift: 'none',
 };
 
 type Expected = Partial<Record<(typeof NODE_PROXY_STATE_CONDITIONS)[number], [status: string, reason: string]>>;
@@ -64,6 +65,11 @@ const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expec
     name: 'cannot run the mode',
     facts: { preflight: { kernel: '5.4', modes: ['iptables'], missing: ['needs 5.13'] } },
     expected: { PreflightPassed: ['False', 'ToolMissing'], Ready: ['False', 'ToolMissing'] },
+  },
+  {
+    name: 'somebody flushed our table',
+    facts: { drift: 'recent' },
+    expected: { Drifted: ['True', 'RulesTampered'], Ready: ['True', 'Ready'] },
   },
   {
     name: 'the kernel refuses the newest rules',

@@ -17,8 +17,9 @@ export const renderedConfig = z
   .describe('Everything that the agent needs for this revision; it looks nothing else up.');
 export type RenderedConfig = z.infer<typeof renderedConfig>;
 
+/** Not strict outside of `rendered`: an agent that is older than the controller must not stumble over a new field. */
 export const nodeProxyStateSpec = z
-  .strictObject({
+  .object({
     nodeName: z.string().max(253).describe('The node this is for; the name of this object too.'),
     nodeUID: z.string().max(64).describe('UID of that Node, so that a node made anew under an old name starts clean.'),
     profile: z
@@ -29,14 +30,30 @@ export const nodeProxyStateSpec = z
       })
       .describe('Where this came from.'),
     revision: revision.describe('The revision that this node is to run.'),
+    action: z
+      .enum(['Apply', 'Release'])
+      .optional()
+      .describe(
+        'Apply, also when absent: run the revision. Release: take out everything that is ours, restore the originals, and ' +
+          'report no `current` any more.',
+      ),
     attempt: z
-      .strictObject({
+      .object({
         id: z.string().max(128).describe('Names this try: the revision, a dash and a number.'),
+        batch: z.int().min(0).optional().describe('Number of its batch in the rollout; the canary is 0.'),
+        retryToken: z.string().max(63).optional().describe('spec.rollout.retryToken of the profile at the grant.'),
         grantedAt: time.describe('When the node was allowed to start.'),
         deadlineAt: time.describe('When the node counts as failed and goes back by itself.'),
       })
       .optional()
       .describe('The node holds a slot of the rollout while this is present.'),
+    settled: z
+      .object({
+        at: time.describe('When the controller saw the node healthy in the revision.'),
+        batch: z.int().min(0).optional().describe('The batch that brought it there.'),
+      })
+      .optional()
+      .describe('That the node came to run the revision. For the controller only; it counts soaks from here.'),
     rendered: renderedConfig,
   })
   .describe('What the node is to run. Written by the controller only.')
@@ -59,6 +76,8 @@ export const ATTEMPT_PHASES = [
   'Failed',
 ] as const;
 export type AttemptPhase = (typeof ATTEMPT_PHASES)[number];
+
+export const PROBE_RESULTS = ['Pass', 'Fail', 'Inconclusive'] as const;
 
 export const nodeProxyStateStatus = z
   .strictObject({
@@ -115,6 +134,20 @@ export const nodeProxyStateStatus = z
       })
       .optional()
       .describe('The last change that failed on this node.'),
+    probes: z
+      .array(
+        z.strictObject({
+          name: z.string().max(63).describe('Name of the gate, such as ClusterDNS.'),
+          baseline: z.enum(PROBE_RESULTS).optional().describe('What it said before the change.'),
+          result: z.enum(PROBE_RESULTS).describe('What it says now.'),
+          message: z.string().max(1024).optional().describe('The same for people.'),
+          at: time.describe('When the result last changed.'),
+        }),
+      )
+      .max(32)
+      .optional()
+      .describe('What the agent has tried from its node.')
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
     dataplane: z
       .strictObject({
         services: z.int().min(0).describe('Service ports in the kernel.'),
@@ -150,6 +183,7 @@ export const NODE_PROXY_STATE_CONDITIONS = [
   'Applied',
   'DataplaneSynced',
   'RolledBack',
+  'Drifted',
   'Ready',
 ] as const;
 export type NodeProxyStateConditionType = (typeof NODE_PROXY_STATE_CONDITIONS)[number];

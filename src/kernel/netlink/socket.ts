@@ -31,10 +31,12 @@ const LARGE_REQUEST_BYTES = 64 * 1024;
 
 const writeInBackground = promisify(write);
 
+const ECHO_MS = 1_000;
+
 /** Port ids of the sockets that are open in this process, to tell our own changes from others'. */
 const ownPorts = new Set<number>();
 
-/** Whether a notification speaks of a change that this process made through a socket that is still open. */
+/** Whether a notification speaks of a change that this process made through a socket that is open, or was a moment ago. */
 export function isOwnPort(portId: number): boolean {
   return ownPorts.has(portId);
 }
@@ -103,7 +105,9 @@ export class NetlinkSocket {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    ownPorts.delete(this.#portId);
+    // Notifications of its last changes may still be on their way to a reader in this process.
+    const portId = this.#portId;
+    setTimeout(() => ownPorts.delete(portId), ECHO_MS).unref();
     closeSync(this.#fd);
   }
 }
