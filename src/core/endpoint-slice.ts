@@ -1,5 +1,11 @@
 import { parseAddress, FAMILIES, type Family } from './ip.ts';
-import { LABEL_HEADLESS, LABEL_SERVICE_NAME, type EndpointJson, type EndpointSlice } from './kubernetes.ts';
+import {
+  ANNOTATION_TRIGGER_TIME,
+  LABEL_HEADLESS,
+  LABEL_SERVICE_NAME,
+  type EndpointJson,
+  type EndpointSlice,
+} from './kubernetes.ts';
 import { ProblemCollector, type Problem } from './service-problems.ts';
 import { parseProtocol } from './service.ts';
 import type { Protocol } from './snapshot.ts';
@@ -27,6 +33,8 @@ export interface ParsedEndpointSlice {
   readonly family: Family;
   readonly endpoints: readonly SliceEndpoint[];
   readonly ports: readonly SlicePort[];
+  /** When what made the slice change happened, wall clock of another machine. */
+  readonly triggerTimeMs?: number;
   readonly problems: readonly Problem[];
 }
 
@@ -50,8 +58,14 @@ export function parseEndpointSlice(slice: EndpointSlice): ParsedEndpointSlice {
     family,
     endpoints: parseEndpoints(problems, family, slice),
     ports: parsePorts(problems, slice),
+    ...triggerTime(slice.metadata?.annotations?.[ANNOTATION_TRIGGER_TIME]),
     problems: problems.problems,
   };
+}
+
+function triggerTime(text: unknown): Pick<ParsedEndpointSlice, 'triggerTimeMs'> {
+  const triggerTimeMs = typeof text === 'string' ? Date.parse(text) : NaN;
+  return Number.isNaN(triggerTimeMs) ? {} : { triggerTimeMs };
 }
 
 function parseEndpoints(problems: ProblemCollector, family: Family, slice: EndpointSlice): SliceEndpoint[] {

@@ -7,6 +7,7 @@ type Maybe<T> = T | null | undefined;
 export interface ObjectMeta {
   readonly name?: Maybe<string>;
   readonly namespace?: Maybe<string>;
+  readonly uid?: Maybe<string>;
   readonly resourceVersion?: Maybe<string>;
   readonly labels?: Maybe<Readonly<Record<string, string>>>;
   readonly annotations?: Maybe<Readonly<Record<string, string>>>;
@@ -88,3 +89,5 @@ export const LABEL_HEADLESS = 'service.kubernetes.io/headless';
 /** On an EndpointSlice: the name of its Service. */
 export const LABEL_SERVICE_NAME = 'kubernetes.io/service-name';
 export const LABEL_ZONE = 'topology.kubernetes.io/zone';
+/** On an EndpointSlice: when the Pod or Service changed that made the slice change, RFC 3339. */
+export const ANNOTATION_TRIGGER_TIME = 'endpoints.kubernetes.io/last-change-trigger-time';

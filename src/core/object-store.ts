@@ -1,6 +1,6 @@
 import type { ObjectMeta } from './kubernetes.ts';
 import { objectName } from './object-name.ts';
-import type { Problem } from './service-problems.ts';
+import { referenceTo, type Problem, type ReportedProblem } from './service-problems.ts';
 
 interface Parsed {
   readonly problems: readonly Problem[];
@@ -19,7 +19,7 @@ interface Entry<T> {
 export class ObjectStore<T extends Parsed> {
   readonly #kind: string;
   readonly #entries = new Map<string, Entry<T>>();
-  #problems: Problem[] = [];
+  #problems: ReportedProblem[] = [];
 
   constructor(kind: string) {
     this.#kind = kind;
@@ -51,7 +51,10 @@ export class ObjectStore<T extends Parsed> {
     this.#entries.set(key, { value, resourceVersion });
     const told =
       before !== undefined && before.resourceVersion === resourceVersion && sameProblems(before.value, value);
-    if (!told) this.#problems.push(...value.problems);
+    if (!told && value.problems.length > 0) {
+      const reference = referenceTo(this.#kind, metadata);
+      this.#problems.push(...value.problems.map((problem) => ({ ...problem, reference })));
+    }
     return key;
   }
 
@@ -69,7 +72,7 @@ export class ObjectStore<T extends Parsed> {
   }
 
   /** Hands each problem out once. */
-  takeProblems(): readonly Problem[] {
+  takeProblems(): readonly ReportedProblem[] {
     const problems = this.#problems;
     this.#problems = [];
     return problems;

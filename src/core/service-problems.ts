@@ -10,6 +10,26 @@ export interface Problem {
   readonly message: string;
 }
 
+/** One version of an API object, as an event refers to it. Empty where the object does not say. */
+export interface ObjectReference {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+export interface ReportedProblem extends Problem {
+  /** Absent for an object without a name. */
+  readonly reference?: ObjectReference;
+}
+
+export function referenceTo(kind: string, metadata: ObjectMeta | null | undefined): ObjectReference {
+  const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+  const { uid, resourceVersion } = metadata ?? {};
+  return { kind, ...objectName(metadata), uid: textOf(uid), resourceVersion: textOf(resourceVersion) };
+}
+
 /** What a malformed object holds where the API promises something else must not stop the others: read it through these. */
 export class ProblemCollector {
   readonly object: string;

@@ -2,13 +2,15 @@ import { categorizeEndpoints } from './categorize.ts';
 import { endpointFacts } from './endpoint-facts.ts';
 import { parseEndpointSlice, type ParsedEndpointSlice } from './endpoint-slice.ts';
 import { mergeEndpoints } from './endpoints.ts';
-import { addressBits, parsePrefix, prefixContains, type Address } from './ip.ts';
+import type { Family } from './ip.ts';
 import type { EndpointSlice, Node, ObjectMeta, Service } from './kubernetes.ts';
 import { equalNodeIdentities, parseNodeIdentity, UNKNOWN_NODE, type NodeIdentity } from './node-identity.ts';
+import { rangesWithOwnNode } from './load-balancer-ranges.ts';
 import { ObjectStore } from './object-store.ts';
 import { equalServicePorts } from './service-port.ts';
-import type { Problem } from './service-problems.ts';
-import { parseService, type ParsedService, type ServicePortSpec } from './service.ts';
+import { referenceTo, type ReportedProblem } from './service-problems.ts';
+import { parseService, type ParsedService } from './service.ts';
+
 import type { DataplaneOptions, ServicePort, ServicePortChange, ServicePortKey, Snapshot } from './snapshot.ts';
 
 export interface ServiceTableOptions {
@@ -22,7 +24,23 @@ export interface Taken {
   /** Net difference to the previous `take`, in no particular order; empty when nothing that matters changed. */
   readonly changes: readonly ServicePortChange[];
   /** What could not be used in objects that arrived since the previous `take`; once per object version. */
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ReportedProblem[];
+  /** What brought this about, as far as EndpointSlices say it. */
+  readonly triggers: readonly Trigger[];
+  readonly arrived: Arrived;
+}
+
+/** A Pod or Service changed, and an EndpointSlice with it. */
+export interface Trigger {
+  readonly family: Family;
+  /** Wall clock of the control plane. */
+  readonly atMs: number;
+}
+
+/** How many versions of objects, deletions included, came since the last `take`. */
+export interface Arrived {
+  readonly services: number;
+  readonly endpointSlices: number;
 }
 
 /**
@@ -42,42 +60,60 @@ export class ServiceTable {
   /** Service -> its keys in `#servicePorts`. */
   readonly #keysOf = new Map<string, readonly ServicePortKey[]>();
   readonly #touched = new Set<string>();
-  #nodeProblems: readonly Problem[] = [];
+  #nodeProblems: readonly ReportedProblem[] = [];
+  #triggers: Trigger[] = [];
+  #arrived = { services: 0, endpointSlices: 0 };
 
   constructor(options: ServiceTableOptions) {
     this.#nodeName = options.nodeName;
     this.#dataplane = options.dataplane;
   }
 
+  /** What the next `take` will say of it. */
+  get arrived(): Arrived {
+    return this.#arrived;
+  }
+
   upsertService(service: Service): void {
+    this.#arrived.services += 1;
     const key = this.#services.set(service.metadata, parseService(service));
     if (key !== undefined) this.#touched.add(key);
   }
 
   /** Reads only the object's namespace and name. */
   deleteService(service: { readonly metadata?: ObjectMeta | null | undefined }): void {
+    this.#arrived.services += 1;
     const key = this.#services.delete(service.metadata);
     if (key !== undefined) this.#touched.add(key);
   }
 
   upsertEndpointSlice(slice: EndpointSlice): void {
-    this.#unlinkSlice(this.#slices.keyOf(slice.metadata));
-    this.#linkSlice(this.#slices.set(slice.metadata, parseEndpointSlice(slice)));
+    const key = this.#slices.keyOf(slice.metadata);
+    const known = key === undefined ? undefined : this.#slices.get(key)?.triggerTimeMs;
+    const parsed = parseEndpointSlice(slice);
+    const { family, triggerTimeMs: atMs } = parsed;
+    this.#arrived.endpointSlices += 1;
+    if (atMs !== undefined && atMs !== known) this.#triggers.push({ family, atMs });
+    this.#unlinkSlice(key);
+    this.#linkSlice(this.#slices.set(slice.metadata, parsed));
   }
 
   /** Reads only the object's namespace and name. */
   deleteEndpointSlice(slice: { readonly metadata?: ObjectMeta | null | undefined }): void {
+    this.#arrived.endpointSlices += 1;
     this.#unlinkSlice(this.#slices.keyOf(slice.metadata));
     this.#slices.delete(slice.metadata);
   }
 
   /** For a relist: afterwards the table knows these Services and no others. */
   replaceServices(services: readonly Service[]): void {
+    this.#arrived.services += services.length;
     for (const key of this.#services.replace(services, parseService)) this.#touched.add(key);
   }
 
   /** For a relist: afterwards the table knows these EndpointSlices and no others. */
   replaceEndpointSlices(slices: readonly EndpointSlice[]): void {
+    this.#arrived.endpointSlices += slices.length;
     for (const key of this.#slices.keys()) this.#unlinkSlice(key);
     this.#slices.replace(slices, parseEndpointSlice);
     for (const key of this.#slices.keys()) this.#linkSlice(key);
@@ -87,7 +123,10 @@ export class ServiceTable {
   setNode(node: Node): void {
     const identity = parseNodeIdentity(node);
     if (JSON.stringify(identity.problems) !== JSON.stringify(this.#node.problems))
-      this.#nodeProblems = identity.problems;
+      this.#nodeProblems = identity.problems.map((problem) => ({
+        ...problem,
+        reference: referenceTo('Node', node.metadata),
+      }));
     if (!equalNodeIdentities(identity, this.#node)) this.#touchAll();
     this.#node = identity;
   }
@@ -103,7 +142,11 @@ export class ServiceTable {
     this.#touched.clear();
     const problems = [...this.#services.takeProblems(), ...this.#slices.takeProblems(), ...this.#nodeProblems];
     this.#nodeProblems = [];
-    return { snapshot: { options: this.#dataplane, servicePorts: this.#servicePorts }, changes, problems };
+    const [triggers, arrived] = [this.#triggers, this.#arrived];
+    this.#triggers = [];
+    this.#arrived = { services: 0, endpointSlices: 0 };
+    const snapshot = { options: this.#dataplane, servicePorts: this.#servicePorts };
+    return { snapshot, changes, problems, triggers, arrived };
   }
 
   #touchAll(): void {
@@ -176,15 +219,4 @@ export class ServiceTable {
         };
       });
   }
-}
-
-/**
- * A node that its own source ranges allow connects to a load balancer VIP that is on one of its interfaces *from* that
- * VIP, so the VIPs are allowed as well.
- */
-function rangesWithOwnNode(spec: ServicePortSpec, nodeAddresses: readonly Address[]): readonly string[] {
-  const ranges = spec.loadBalancerSourceRanges;
-  const allowsNode = ranges.map(parsePrefix).some((prefix) => nodeAddresses.some((own) => prefixContains(prefix, own)));
-  if (!allowsNode) return ranges;
-  return [...new Set([...ranges, ...spec.loadBalancerVIPs.map((vip) => `${vip}/${addressBits(spec.family)}`)])].sort();
 }

@@ -350,7 +350,12 @@ describe('ServiceTable: problems', () => {
   it('are told once per version of an object', () => {
     table.upsertService(bad('1'));
     assert.deepEqual(table.take().problems, [
-      { object: 'Service ns/web', path: 'spec.externalIPs[0]', message: '"x" is not an IPv4 or IPv6 address' },
+      {
+        object: 'Service ns/web',
+        path: 'spec.externalIPs[0]',
+        message: '"x" is not an IPv4 or IPv6 address',
+        reference: { kind: 'Service', namespace: 'ns', name: 'web', uid: '', resourceVersion: '1' },
+      },
     ]);
     table.replaceServices([bad('1')]);
     assert.deepEqual(table.take().problems, []);
@@ -378,5 +383,33 @@ describe('ServiceTable: problems', () => {
       table.take().problems.map(({ path }) => path),
       ['metadata.name'],
     );
+  });
+});
+
+describe('ServiceTable: what brought a change about', () => {
+  const TRIGGER = '2026-07-01T10:00:00.123456789Z';
+  const changedAt = (time: string | undefined, address: string): EndpointSlice => {
+    const base = slice('s', 'web', [endpoint(address)]);
+    const annotations = time === undefined ? {} : { 'endpoints.kubernetes.io/last-change-trigger-time': time };
+    return { ...base, metadata: { ...base.metadata, annotations } };
+  };
+
+  it('is told once per trigger time of a slice', () => {
+    table.upsertService(service('web'));
+    table.upsertEndpointSlice(changedAt(TRIGGER, '10.0.0.1'));
+    assert.deepEqual(table.take().triggers, [{ family: 'IPv4', atMs: Date.parse('2026-07-01T10:00:00.123Z') }]);
+    table.upsertEndpointSlice(changedAt(TRIGGER, '10.0.0.2'));
+    table.upsertEndpointSlice(changedAt(undefined, '10.0.0.3'));
+    table.upsertEndpointSlice(changedAt('soon', '10.0.0.4'));
+    assert.deepEqual(table.take().triggers, []);
+  });
+
+  it('is counted until it is taken', () => {
+    table.upsertService(service('web'));
+    table.upsertEndpointSlice(changedAt(undefined, '10.0.0.1'));
+    table.deleteEndpointSlice(changedAt(undefined, '10.0.0.1'));
+    assert.deepEqual(table.arrived, { services: 1, endpointSlices: 2 });
+    assert.deepEqual(table.take().arrived, { services: 1, endpointSlices: 2 });
+    assert.deepEqual(table.arrived, { services: 0, endpointSlices: 0 });
   });
 });
