@@ -86,6 +86,10 @@ export function nodePortDestinations(options: DataplaneOptions, family: Family):
     return [`! -d ${loopback} -m addrtype --dst-type LOCAL`];
   }
   return options.nodePortAddresses
-    .filter((address) => familyOfText(address) === family)
+    .filter((address) => familyOfText(address) === family && !isLoopback(address))
     .map((address) => `-d ${hostCidr(address)}`);
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }

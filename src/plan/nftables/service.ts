@@ -30,7 +30,7 @@ export function serviceElements(port: ServicePort): ServiceElements {
   if (port.nodePort !== 0) parts.push(externalElements(port, nodePortFrontend(port)));
   return {
     elements: [...parts.flatMap(({ elements }) => elements), ...affinityElements(port)],
-    shared: hairpinElements([...port.clusterBackends, ...port.localBackends]),
+    shared: hairpinElements(port),
     policies: parts.flatMap(({ policies }) => policies),
   };
 }
@@ -148,10 +148,13 @@ function endpointEntries({ key, sets }: Frontend, backends: readonly Backend[], 
   }));
 }
 
-/** A pod of this node that reaches itself through a Service would get an answer from an address it never spoke to. */
-function hairpinElements(backends: readonly Backend[]): SetElement[] {
-  const addresses = new Set(backends.filter(({ isLocal }) => isLocal).map(({ address }) => address));
-  return [...addresses].map((address) => {
+/**
+ * A pod that reaches itself through a Service would get an answer from an address it never spoke to. Pods of other nodes
+ * come by this one unmasqueraded only where policy Local lets pods reach all endpoints.
+ */
+function hairpinElements({ clusterBackends, localBackends, externalLocal }: ServicePort): SetElement[] {
+  const backends = [...clusterBackends, ...localBackends].filter(({ isLocal }) => isLocal || externalLocal);
+  return [...new Set(backends.map(({ address }) => address))].map((address) => {
     const bytes = addressBytes(address);
     return { set: 'hairpin', element: { key: join(bytes, bytes) } };
   });

@@ -25,6 +25,8 @@ const SOURCES_PRIORITY = -110;
 
 /** linux/netfilter/nf_conntrack_common.h as nftables sees it: IP_CT_NEW is bit 3. */
 const CT_STATE_NEW = 1 << 3;
+/** The same header: IPS_DST_NAT, the connection's destination is translated. */
+const CT_STATUS_DNAT = 1 << 5;
 
 /** The chains that every table has, whatever the Services are. Their rules depend on the options alone. */
 export function staticChains(context: RuleContext): readonly Chain[] {
@@ -141,6 +143,15 @@ function markForMasqueradeChain(context: RuleContext): Chain {
   return { name: 'mark-for-masquerade', rules: [mark] };
 }
 
+/** Without it, a node that is an endpoint itself would masquerade all that it sends to itself. */
+function matchTranslated(): Expression[] {
+  return [
+    { kind: 'ct', key: 'status', to: 0 },
+    { kind: 'bitwise', from: 0, to: 0, mask: join(numberBytes(CT_STATUS_DNAT)), xor: new Uint8Array(4) },
+    { kind: 'compare', from: 0, isEqual: false, value: new Uint8Array(4) },
+  ];
+}
+
 /** The mark is cleared first, so that an encapsulated packet that passes again is not masqueraded twice. */
 function masqueradeRules(context: RuleContext): Rule[] {
   const { layout } = context;
@@ -156,6 +167,7 @@ function masqueradeRules(context: RuleContext): Rule[] {
       { kind: 'masquerade' },
     ),
     rule(
+      ...matchTranslated(),
       loadAddress(layout, 'saddr', 0),
       loadAddress(layout, 'daddr', layout.addressWords),
       { kind: 'lookup', set: 'hairpin', from: 0 },

@@ -1,5 +1,5 @@
 import type { ServicePort } from '../../core/snapshot.ts';
-import { addressBytes, join, prefixBytes } from './bytes.ts';
+import { join, prefixBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
 import type { SetElement } from './objects.ts';
 
@@ -8,15 +8,11 @@ interface Range {
   readonly last: Bytes;
 }
 
-/**
- * Who may reach a load balancer's address. The address itself may: a node that has it may choose it as its own source.
- * `frontend` is the key of that address.
- */
+/** Who may reach a load balancer's address. `frontend` is the key of that address. */
 export function sourceRangeElements(port: ServicePort, address: string, frontend: Bytes): SetElement[] {
   const { loadBalancerSourceRanges, loadBalancerVIPs } = port;
   if (loadBalancerSourceRanges.length === 0 || !loadBalancerVIPs.includes(address)) return [];
-  const own = addressBytes(address);
-  const ranges = merge([...loadBalancerSourceRanges.map(rangeOf), { first: own, last: own }]);
+  const ranges = merge(loadBalancerSourceRanges.map(rangeOf));
   return [
     { set: 'restricted', element: { key: join(frontend) } },
     ...ranges.map(({ first, last }): SetElement => ({

@@ -1,0 +1,71 @@
+import type { EndpointSpec, Expectation, Scenario } from '../case.ts';
+
+const FOUR: readonly EndpointSpec[] = [{ at: 'l1' }, { at: 'l2' }, { at: 'r1' }, { at: 'r2' }];
+const sticks = (...backends: readonly string[]): Expectation => ({ kind: 'sticks', backends });
+
+/** IPVS remembers for each virtual server by itself. */
+const one = (to: readonly string[]): readonly string[] => to.slice(0, 1);
+const EVERY_WAY = ['s clusterIP', 's lb', 's external', 's nodePort'];
+
+export const AFFINITY_SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'session affinity keeps a client with its endpoint, whatever address of the Service it uses',
+    covers: ['B14', 'B15', 'B16'],
+    services: [{ name: 's', affinity: 600, loadBalancer: 1, external: true, nodePort: true, endpoints: FOUR }],
+    flows: [
+      { from: 'pod', to: EVERY_WAY, expect: sticks('l1', 'l2', 'r1', 'r2') },
+      { from: 'outside', to: EVERY_WAY.slice(1), expect: sticks('l1', 'l2', 'r1', 'r2') },
+      { from: 'blocked', to: one(EVERY_WAY.slice(1)), expect: sticks('l1', 'l2', 'r1', 'r2') },
+      { from: 'node', to: one(EVERY_WAY), expect: sticks('l1', 'l2', 'r1', 'r2') },
+    ],
+    then: [
+      {
+        name: 'its endpoint goes',
+        services: [
+          {
+            name: 's',
+            affinity: 600,
+            loadBalancer: 1,
+            external: true,
+            nodePort: true,
+            endpoints: [{ at: 'l3' }, { at: 'l4' }],
+          },
+        ],
+        flows: [
+          { from: 'pod', to: EVERY_WAY, expect: sticks('l3', 'l4') },
+          { from: 'outside', to: EVERY_WAY.slice(1), expect: sticks('l3', 'l4') },
+        ],
+      },
+      {
+        name: 'affinity ends',
+        services: [{ name: 's', nodePort: true, endpoints: FOUR }],
+        flows: [
+          {
+            from: 'pod',
+            to: 's clusterIP',
+            expect: { kind: 'reaches', backends: ['l1', 'l2', 'r1', 'r2'], isMasqueraded: false },
+          },
+        ],
+      },
+    ],
+  },
+  {
+    name: 'session affinity ends when the client has been away for the timeout',
+    covers: ['B14', 'B16'],
+    services: [{ name: 's', affinity: 1, endpoints: FOUR }],
+    flows: [
+      { from: 'pod', to: 's clusterIP', expect: { kind: 'sticks a second', backends: ['l1', 'l2', 'r1', 'r2'] } },
+    ],
+  },
+  {
+    name: 'session affinity follows policy Local',
+    covers: ['B15', 'D6'],
+    services: [
+      { name: 's', affinity: 600, nodePort: true, externalTrafficPolicy: 'Local', endpoints: [...FOUR, { at: 'l3' }] },
+    ],
+    flows: [
+      { from: 'outside', to: 's nodePort', expect: sticks('l1', 'l2', 'l3') },
+      { from: 'pod', to: 's clusterIP', expect: sticks('l1', 'l2', 'l3', 'r1', 'r2') },
+    ],
+  },
+];

@@ -1,0 +1,199 @@
+import { masqueraded, reaches, REJECT, UNTOUCHED, type Scenario } from '../case.ts';
+
+const BOTH = [{ at: 'l1' }, { at: 'r1' }] as const;
+
+export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'a ClusterIP leads to the endpoints, at their port',
+    covers: ['B2', 'B20', 'D1', 'E4', 'E5'],
+    after: 'TestClusterIPGeneral',
+    services: [
+      { name: 'one', endpoints: [{ at: 'r1' }] },
+      { name: 'two', ports: [{ port: 443, targetPort: 8443 }], endpoints: BOTH },
+    ],
+    flows: [
+      { from: 'pod', to: 'one clusterIP', expect: reaches('r1') },
+      { from: 'pod', to: 'two clusterIP', expect: reaches('l1', 'r1') },
+      { from: 'node', to: 'two clusterIP', expect: masqueraded('l1', 'r1') },
+      { from: 'outside', to: 'two clusterIP', expect: masqueraded('l1', 'r1') },
+    ],
+  },
+  {
+    name: 'a pod that reaches itself sees another address than its own',
+    covers: ['E3'],
+    after: 'TestClusterIPGeneral',
+    services: [
+      { name: 's', loadBalancer: 1, nodePort: true, externalTrafficPolicy: 'Local', endpoints: [{ at: 'l1' }] },
+    ],
+    flows: [
+      { from: 'l1', to: 's clusterIP', expect: masqueraded('l1') },
+      { from: 'l1', to: 's lb', expect: masqueraded('l1') },
+      { from: 'l1', to: 's nodePort', expect: masqueraded('l1') },
+    ],
+  },
+  {
+    name: 'a pod of another node that reaches itself by a NodePort of this one sees another address than its own',
+    covers: ['E3', 'D10'],
+    services: [{ name: 's', nodePort: true, externalTrafficPolicy: 'Local', endpoints: [{ at: 'r2' }] }],
+    flows: [{ from: 'r2', to: 's nodePort', expect: masqueraded('r2') }],
+  },
+  {
+    name: 'protocols of one port number are separate',
+    covers: ['B2'],
+    after: 'TestClusterIPGeneral',
+    services: [
+      {
+        name: 'dns',
+        nodePort: true,
+        ports: [
+          { name: 'tcp', protocol: 'TCP', port: 53, targetPort: 5353 },
+          { name: 'udp', protocol: 'UDP', port: 53, targetPort: 53 },
+          { name: 'sctp', protocol: 'SCTP', port: 53, targetPort: 53 },
+        ],
+        endpoints: BOTH,
+      },
+    ],
+    flows: [
+      { from: 'pod', to: 'dns clusterIP', protocol: 'TCP', expect: reaches('l1', 'r1') },
+      { from: 'pod', to: 'dns clusterIP', protocol: 'UDP', expect: reaches('l1', 'r1') },
+      { from: 'pod', to: 'dns clusterIP', protocol: 'SCTP', expect: reaches('l1', 'r1') },
+      { from: 'outside', to: 'dns nodePort', protocol: 'UDP', expect: masqueraded('l1', 'r1') },
+      { from: 'outside', to: 'dns nodePort', protocol: 'SCTP', expect: masqueraded('l1', 'r1') },
+    ],
+  },
+  {
+    name: 'ports and addresses that no Service has are left alone',
+    covers: ['F6'],
+    after: 'TestClusterIPGeneral',
+    services: [
+      { name: 'web', ports: [{ port: 80 }], endpoints: BOTH },
+      { name: 'other', ports: [{ port: 443 }], endpoints: BOTH },
+    ],
+    flows: [
+      { from: 'pod', to: 'web clusterIP', protocol: 'UDP', expect: UNTOUCHED },
+      { from: 'pod', to: 'web clusterIP', port: 443, expect: UNTOUCHED },
+      { from: 'node', to: 'other clusterIP', port: 80, expect: UNTOUCHED },
+      { from: 'pod', to: 'web unused', expect: UNTOUCHED },
+      { from: 'outside', to: 'web unused', expect: UNTOUCHED },
+    ],
+  },
+  {
+    name: 'an endpoint in the network of the node is reached',
+    covers: ['C6'],
+    services: [
+      { name: 's', internalTrafficPolicy: 'Local', endpoints: [{ at: 'node' }, { at: 'r1' }] },
+      { name: 'cluster', endpoints: [{ at: 'node' }] },
+    ],
+    flows: [
+      { from: 'pod', to: 's clusterIP', expect: reaches('node') },
+      { from: 'pod', to: 'cluster clusterIP', expect: reaches('node') },
+    ],
+  },
+  {
+    name: 'a named port leads to another number on each pod',
+    covers: ['C4', 'C5'],
+    services: [{ name: 's', ports: [{ name: 'http', port: 80 }], endpoints: [{ at: 'l1' }, { at: 'r1', port: 8443 }] }],
+    flows: [{ from: 'pod', to: 's clusterIP', expect: reaches('l1:8080', 'r1:8443') }],
+  },
+  {
+    name: 'families are independent',
+    covers: ['B3', 'C22', 'A10'],
+    services: [
+      { name: 'v4only', families: ['IPv4'], nodePort: true, endpoints: BOTH },
+      { name: 'halves', endpoints: [{ at: 'l1', families: ['IPv4'] }] },
+    ],
+    flows: [
+      { from: 'pod', to: 'v4only clusterIP', families: ['IPv4'], expect: reaches('l1', 'r1') },
+      { from: 'pod', to: 'v4only clusterIP', families: ['IPv6'], expect: UNTOUCHED },
+      { from: 'outside', to: 'v4only nodePort', families: ['IPv4'], expect: masqueraded('l1', 'r1') },
+      { from: 'outside', to: 'v4only nodePort', families: ['IPv6'], expect: UNTOUCHED },
+      { from: 'pod', to: 'halves clusterIP', families: ['IPv4'], expect: reaches('l1') },
+      { from: 'pod', to: 'halves clusterIP', families: ['IPv6'], expect: REJECT },
+    ],
+  },
+  {
+    name: 'a Service that is given to another proxy is invisible, and comes back',
+    covers: ['A1'],
+    services: [
+      { name: 's', labels: { 'service.kubernetes.io/service-proxy-name': 'other' }, nodePort: true, endpoints: BOTH },
+    ],
+    flows: [
+      { from: 'pod', to: 's clusterIP', expect: UNTOUCHED },
+      { from: 'outside', to: 's nodePort', expect: UNTOUCHED },
+    ],
+    then: [
+      {
+        name: 'given back',
+        services: [{ name: 's', nodePort: true, endpoints: BOTH }],
+        flows: [
+          { from: 'pod', to: 's clusterIP', expect: reaches('l1', 'r1') },
+          { from: 'outside', to: 's nodePort', expect: masqueraded('l1', 'r1') },
+        ],
+      },
+      {
+        name: 'given away again',
+        services: [
+          { name: 's', labels: { 'service.kubernetes.io/service-proxy-name': '' }, nodePort: true, endpoints: BOTH },
+        ],
+        flows: [{ from: 'pod', to: 's clusterIP', expect: UNTOUCHED }],
+      },
+    ],
+  },
+  {
+    name: 'a Service changes its type and its policies, and another is not touched',
+    covers: ['B1', 'B19'],
+    services: [
+      { name: 's', type: 'ExternalName', external: true, endpoints: BOTH },
+      { name: 'bystander', endpoints: BOTH },
+    ],
+    flows: [
+      { from: 'pod', to: 's clusterIP', expect: UNTOUCHED },
+      { from: 'outside', to: 's external', expect: UNTOUCHED },
+    ],
+    then: [
+      {
+        name: 'to NodePort',
+        services: [{ name: 's', type: 'NodePort', nodePort: true, endpoints: BOTH }],
+        flows: [
+          { from: 'pod', to: 's clusterIP', expect: reaches('l1', 'r1') },
+          { from: 'outside', to: 's nodePort', expect: masqueraded('l1', 'r1') },
+          { from: 'pod', to: 'bystander clusterIP', expect: reaches('l1', 'r1') },
+        ],
+      },
+      {
+        name: 'to policy Local',
+        services: [
+          {
+            name: 's',
+            nodePort: true,
+            externalTrafficPolicy: 'Local',
+            internalTrafficPolicy: 'Local',
+            endpoints: BOTH,
+          },
+        ],
+        flows: [
+          { from: 'pod', to: 's clusterIP', expect: reaches('l1') },
+          { from: 'outside', to: 's nodePort', expect: reaches('l1') },
+        ],
+      },
+      {
+        name: 'back to ClusterIP',
+        services: [{ name: 's', endpoints: BOTH }],
+        flows: [
+          { from: 'pod', to: 's clusterIP', expect: reaches('l1', 'r1') },
+          { from: 'outside', to: 's nodePort', expect: UNTOUCHED },
+          { from: 'pod', to: 'bystander clusterIP', expect: reaches('l1', 'r1') },
+        ],
+      },
+      {
+        name: 'deleted',
+        services: [],
+        deleted: ['s'],
+        flows: [
+          { from: 'pod', to: 's clusterIP', expect: UNTOUCHED },
+          { from: 'pod', to: 'bystander clusterIP', expect: reaches('l1', 'r1') },
+        ],
+      },
+    ],
+  },
+];
