@@ -46,9 +46,11 @@ export const DYNSET_OPERATIONS = { add: 0, update: 1, delete: 2 } as const;
 export const FIB_FLAGS = { saddr: 1, daddr: 2 } as const;
 export const NFT_FIB_RESULT_ADDRTYPE = 3;
 export const NFT_NG_RANDOM = 1;
+export const NFT_HASH_JENKINS = 0;
 export const NFT_NAT_DNAT = 1;
 export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 0x10;
 export const NFT_REJECT_ICMP_UNREACH = 0;
+export const NFT_REJECT_TCP_RST = 1;
 /** ICMP_PORT_UNREACH and ICMPV6_PORT_UNREACH */
 export const PORT_UNREACHABLE = { ip: 3, ip6: 4 } as const;
 

@@ -45,6 +45,15 @@ export const numgenSchema = container({
   type: field(3, u32be),
   offset: field(4, u32be),
 });
+export const hashSchema = container({
+  from: field(1, u32be),
+  to: field(2, u32be),
+  length: field(3, u32be),
+  modulus: field(4, u32be),
+  seed: field(5, u32be),
+  offset: field(6, u32be),
+  type: field(7, u32be),
+});
 export const immediateSchema = container({ to: field(1, u32be), data: field(2, dataSchema) });
 export const natSchema = container({
   type: field(1, u32be),

@@ -1,5 +1,8 @@
 import type { Word } from '../../plan/nftables/expression.ts';
 
+/** Where verdicts go. */
+export const VERDICT_REGISTER = 0;
+
 /** Words 0, 4, 8 and 12 have two numbers; the kernel reports them as NFT_REG_1 to NFT_REG_4, so we write those. */
 export function registerOf(word: Word): number {
   return word % 4 === 0 ? 1 + word / 4 : 8 + word;

@@ -36,12 +36,24 @@ export type Expression =
     }
   /** offset + a random number below `modulus`, one native word. */
   | { readonly kind: 'random'; readonly to: Word; readonly modulus: number; readonly offset: number }
+  /** offset + Jenkins' hash of `length` bytes, scaled to below `modulus`, one native word. Equal seeds, equal hashes. */
+  | {
+      readonly kind: 'hash';
+      readonly from: Word;
+      readonly length: number;
+      readonly to: Word;
+      readonly modulus: number;
+      readonly offset: number;
+      readonly seed: number;
+    }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'dnat'; readonly family: AddressFamily; readonly address: Word; readonly port: Word }
   /** To the address of the interface it leaves by, with a port chosen at random over the whole range. */
   | { readonly kind: 'masquerade' }
   /** An ICMP port unreachable, of the table's family. */
-  | { readonly kind: 'reject'; readonly family: AddressFamily }
+  | { readonly kind: 'reject'; readonly with: 'portUnreachable'; readonly family: AddressFamily }
+  /** Packets that are not TCP are dropped without one. */
+  | { readonly kind: 'reject'; readonly with: 'tcpReset' }
   /** The type of the packet's source or destination (RTN_LOCAL is 2), one native word. */
   | { readonly kind: 'addressType'; readonly of: 'saddr' | 'daddr'; readonly to: Word }
   /** Adds to, refreshes in or removes from a set, from the packet path. `data` for maps. */

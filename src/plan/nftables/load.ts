@@ -12,6 +12,10 @@ export function loadDestinationPort(to: Word): Expression {
   return { kind: 'payload', base: 'transport', offset: 2, length: 2, to };
 }
 
+export function loadSourcePort(to: Word): Expression {
+  return { kind: 'payload', base: 'transport', offset: 0, length: 2, to };
+}
+
 /** `daddr . l4proto . dport` */
 export function loadFrontend(layout: FamilyLayout, to: Word): Expression[] {
   return [loadAddress(layout, 'daddr', to), ...loadNodePort(to + layout.addressWords)];
@@ -20,6 +24,13 @@ export function loadFrontend(layout: FamilyLayout, to: Word): Expression[] {
 /** `l4proto . dport` */
 export function loadNodePort(to: Word): Expression[] {
   return [loadProtocol(to), loadDestinationPort(to + 1)];
+}
+
+/** How a frontend's objects are keyed: by address, protocol and port, or by protocol and port on any local address. */
+export type KeyedBy = 'address' | 'node-port';
+
+export function loadKey(layout: FamilyLayout, keyedBy: KeyedBy, to: Word): Expression[] {
+  return keyedBy === 'node-port' ? loadNodePort(to) : loadFrontend(layout, to);
 }
 
 export function loadProtocol(to: Word): Expression {

@@ -1,4 +1,4 @@
-import type { Backend, ServicePort } from '../../core/snapshot.ts';
+import type { Backend, Scheduler, ServicePort } from '../../core/snapshot.ts';
 import { affinityElements } from './affinity.ts';
 import { addressBytes, join, numberBytes, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
@@ -7,6 +7,7 @@ import type { SetName } from './layout.ts';
 import type { SetElement } from './objects.ts';
 import { policyData } from './policy.ts';
 import type { Policy, PolicyKind } from './policy.ts';
+import { slotOwners } from './slots.ts';
 import { sourceRangeElements } from './source-ranges.ts';
 
 /** Everything that one ServicePort needs in the kernel. */
@@ -73,12 +74,11 @@ function nodePortFrontend(port: ServicePort): Frontend {
 }
 
 function clusterIPElements(port: ServicePort): Part {
-  const { internalLocal, affinitySeconds } = port;
+  const { internalLocal } = port;
   const frontend = addressFrontend(port, port.clusterIP);
-  const backends = usable(internalLocal ? port.localBackends : port.clusterBackends);
+  const backends = choices(port, internalLocal ? port.localBackends : port.clusterBackends);
   if (backends.length === 0) return refusal(frontend, port);
-  const kind = internalLocal ? 'cluster-ip-local' : 'cluster-ip';
-  const policy: Policy = { kind, count: backends.length, affinitySeconds };
+  const policy = policyOf(port, internalLocal ? 'cluster-ip-local' : 'cluster-ip', backends);
   return {
     elements: [
       policyEntry(frontend, 'policy', policy),
@@ -90,27 +90,26 @@ function clusterIPElements(port: ServicePort): Part {
 
 /** NodePorts, external IPs and load balancers' addresses. */
 function externalElements(port: ServicePort, frontend: Frontend): Part {
-  const { affinitySeconds } = port;
   const { kinds } = frontend;
-  const all = usable(port.clusterBackends);
+  const all = choices(port, port.clusterBackends);
   if (!port.externalLocal) {
     if (all.length === 0) return refusal(frontend, port);
-    const policy: Policy = { kind: kinds.cluster, count: all.length, affinitySeconds };
+    const policy = policyOf(port, kinds.cluster, all);
     return {
       elements: [policyEntry(frontend, 'policy', policy), ...endpointEntries(frontend, all, 0)],
       policies: [policy],
     };
   }
-  const local = usable(port.localBackends);
+  const local = choices(port, port.localBackends);
   if (all.length + local.length === 0) return refusal(frontend, port);
-  const mixed: Policy = { kind: kinds.mixed, count: all.length, affinitySeconds };
+  const mixed = policyOf(port, kinds.mixed, all);
   const entries = [policyEntry(frontend, 'policy', mixed), ...endpointEntries(frontend, all, 0)];
   if (local.length === 0) {
     // Pods and this node are translated before the filter hooks, which drop what reaches them as it came.
     const dropped: SetElement = { set: frontend.sets.dropped, element: { key: join(frontend.key) } };
     return { elements: [...entries, dropped], policies: [mixed] };
   }
-  const policy: Policy = { kind: kinds.local, count: local.length, affinitySeconds };
+  const policy = policyOf(port, kinds.local, local);
   return {
     elements: [
       ...entries,
@@ -121,9 +120,22 @@ function externalElements(port: ServicePort, frontend: Frontend): Part {
   };
 }
 
-/** The number of endpoints has 16 bits in a policy; a Service with more uses the first 65,535 of them. */
-function usable(backends: readonly Backend[]): readonly Backend[] {
-  return backends.length > MAX_ENDPOINTS ? backends.slice(0, MAX_ENDPOINTS) : backends;
+/** Who remembers its clients need not compute where they go. */
+function schedulerOf({ scheduler, affinitySeconds }: ServicePort): Scheduler {
+  return affinitySeconds === 0 ? scheduler : 'random';
+}
+
+/**
+ * What the chain's number, random or hashed, chooses from. The count has 16 bits in a policy; a Service with more
+ * endpoints uses the first 65,535 of them.
+ */
+function choices(port: ServicePort, backends: readonly Backend[]): readonly Backend[] {
+  const usable = backends.length > MAX_ENDPOINTS ? backends.slice(0, MAX_ENDPOINTS) : backends;
+  return schedulerOf(port) === 'random' ? usable : slotOwners(usable);
+}
+
+function policyOf(port: ServicePort, kind: PolicyKind, among: readonly Backend[]): Policy {
+  return { kind, count: among.length, scheduler: schedulerOf(port), affinitySeconds: port.affinitySeconds };
 }
 
 /** Rejected when nobody serves it; dropped when only others do, so that a client's next try may go there. */

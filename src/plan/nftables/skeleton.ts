@@ -1,11 +1,11 @@
 import { addressBytes, join, numberBytes } from './bytes.ts';
 import { markUnlessFromPodChain, matchPrefix } from './detector.ts';
 import type { RuleContext } from './detector.ts';
+import { dispatchRule } from './dispatch.ts';
 import type { Expression } from './expression.ts';
 import { loadAddress, loadFrontend, loadNodePort, matchLocalDestination } from './load.ts';
 import { rule } from './objects.ts';
 import type { BaseChain, Chain, Rule } from './objects.ts';
-import { dispatchRule } from './policy.ts';
 
 /**
  * Just before NF_IP_PRI_NAT_DST (-100) and NF_IP_PRI_NAT_SRC (100), where everybody else translates: the first hook that
@@ -34,7 +34,7 @@ export function staticChains(context: RuleContext): readonly Chain[] {
     markForMasqueradeChain(context),
     markUnlessFromPodChain(context),
     servicesChain(context),
-    { name: 'reject', rules: [rule({ kind: 'reject', family: context.layout.table })] },
+    { name: 'reject', rules: [rule({ kind: 'reject', with: 'portUnreachable', family: context.layout.table })] },
     ...refusalChains(context),
     checkSourceChain(context),
     ...baseChains(context),

@@ -45,6 +45,15 @@ const GENERATORS: { readonly [K in Expression['kind']]: fc.Arbitrary<Extract<Exp
     { requiredKeys: ['kind', 'set', 'from'] },
   ),
   random: fc.record({ kind: kind('random'), to: word, modulus: u32, offset: u32 }),
+  hash: fc.record({
+    kind: kind('hash'),
+    from: word,
+    length: fc.integer({ min: 1, max: 255 }),
+    to: word,
+    modulus: u32,
+    offset: u32,
+    seed: u32,
+  }),
   verdict: fc.record({
     kind: kind('verdict'),
     verdict: fc.oneof(
@@ -54,7 +63,10 @@ const GENERATORS: { readonly [K in Expression['kind']]: fc.Arbitrary<Extract<Exp
   }),
   dnat: fc.record({ kind: kind('dnat'), family, address: word, port: word }),
   masquerade: fc.record({ kind: kind('masquerade') }),
-  reject: fc.record({ kind: kind('reject'), family }),
+  reject: fc.oneof(
+    fc.record({ kind: kind('reject'), with: fc.constant('portUnreachable' as const), family }),
+    fc.record({ kind: kind('reject'), with: fc.constant('tcpReset' as const) }),
+  ),
   addressType: fc.record({
     kind: kind('addressType'),
     of: fc.constantFrom('saddr' as const, 'daddr' as const),
@@ -95,7 +107,7 @@ describe('rule expressions', () => {
     { name: 'source NAT', expression: 'nat', hex: '08000100000000000800020000000002' },
     { name: 'a masquerade without random ports', expression: 'masq', hex: '' },
     { name: 'another meta key', expression: 'meta', hex: '0800010000000001' + '0800020000000013' },
-    { name: 'a TCP reset', expression: 'reject', hex: '0800010000000001' },
+    { name: 'another ICMP error', expression: 'reject', hex: '0800010000000000' + '0500020001000000' },
     { name: 'a shift', expression: 'bitwise', hex: '08000100000000010800020000000001080006000000000' + '1' },
   ];
   for (const { name, expression, hex } of strangers) {

@@ -102,7 +102,11 @@ const RULES: readonly { readonly command: string; readonly expressions: readonly
   },
   {
     command: '@rejected reject',
-    expressions: [...loadFrontend, { kind: 'lookup', set: 'rejected', from: 0 }, { kind: 'reject', family: 'ip' }],
+    expressions: [
+      ...loadFrontend,
+      { kind: 'lookup', set: 'rejected', from: 0 },
+      { kind: 'reject', with: 'portUnreachable', family: 'ip' },
+    ],
   },
   {
     command: 'iifname "pod*" drop',
