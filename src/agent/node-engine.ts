@@ -1,8 +1,21 @@
 import { resume } from '../core/agent-state.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import { advance, expire, isOver, startAttempt, type Attempt, type Serving } from '../core/mode-switch.ts';
+import {
+  advance,
+  expire,
+  isInBackground,
+  isOver,
+  isPastCommit,
+  startAttempt,
+  type Attempt,
+  type AttemptEvent,
+  type Serving,
+} from '../core/mode-switch.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { ImplementedMode } from '../core/mode.ts';
+import type { ProbeOutcome } from '../core/probe-result.ts';
+import { BackgroundStep } from './background-step.ts';
+import type { ServicePorts } from './programmed-mode.ts';
 import { presentModes, removeMode } from './leftovers.ts';
 import { ServiceFollower, type FollowerParts } from './service-follower.ts';
 import type { StateFile } from './state-file.ts';
@@ -17,11 +30,14 @@ export interface EngineView {
   readonly lastSyncMs: number | null;
   readonly waitingSinceMs: number | null;
   readonly syncError: string | null;
+  /** What the probes said last. */
+  readonly probes: readonly ProbeOutcome[];
 }
 
 export interface EngineParts extends FollowerParts {
   readonly missingFor: SwitchGround['missingFor'];
   readonly ensureAnchor: SwitchGround['ensureAnchor'];
+  readonly probe: (servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
   readonly onTransition: () => void;
@@ -45,6 +61,8 @@ export class NodeEngine {
   #attempt: Attempt | null = null;
   #retryAtMs: number | null = null;
   #mustTidy = true;
+  #probes: readonly ProbeOutcome[] = [];
+  readonly #background = new BackgroundStep(() => this.#wake());
   #wake: () => void = () => undefined;
 
   constructor(parts: EngineParts) {
@@ -57,6 +75,8 @@ export class NodeEngine {
       servicePorts: () => follower.servicePorts,
       missingFor: parts.missingFor,
       ensureAnchor: parts.ensureAnchor,
+      probe: () => this.#probe(),
+      clock: parts.clock,
     };
   }
 
@@ -96,6 +116,7 @@ export class NodeEngine {
       lastSyncMs,
       waitingSinceMs,
       syncError: error,
+      probes: this.#probes,
     };
   }
 
@@ -130,7 +151,7 @@ export class NodeEngine {
     this.#serving = serving;
     this.#attempt = attempt;
     this.#servingSinceMs = disk.servingSinceMs;
-    if (attempt?.phase === 'Commit') this.#follower.open(attempt.to);
+    if (attempt !== null && isPastCommit(attempt)) this.#follower.open(attempt.to);
     else if (serving !== null) this.#follower.open(serving);
     this.#parts.log.info(
       { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },
@@ -156,17 +177,36 @@ export class NodeEngine {
     if (this.#attempt === null || isOver(this.#attempt)) return false;
     const { clock, log } = this.#parts;
     const current = expire(this.#attempt, clock.now());
+    if (isInBackground(current)) return this.#stepInBackground(current);
     this.#keep(current);
     const { id, phase, from, to } = current;
     log.info({ attempt: id, phase, from: from?.config.mode, to: to.config.mode, revision: to.revision }, 'switch step');
-    const event = await performStep(current, this.#ground);
+    this.#conclude(current, await performStep(current, this.#ground));
+    return true;
+  }
+
+  /** False while it goes on. */
+  #stepInBackground(current: Attempt): boolean {
+    const event = this.#background.take(current, () => performStep(current, this.#ground));
+    if (event === undefined) return false;
+    this.#conclude(current, event);
+    return true;
+  }
+
+  #conclude(current: Attempt, event: AttemptEvent): void {
+    const { clock, log } = this.#parts;
+    const { id, phase } = current;
     const next = advance(current, event);
     if (event.kind === 'stepFailed')
       log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
     if (next.phase === 'Committed') this.#commit(next);
     else if (isOver(next)) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
     this.#keep(next);
-    return true;
+  }
+
+  async #probe(): Promise<readonly ProbeOutcome[]> {
+    this.#probes = await this.#parts.probe(() => this.#follower.servicePorts);
+    return this.#probes;
   }
 
   /** A target that differs from what serves starts an attempt, unless that same attempt has been made and failed. */
@@ -234,9 +274,16 @@ export class NodeEngine {
     this.#parts.onTransition();
   }
 
+  /** When the attempt under way turns back, monotonic. */
+  #deadlineMs(): number {
+    const { clock } = this.#parts;
+    if (this.#attempt === null || isOver(this.#attempt) || this.#attempt.deadlineAtMs === null) return Infinity;
+    return clock.monotonicMs() + this.#attempt.deadlineAtMs - clock.now();
+  }
+
   async #waitFor(woken: Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    const dueMs = Math.min(this.#retryAtMs ?? Infinity, this.#follower.retryAtMs ?? Infinity);
+    const dueMs = Math.min(this.#retryAtMs ?? Infinity, this.#follower.retryAtMs ?? Infinity, this.#deadlineMs());
     const delayMs = Math.min(IDLE_MS, Math.max(0, dueMs - clock.monotonicMs()));
     const timeout = new AbortController();
     await Promise.race([woken, clock.sleep(delayMs, AbortSignal.any([signal, timeout.signal]))]);

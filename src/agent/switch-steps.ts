@@ -1,5 +1,7 @@
 import { stepOf, type Attempt, type AttemptEvent, type AttemptStep, type Serving } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
+import { regressions, type ProbeOutcome } from '../core/probe-result.ts';
+import type { Clock } from '../support/clock.ts';
 import type { Difference } from '../kernel/dataplane.ts';
 import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
 
@@ -15,13 +17,21 @@ export interface SwitchGround {
   missingFor(mode: ImplementedMode): Promise<readonly string[]>;
   /** Keeps NAT and conntrack alive while modes come and go. */
   ensureAnchor(): Promise<void>;
+  /** Tries what the cluster cannot do without. */
+  probe(): Promise<readonly ProbeOutcome[]>;
+  readonly clock: Clock;
 }
+
+const PROBE_TRIES = 3;
+const PROBE_PAUSE_MS = 1_000;
 
 const FAILURE_CODES = {
   preflight: 'PreflightFailed',
+  baseline: 'BaselineFailed',
   program: 'ProgramFailed',
   verify: 'VerifyFailed',
   commit: 'CommitFailed',
+  soak: 'GateFailed',
   rollback: 'RollbackFailed',
 } as const satisfies Record<AttemptStep, string>;
 
@@ -30,17 +40,21 @@ export async function performStep(attempt: Attempt, ground: SwitchGround): Promi
   const step = stepOf(attempt);
   if (step === null) return { kind: 'stepDone' };
   try {
-    await STEPS[step](attempt, ground);
-    return { kind: 'stepDone' };
+    return (await STEPS[step](attempt, ground)) ?? { kind: 'stepDone' };
   } catch (error) {
     return { kind: 'stepFailed', code: FAILURE_CODES[step], message: (error as Error).message };
   }
 }
 
-const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Promise<void>> = {
+const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Promise<AttemptEvent | void>> = {
   async preflight({ to }, ground) {
     const missing = await ground.missingFor(to.config.mode);
     if (missing.length > 0) throw new Error(missing.join('; '));
+  },
+
+  /** Without anything that serves, there is nothing that the probes could show to have worked before. */
+  async baseline({ from }, ground) {
+    return { kind: 'stepDone', baseline: from === null ? [] : await ground.probe() };
   },
 
   async program({ to }, ground) {
@@ -56,6 +70,19 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
     await ground.open(to).follow(ground.servicePorts(), []);
     if (from !== null && !isSameMode(from, to)) await takeAway(from, ground);
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
+  },
+
+  /** A single lost packet must not send a node back. */
+  async soak({ baseline }, ground) {
+    for (let trial = 1; ; trial += 1) {
+      const failed = regressions(baseline, await ground.probe());
+      if (failed.length === 0) return;
+      if (trial === PROBE_TRIES) {
+        const what = failed.map(({ name, message }) => `${name} (${message})`).join(', ');
+        throw new Error(`passed before the change and fails now: ${what}`);
+      }
+      await ground.clock.sleep(PROBE_PAUSE_MS);
+    }
   },
 
   async rollback({ from, to }, ground) {

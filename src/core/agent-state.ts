@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { ATTEMPT_PHASES, renderedConfig } from './api/node-proxy-state.ts';
-import { isOver, type Attempt, type Serving } from './mode-switch.ts';
+import { isOver, isPastCommit, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode } from './mode.ts';
+import { PROBES } from './probe-result.ts';
 
 const serving = z.strictObject({ revision: z.string(), config: renderedConfig });
 const phase = z.enum(ATTEMPT_PHASES);
@@ -13,6 +14,10 @@ const attempt = z.strictObject({
   phase,
   startedAtMs: z.number(),
   deadlineAtMs: z.number().nullable(),
+  baseline: z
+    .array(z.strictObject({ name: z.enum(PROBES), result: z.enum(['Pass', 'Fail']), message: z.string() }))
+    .readonly()
+    .default([]),
   failure: z.strictObject({ phase, code: z.string(), message: z.string() }).nullable(),
 });
 
@@ -45,7 +50,7 @@ export function resume(disk: AgentState, present: readonly ImplementedMode[]): R
     return { serving: disk.serving ?? adopted, attempt: disk.attempt };
   }
   const { phase: at, from, to } = disk.attempt;
-  const isProven = at === 'Commit' && present.includes(to.config.mode);
+  const isProven = isPastCommit(disk.attempt) && present.includes(to.config.mode);
   if (isProven) return { serving: from, attempt: disk.attempt };
   return { serving: from, attempt: at === 'RollingBack' ? disk.attempt : { ...disk.attempt, phase: 'Preflight' } };
 }

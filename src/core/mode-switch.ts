@@ -1,5 +1,6 @@
 import type { AttemptPhase } from './api/node-proxy-state.ts';
 import type { RenderedConfig } from './api/node-proxy-state.ts';
+import type { ProbeOutcome } from './probe-result.ts';
 
 /** What serves, or is to serve: a revision and everything it says. */
 export interface Serving {
@@ -20,6 +21,8 @@ export interface Attempt {
   readonly startedAtMs: number;
   /** After this moment the node goes back by itself; null for no limit. */
   readonly deadlineAtMs: number | null;
+  /** What the probes said before anything was touched. */
+  readonly baseline: readonly ProbeOutcome[];
   readonly failure: AttemptFailure | null;
 }
 
@@ -31,23 +34,28 @@ export interface AttemptFailure {
 }
 
 export type AttemptEvent =
-  { readonly kind: 'stepDone' } | { readonly kind: 'stepFailed'; readonly code: string; readonly message: string };
+  | { readonly kind: 'stepDone'; readonly baseline?: readonly ProbeOutcome[] }
+  | { readonly kind: 'stepFailed'; readonly code: string; readonly message: string };
 
 /**
  * What the agent must do next. Each step is idempotent: after a crash it is done again.
  * - `preflight`: find out whether the node can run the mode; touches nothing.
+ * - `baseline`: note what the probes say; touches nothing.
  * - `program`: write the new mode beside the old one.
  * - `verify`: read the new mode back from the kernel.
  * - `commit`: remove the old mode, then read the new one back again.
+ * - `soak`: what the probes said before they must say now.
  * - `rollback`: complete the old mode, then remove the new one.
  */
-export type AttemptStep = 'preflight' | 'program' | 'verify' | 'commit' | 'rollback';
+export type AttemptStep = 'preflight' | 'baseline' | 'program' | 'verify' | 'commit' | 'soak' | 'rollback';
 
 const STEPS = {
   Preflight: 'preflight',
+  Baseline: 'baseline',
   Program: 'program',
   Verify: 'verify',
   Commit: 'commit',
+  Soak: 'soak',
   Committed: null,
   RollingBack: 'rollback',
   RolledBack: null,
@@ -55,10 +63,12 @@ const STEPS = {
 } as const satisfies Record<AttemptPhase, AttemptStep | null>;
 
 const AFTER = {
-  Preflight: 'Program',
+  Preflight: 'Baseline',
+  Baseline: 'Program',
   Program: 'Verify',
   Verify: 'Commit',
-  Commit: 'Committed',
+  Commit: 'Soak',
+  Soak: 'Committed',
   Committed: 'Committed',
   RollingBack: 'RolledBack',
   RolledBack: 'RolledBack',
@@ -74,7 +84,7 @@ export interface AttemptRequest {
 }
 
 export function startAttempt({ id, from, to, nowMs, deadlineAtMs }: AttemptRequest): Attempt {
-  return { id, from, to, phase: 'Preflight', startedAtMs: nowMs, deadlineAtMs, failure: null };
+  return { id, from, to, phase: 'Preflight', startedAtMs: nowMs, deadlineAtMs, baseline: [], failure: null };
 }
 
 /** The step that the attempt waits for; null when it has ended. */
@@ -86,9 +96,14 @@ export function isOver(attempt: Attempt): boolean {
   return STEPS[attempt.phase] === null;
 }
 
-/** Both modes stand in the kernel, so both must follow each change of Services. */
-export function needsBoth(attempt: Attempt): boolean {
-  return attempt.phase === 'Verify' || attempt.phase === 'Commit' || attempt.phase === 'RollingBack';
+/** Steps that take time and write nothing; the Services are followed meanwhile. */
+export function isInBackground(attempt: Attempt): boolean {
+  return attempt.phase === 'Baseline' || attempt.phase === 'Soak';
+}
+
+/** The old mode's rules are gone, or may be: only the new one serves. */
+export function isPastCommit(attempt: Attempt): boolean {
+  return attempt.phase === 'Commit' || attempt.phase === 'Soak';
 }
 
 /**
@@ -96,7 +111,10 @@ export function needsBoth(attempt: Attempt): boolean {
  * Failed, with both modes left as they are, because removing either could remove the one that serves.
  */
 export function advance(attempt: Attempt, event: AttemptEvent): Attempt {
-  if (event.kind === 'stepDone') return { ...attempt, phase: AFTER[attempt.phase] };
+  if (event.kind === 'stepDone') {
+    const { baseline = attempt.baseline } = event;
+    return { ...attempt, phase: AFTER[attempt.phase], baseline };
+  }
   if (isOver(attempt)) return attempt;
   const failure = attempt.failure ?? { phase: attempt.phase, code: event.code, message: event.message };
   if (attempt.phase === 'RollingBack') {

@@ -2,6 +2,7 @@ import type { Condition, ConditionStatus } from './api/meta.ts';
 import type { NodeProxyStateConditionType, NodeProxyStateStatus } from './api/node-proxy-state.ts';
 import { isOver, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode, Mode } from './mode.ts';
+import type { ProbeOutcome } from './probe-result.ts';
 
 /** What this node can run, found without touching anything. */
 export interface Preflight {
@@ -25,6 +26,8 @@ export interface NodeFacts {
   readonly syncError: string | null;
   readonly services: number;
   readonly endpoints: number;
+  /** What the probes said last. */
+  readonly probes: readonly ProbeOutcome[];
   /** Whether others changed our rules lately, and so often that repairs wait. */
   readonly drift: 'none' | 'recent' | 'contested';
 }
@@ -53,12 +56,29 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
       : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: time(attempt.startedAtMs) } }),
     ...lastFailure(facts, previous),
     ...dataplane,
+    ...probesOf(facts, previous),
     conditions: conditionsOf(facts, previous?.conditions ?? []),
   };
 }
 
 function currentAndLastGood({ revision, config: { mode } }: Serving, sinceMs: number) {
   return { current: { revision, mode, since: time(sinceMs) }, lastGood: { revision, mode } };
+}
+
+function probesOf({ probes, attempt, nowMs }: NodeFacts, previous: NodeProxyStateStatus | undefined) {
+  if (probes.length === 0) return {};
+  const listed = probes.map(({ name, result, message }) => {
+    const baseline = attempt?.baseline.find((before) => before.name === name)?.result;
+    const before = previous?.probes?.find((known) => known.name === name);
+    return {
+      name,
+      ...(baseline === undefined ? {} : { baseline }),
+      result,
+      ...(message === '' ? {} : { message }),
+      at: before?.result === result ? before.at : time(nowMs),
+    };
+  });
+  return { probes: listed };
 }
 
 function lastFailure(

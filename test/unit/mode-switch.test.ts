@@ -14,10 +14,12 @@ const at = (phase: AttemptPhase): Attempt => ({ ...started, phase });
 const failed = { kind: 'stepFailed', code: 'X', message: 'no' } as const;
 
 const TABLE: readonly { phase: AttemptPhase; done: AttemptPhase; failed: AttemptPhase; late: AttemptPhase }[] = [
-  { phase: 'Preflight', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Preflight', done: 'Baseline', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Baseline', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Program', done: 'Verify', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Verify', done: 'Commit', failed: 'RollingBack', late: 'RollingBack' },
-  { phase: 'Commit', done: 'Committed', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Commit', done: 'Soak', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Soak', done: 'Committed', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Committed', done: 'Committed', failed: 'Committed', late: 'Committed' },
   { phase: 'RollingBack', done: 'RolledBack', failed: 'Failed', late: 'RollingBack' },
   { phase: 'RolledBack', done: 'RolledBack', failed: 'RolledBack', late: 'RolledBack' },

@@ -21,6 +21,7 @@ const attempt: Attempt = {
   phase: 'Verify',
   startedAtMs: 1_000,
   deadlineAtMs: null,
+  baseline: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
   failure: null,
 };
 const failure = { phase: 'Verify', code: 'VerifyFailed', message: 'map endpoints is missing' } as const;
@@ -39,6 +40,7 @@ const serving: NodeFacts = {
   services: 4,
   endpoints: 7,
   drift: 'none',
+  probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
 };
 
 type Expected = Partial<Record<(typeof NODE_PROXY_STATE_CONDITIONS)[number], [status: string, reason: string]>>;

@@ -67,9 +67,11 @@ export type NodeProxyStateSpec = z.infer<typeof nodeProxyStateSpec>;
 
 export const ATTEMPT_PHASES = [
   'Preflight',
+  'Baseline',
   'Program',
   'Verify',
   'Commit',
+  'Soak',
   'Committed',
   'RollingBack',
   'RolledBack',

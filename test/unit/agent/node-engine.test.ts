@@ -34,6 +34,7 @@ class Node {
   readonly clock = new FakeClock();
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-engine-'));
   missing: readonly string[] = [];
+  dns: 'Pass' | 'Fail' = 'Pass';
   table!: ServiceTable;
   engine!: NodeEngine;
   #stop = new AbortController();
@@ -63,6 +64,7 @@ class Node {
       metrics: new AgentMetrics(clock),
       missingFor: () => Promise.resolve(this.missing),
       ensureAnchor: () => Promise.resolve(),
+      probe: () => Promise.resolve([{ name: 'ClusterDNS', result: this.dns, message: '' }]),
       stateFile: new StateFile(this.folder, silentLog),
       onTransition: () => this.#onTransition(),
     });
@@ -203,6 +205,31 @@ describe('node engine', () => {
     await node.untilPhase('RolledBack');
     assert.equal(node.engine.view().attempt?.failure?.code, 'DeadlineExceeded');
     assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+  });
+
+  it('goes back when a probe that passed before the change fails after it', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.engine.setTarget(target('nftables'));
+    await node.untilPhase('Commit');
+    node.dns = 'Fail';
+    await node.untilPhase('Soak');
+    const back = node.untilPhase('RolledBack');
+    for (let trial = 0; trial < 5; trial += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(1_000);
+    }
+    await back;
+    assert.equal(node.engine.view().attempt?.failure?.code, 'GateFailed');
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+  });
+
+  it('commits when a probe that failed before the change still fails', async () => {
+    node.dns = 'Fail';
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
   });
 
   it('keeps trying where there is nothing to go back to', async () => {
