@@ -1,24 +1,25 @@
-import { healthOf } from '../core/health.ts';
+import { healthOf, type Health } from '../core/health.ts';
 import { nodeStatus } from '../core/node-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
 import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
-import { ConntrackClient } from '../kernel/conntrack/client.ts';
+import type { Node } from '../core/kubernetes.ts';
 import { watchForeignChanges } from '../kernel/nftables/monitor.ts';
 import { missingFor, systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
-import { ConntrackLoop } from './conntrack-loop.ts';
+import { Companions } from './companions.ts';
 import { DriftWatch, type Drifted } from './drift-watch.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
-import { interfaceAddresses, NodeNetworkSource } from './node-network.ts';
+import { NodeNetworkSource } from './node-network.ts';
 import { createDataplane, ensureAnchor, preflight } from './node-modes.ts';
+import { runProbes } from './probes.ts';
 import { StateFile } from './state-file.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { targetOfState } from './target.ts';
@@ -41,6 +42,8 @@ export class NodeAgent {
   readonly #reporter: StatusReporter;
   readonly #network: NodeNetworkSource;
   readonly #drift: DriftWatch;
+  readonly #companions: Companions;
+  readonly #clock: Clock;
 
   constructor({ nodeName, stateDir, ...parts }: AgentParts) {
     const { clock, log } = parts;
@@ -56,18 +59,25 @@ export class NodeAgent {
     const dataplane = resolveOptions(renderedConfig.parse({ mode: 'iptables' }), this.#network.value);
     const table = new ServiceTable({ nodeName, dataplane });
     this.#log = log;
+    this.#clock = clock;
+    this.#companions = new Companions({
+      ...parts,
+      nodeName,
+      metrics,
+      isHealthy: () => this.#health().isHealthy,
+      configs: () => this.engine.configs(),
+      network: () => this.#network.value,
+    });
     this.engine = new NodeEngine({
+      ...parts,
       table,
       network: () => this.#network.value,
       createDataplane,
-      clock,
-      log,
       metrics,
       missingFor: (mode) => Promise.resolve(missingFor(mode, systemProbe)),
       ensureAnchor,
-      observers: [
-        new ConntrackLoop({ ...parts, flows: new ConntrackClient(), localAddresses: interfaceAddresses, metrics }),
-      ],
+      probe: (servicePorts) => runProbes({ client: parts.client, servicePorts }),
+      observers: this.#companions.observers,
       stateFile: new StateFile(stateDir, log),
       onTransition: () => this.#reporter.request(),
     });
@@ -82,19 +92,15 @@ export class NodeAgent {
       ...parts,
       nodeName,
       table,
-      onNode: (node) => this.#network.setNode(node),
+      onNode: (node) => this.#setNode(node),
       onTableChange: () => this.engine.notify(),
     });
     this.#reporter = new StatusReporter({
       ...parts,
       compose: (state, previous) => nodeStatus(this.#facts(state, clock.now()), previous),
     });
-    this.endpointSources = {
-      nowMs: () => clock.now(),
-      health: () => healthOf({ ...this.engine.view(), nowMs: clock.now(), node: this.inputs.node }),
-      serving: () => this.engine.view().serving,
-      metrics,
-    };
+    const serving = () => this.engine.view().serving;
+    this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, metrics };
   }
 
   /** Lets the controller decide what the node runs. A state that cannot be read, or is gone, changes nothing. */
@@ -116,6 +122,15 @@ export class NodeAgent {
     this.inputs.start();
     void this.#network.watch();
     void this.#drift.run();
+  }
+
+  #health(): Health {
+    return healthOf({ ...this.engine.view(), nowMs: this.#clock.now(), node: this.inputs.node });
+  }
+
+  #setNode(node: Node): void {
+    this.#network.setNode(node);
+    this.#companions.setNode(node);
   }
 
   #repair(what: Drifted): void {

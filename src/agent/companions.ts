@@ -1,0 +1,94 @@
+import type { NodeNetwork } from '../core/dataplane-options.ts';
+import { resolveOptions } from '../core/dataplane-options.ts';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import type { Node } from '../core/kubernetes.ts';
+import type { CheckedService } from '../core/service-health.ts';
+import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
+import { ConntrackClient } from '../kernel/conntrack/client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+import { VERSION } from '../support/version.ts';
+import { ConntrackLoop } from './conntrack-loop.ts';
+import { EventWriter } from './events.ts';
+import type { FollowObserver } from './follow-observer.ts';
+import type { AgentMetrics } from './metrics.ts';
+import { interfaceAddresses } from './node-network.ts';
+import { ServiceHealthServer } from './service-health.ts';
+
+export interface CompanionParts {
+  readonly client: KubeClient;
+  readonly nodeName: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly metrics: AgentMetrics;
+  readonly isHealthy: () => boolean;
+  /** What the node runs, or is about to. */
+  readonly configs: () => readonly RenderedConfig[];
+  readonly network: () => NodeNetwork;
+}
+
+/** What goes along with the rules of one node, wired to what it needs. */
+export class Companions {
+  readonly observers: readonly FollowObserver[];
+  readonly #parts: CompanionParts;
+  readonly #events: EventWriter;
+  #isNodeKnown = false;
+
+  constructor(parts: CompanionParts) {
+    this.#parts = parts;
+    this.#events = new EventWriter(parts);
+    this.observers = [
+      new ConntrackLoop({ ...parts, flows: new ConntrackClient(), localAddresses: interfaceAddresses }),
+      new ServiceHealthServer({
+        ...parts,
+        nodePortAddresses: () => this.#nodePortAddresses(),
+        onBindFailure: (service, problem) => void this.#sayBindFailure(service, problem),
+      }),
+      this.#events,
+    ];
+  }
+
+  /** The own Node object was read. */
+  setNode(node: Node): void {
+    if (this.#isNodeKnown) return;
+    this.#isNodeKnown = true;
+    this.#events.say({
+      reference: referenceTo('Node', node.metadata),
+      type: 'Normal',
+      reason: 'Starting',
+      action: 'Start',
+      note: `The Service proxy of this node starts (Switchyard ${VERSION}).`,
+      about: String(this.#parts.clock.now()),
+    });
+  }
+
+  #nodePortAddresses(): 'all' | readonly string[] {
+    const [config] = this.#parts.configs();
+    return config === undefined ? [] : resolveOptions(config, this.#parts.network()).nodePortAddresses;
+  }
+
+  async #sayBindFailure(service: CheckedService, problem: string): Promise<void> {
+    const { nodeName } = this.#parts;
+    this.#events.say({
+      reference: await this.#referenceTo(service),
+      type: 'Warning',
+      reason: 'FailedToStartServiceHealthcheck',
+      action: 'Listen',
+      note: `node ${nodeName} cannot listen on health check port ${service.healthCheckNodePort}: ${problem}`,
+      about: nodeName,
+    });
+  }
+
+  /** With its uid where the API server tells, so that `kubectl describe` shows the event. */
+  async #referenceTo({ namespace, name }: CheckedService): Promise<ObjectReference> {
+    const { client, signal } = this.#parts;
+    try {
+      const service = await client.get(`/api/v1/namespaces/${namespace}/services/${name}`, {}, signal);
+      return referenceTo('Service', (service as Node).metadata);
+    } catch {
+      return referenceTo('Service', { namespace, name });
+    }
+  }
+}
