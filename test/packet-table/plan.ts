@@ -33,6 +33,7 @@ const INTERFACES: Readonly<Partial<Record<Sender, string>>> = {
 
 const SERVICES_PER_SCENARIO = 8;
 const TARGET_PORT = 8080;
+const USUAL_PORTS: readonly PortSpec[] = [{ port: 80 }];
 
 /** Everything that a Service of a scenario has been given. */
 export interface PlannedService {
@@ -43,7 +44,8 @@ export interface PlannedService {
   readonly clusterIP: Readonly<Record<Family, string>>;
   readonly vips: Readonly<Record<Family, readonly string[]>>;
   readonly externalIP: Readonly<Record<Family, string>>;
-  nodePort(port: PortSpec): number;
+  /** One for each port, whether the Service has them or not. */
+  readonly nodePorts: readonly number[];
 }
 
 export interface PlannedFlow {
@@ -127,7 +129,7 @@ export function nodeFor(name: ProfileName): Node {
 }
 
 function portsOf(spec: ServiceSpec): readonly PortSpec[] {
-  return spec.ports ?? [{ port: 80 }];
+  return spec.ports ?? USUAL_PORTS;
 }
 
 function planService(spec: ServiceSpec, number: number, namespace: string): PlannedService {
@@ -146,7 +148,7 @@ function planService(spec: ServiceSpec, number: number, namespace: string): Plan
     clusterIP,
     vips: { IPv4: vipsOf('IPv4'), IPv6: vipsOf('IPv6') },
     externalIP: perFamily((family) => vip(family, 3)),
-    nodePort: (port: PortSpec) => 30_000 + number * 4 + portsOf(spec).indexOf(port),
+    nodePorts: portsOf(spec).map((_, index) => 30_000 + number * 4 + index),
   };
   return { ...planned, service: serviceObject(planned), slices: sliceObjects(spec, namespace) };
 }
@@ -170,11 +172,11 @@ function serviceObject(planned: Omit<PlannedService, 'service' | 'slices'>): Ser
     spec: {
       type: spec.type ?? (spec.loadBalancer === undefined ? 'ClusterIP' : 'LoadBalancer'),
       clusterIPs: families.map((family) => clusterIP[family]),
-      ports: portsOf(spec).map((port) => ({
+      ports: portsOf(spec).map((port, index) => ({
         name: port.name ?? '',
         protocol: port.protocol ?? 'TCP',
         port: port.port,
-        nodePort: spec.nodePort === true ? planned.nodePort(port) : 0,
+        nodePort: spec.nodePort === true ? planned.nodePorts[index] : 0,
       })),
       externalIPs: spec.external === true ? families.map((family) => externalIP[family]) : [],
       loadBalancerSourceRanges: (spec.sourceRanges ?? []).flatMap((range) => RANGES[range]),
@@ -273,7 +275,7 @@ function packetTo(target: string, flow: Flow, context: FlowContext): Packet {
   const [, entrance = ''] = target.split(' ');
   const { port: usual } = portOf(service.spec, protocol, flow.port);
   const port = flow.port ?? usual;
-  const nodePort = service.nodePort(portOf(service.spec, protocol, flow.port));
+  const nodePort = service.nodePorts[portsOf(service.spec).indexOf(portOf(service.spec, protocol, flow.port))] ?? 0;
   const [destination, toPort] = ((): readonly [string | undefined, number] => {
     switch (entrance) {
       case 'clusterIP':

@@ -66,6 +66,7 @@ function openTcp(to: Destination): Conversation {
   const socket = connect({
     host: to.address,
     port: to.port,
+    ...(to.sourceAddress === undefined ? {} : { localAddress: to.sourceAddress }),
     ...(to.sourcePort === undefined ? {} : { localPort: to.sourcePort }),
   });
   socket.setNoDelay(true);
@@ -96,7 +97,7 @@ function openUdp(to: Destination): Conversation {
     isConnected = true;
     queue.splice(0).forEach(send);
   });
-  socket.bind(to.sourcePort ?? 0, () => {
+  socket.bind(to.sourcePort ?? 0, to.sourceAddress, () => {
     if (!isClosed) socket.connect(to.port, to.address);
   });
   conversation.attach({

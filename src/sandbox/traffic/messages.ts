@@ -34,7 +34,8 @@ export interface Destination {
   readonly protocol: TrafficProtocol;
   readonly address: string;
   readonly port: number;
-  /** Source port to use; by default the kernel chooses. */
+  /** Source address and port to use; by default the kernel chooses. */
+  readonly sourceAddress?: string;
   readonly sourcePort?: number;
 }
 
