@@ -1,5 +1,5 @@
 import { addressBits, familyOfText, parsePrefix, type Family } from '../../core/ip.ts';
-import type { Backend, DataplaneOptions, ServicePort } from '../../core/snapshot.ts';
+import type { Backend, DataplaneOptions, Protocol, ServicePort } from '../../core/snapshot.ts';
 
 /** Each function gives a piece of rule text as `iptables-save` prints it. */
 
@@ -44,7 +44,12 @@ export function recentMask(family: Family): string {
   return family === 'IPv4' ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff';
 }
 
-export function rejectTarget(family: Family): string {
+/**
+ * TCP is answered with a reset: a socket that is busy in connect() takes an ICMP error for a hint only and sends its SYN
+ * again after a second, and the kernel sends few ICMP errors per second.
+ */
+export function rejectTarget(family: Family, protocol?: Protocol): string {
+  if (protocol === 'TCP') return '-j REJECT --reject-with tcp-reset';
   return `-j REJECT --reject-with ${family === 'IPv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'}`;
 }
 

@@ -156,10 +156,11 @@ function externalEntries(servicePort: ServicePort, names: ServiceChains): readon
 
 /** What is not translated and must not pass either. It follows the translation, so these match untranslated packets only. */
 function refusals(servicePort: ServicePort): readonly Entry[] {
-  const { hasEndpoints, internalLocal, externalLocal, localBackends, family } = servicePort;
+  const { hasEndpoints, internalLocal, externalLocal, localBackends, family, protocol } = servicePort;
+  const reject = rejectTarget(family, protocol);
   const nobodyHere = localBackends.length === 0;
-  const internal = !hasEndpoints ? rejectTarget(family) : internalLocal && nobodyHere ? '-j DROP' : undefined;
-  const external = !hasEndpoints ? rejectTarget(family) : externalLocal && nobodyHere ? '-j DROP' : undefined;
+  const internal = !hasEndpoints ? reject : internalLocal && nobodyHere ? '-j DROP' : undefined;
+  const external = !hasEndpoints ? reject : externalLocal && nobodyHere ? '-j DROP' : undefined;
   // What the source ranges did not let through.
   const vip = external ?? (servicePort.loadBalancerSourceRanges.length > 0 ? '-j DROP' : undefined);
   const why = hasEndpoints ? 'refused' : 'has no endpoints';

@@ -7,8 +7,12 @@ const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Recor
 /** Parts of keys and data as registers hold them: whole words, network byte order, zeros after a short value. */
 export type Bytes = readonly number[];
 
+export function protocolNumber(protocol: Protocol): number {
+  return PROTOCOL_NUMBERS[protocol];
+}
+
 export function protocolBytes(protocol: Protocol): Bytes {
-  return [PROTOCOL_NUMBERS[protocol], 0, 0, 0];
+  return [protocolNumber(protocol), 0, 0, 0];
 }
 
 export function portBytes(port: number): Bytes {

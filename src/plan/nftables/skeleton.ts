@@ -1,9 +1,9 @@
-import { addressBytes, join, numberBytes } from './bytes.ts';
+import { addressBytes, join, numberBytes, protocolNumber } from './bytes.ts';
 import { markUnlessFromPodChain, matchPrefix } from './detector.ts';
 import type { RuleContext } from './detector.ts';
 import { dispatchRule } from './dispatch.ts';
 import type { Expression } from './expression.ts';
-import { loadAddress, loadFrontend, loadNodePort, matchLocalDestination } from './load.ts';
+import { loadAddress, loadFrontend, loadNodePort, loadProtocol, matchLocalDestination } from './load.ts';
 import { rule } from './objects.ts';
 import type { BaseChain, Chain, Rule } from './objects.ts';
 
@@ -34,7 +34,7 @@ export function staticChains(context: RuleContext): readonly Chain[] {
     markForMasqueradeChain(context),
     markUnlessFromPodChain(context),
     servicesChain(context),
-    { name: 'reject', rules: [rule({ kind: 'reject', with: 'portUnreachable', family: context.layout.table })] },
+    rejectChain(context),
     ...refusalChains(context),
     checkSourceChain(context),
     ...baseChains(context),
@@ -104,6 +104,21 @@ function matchNew(): Expression[] {
     { kind: 'bitwise', from: 0, to: 0, mask: join(numberBytes(CT_STATE_NEW)), xor: new Uint8Array(4) },
     { kind: 'compare', from: 0, isEqual: false, value: new Uint8Array(4) },
   ];
+}
+
+/**
+ * TCP is answered with a reset: a socket that is busy in connect() takes an ICMP error for a hint only and sends its SYN
+ * again after a second (tcp_v4_err, tcp_v6_err), and the kernel sends few ICMP errors per second (icmp_ratelimit).
+ */
+function rejectChain({ layout }: RuleContext): Chain {
+  const isTcp: Expression = { kind: 'compare', from: 0, isEqual: true, value: Uint8Array.of(protocolNumber('TCP')) };
+  return {
+    name: 'reject',
+    rules: [
+      rule(loadProtocol(0), isTcp, { kind: 'reject', with: 'tcpReset' }),
+      rule({ kind: 'reject', with: 'portUnreachable', family: layout.table }),
+    ],
+  };
 }
 
 function refusalChains({ layout }: RuleContext): Chain[] {

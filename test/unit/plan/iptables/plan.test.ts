@@ -76,7 +76,7 @@ describe('an update sends', () => {
         '-X SEP',
         'COMMIT',
         '*filter',
-        `-I SWITCHYARD-REFUSE ${match} -m comment --comment "ns/web:p/TCP@IPv4 has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable`,
+        `-I SWITCHYARD-REFUSE ${match} -m comment --comment "ns/web:p/TCP@IPv4 has no endpoints" -m tcp --dport 80 -j REJECT --reject-with tcp-reset`,
         'COMMIT',
       ],
     ],
@@ -86,7 +86,7 @@ describe('an update sends', () => {
       undefined,
       [
         '*filter',
-        `-D SWITCHYARD-REFUSE ${match} -m comment --comment "ns/web:p/TCP@IPv4 has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable`,
+        `-D SWITCHYARD-REFUSE ${match} -m comment --comment "ns/web:p/TCP@IPv4 has no endpoints" -m tcp --dport 80 -j REJECT --reject-with tcp-reset`,
         'COMMIT',
       ],
     ],
