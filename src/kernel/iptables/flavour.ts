@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
-import { NOTHING_SAVED, type Saved } from '../../plan/iptables/saved.ts';
+import { NOTHING_SAVED, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
 import { isNotFound } from '../error.ts';
 import { runProcess } from './process.ts';
 import { FLAVOURS, IptablesTool, type Flavour } from './tool.ts';
@@ -39,14 +39,14 @@ export async function chooseTool(tools: readonly IptablesTool[], netns: string |
 
 async function weigh(tool: IptablesTool): Promise<number> {
   const saved = await Promise.all(FAMILIES.map((family) => saveIfInstalled(tool, family)));
-  if (saved.some((one) => one.chains.size > 0)) return Infinity;
+  if (saved.some((one) => one.hasOurs)) return Infinity;
   return saved.reduce((sum, one) => sum + one.objectCount, 0);
 }
 
 /** What a family holds; nothing where its tool is not installed, for callers that can do without. */
-export async function saveIfInstalled(tool: IptablesTool, family: Family): Promise<Saved> {
+export async function saveIfInstalled(tool: IptablesTool, family: Family, owner?: ChainOwner): Promise<Saved> {
   try {
-    return await tool.save(family);
+    return await tool.save(family, owner);
   } catch (error) {
     if (isNotFound(error)) return NOTHING_SAVED;
     throw error;

@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import { parseSaved, type Saved } from '../../plan/iptables/saved.ts';
+import { parseSaved, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
 import { KernelError } from '../error.ts';
 import { runProcess, type Ended } from './process.ts';
 
@@ -34,12 +34,12 @@ export class IptablesTool {
     this.#options = options;
   }
 
-  /** What is in the kernel. Makes nothing: no table comes to be by looking. */
-  async save(family: Family): Promise<Saved> {
+  /** What is in the kernel, with the chains of one mode. Makes nothing: no table comes to be by looking. */
+  async save(family: Family, owner: ChainOwner = 'iptables'): Promise<Saved> {
     const program = this.#program(family, 'save');
     const ended = await runProcess({ program, args: [], netns: this.#options.netns, deadlineMs: DEADLINE_MS });
     if (ended.code !== 0) throw failure('list rules', program, ended);
-    return parseSaved(ended.stdout);
+    return parseSaved(ended.stdout, owner);
   }
 
   /** Applies input for `iptables-restore --noflush`; each table in it changes completely or not at all. */

@@ -9,7 +9,9 @@ export const ATTRIBUTE_HEADER_BYTES = 4;
 /** nla_len is 16 bits wide and counts its own header. */
 export const MAX_ATTRIBUTE_BYTES = 0xffff;
 const NLA_F_NESTED = 0x8000;
-const NLA_TYPE_MASK = 0x3fff;
+/** Beside NLA_F_NESTED, NLA_F_NET_BYTEORDER is a flag in the type. */
+export const NLA_TYPE_MASK = 0x3fff;
+export const NLA_F_NET_BYTEORDER = 0x4000;
 
 /**
  * Writes attributes, one after another, into one growing buffer; lengths are patched when an attribute is closed.

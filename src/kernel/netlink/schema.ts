@@ -1,4 +1,4 @@
-import { AttributeWriter, eachAttribute, malformed } from './attributes.ts';
+import { AttributeWriter, eachAttribute, malformed, NLA_TYPE_MASK } from './attributes.ts';
 
 /** How one attribute's value is written and read. Byte order is part of the codec, never a mode. */
 export interface Codec<T> {
@@ -18,6 +18,18 @@ export const u8: Codec<number> = {
   nested: false,
   encode: (writer, value) => writer.u8(value),
   decode: (bytes) => need(bytes, 1).readUInt8(),
+};
+/** Native byte order. */
+export const u16: Codec<number> = {
+  nested: false,
+  encode: (writer, value) => writer.u16(value),
+  decode: (bytes) => need(bytes, 2).readUInt16LE(),
+};
+/** Network byte order: ports. */
+export const u16be: Codec<number> = {
+  nested: false,
+  encode: (writer, value) => writer.u16be(value),
+  decode: (bytes) => need(bytes, 2).readUInt16BE(),
 };
 /** Native byte order. */
 export const u32: Codec<number> = {
@@ -79,7 +91,7 @@ export type Values<F extends Fields> = {
  */
 export function container<F extends Fields>(fields: F): Codec<Values<F>> {
   const entries = Object.entries(fields);
-  const names = new Map(entries.map(([name, { type, codec }]) => [type, { name, codec }]));
+  const names = new Map(entries.map(([name, { type, codec }]) => [type & NLA_TYPE_MASK, { name, codec }]));
   return {
     nested: true,
     encode(writer, value) {

@@ -1,5 +1,8 @@
-/** The tables that hold rules of ours, in the order in which a change is committed: what serves before what refuses. */
-export const TABLES = ['nat', 'filter'] as const;
+/**
+ * The tables that hold rules of ours, in the order in which a change is committed: what serves before what refuses. Only
+ * IPVS mode uses mangle.
+ */
+export const TABLES = ['nat', 'mangle', 'filter'] as const;
 export type Table = (typeof TABLES)[number];
 
 /** The built-in chains that jump to ours. */

@@ -10,42 +10,54 @@ export interface Saved {
   readonly jumps: readonly Jump[];
   /** Rules and chains that anybody made, in any table. */
   readonly objectCount: number;
+  /** There are chains of ours, in whichever mode. */
+  readonly hasOurs: boolean;
 }
 
-export const NOTHING_SAVED: Saved = { chains: new Map(), jumps: [], objectCount: 0 };
+export const NOTHING_SAVED: Saved = { chains: new Map(), jumps: [], objectCount: 0, hasOurs: false };
 
-/** Built-in chains show their policy instead of the dash. */
-const MADE_CHAIN = /^:\S+ - /;
+/** The modes that have chains; each sees only its own. */
+export type ChainOwner = 'iptables' | 'ipvs';
 
-/** The target is the last option of such a rule, or is followed only by the target's own options. */
-const OWN_TARGET = new RegExp(` -[jg] ${PREFIX}`);
+const OWN_NAME: Readonly<Record<ChainOwner, string>> = {
+  iptables: `${PREFIX}(?!IPVS-)`,
+  ipvs: `${PREFIX}IPVS-`,
+};
+
+/** Chains that somebody made, and rules; built-in chains show their policy instead of the dash. */
+const OBJECT = /^(?:-A |:\S+ - )/gm;
 
 /** Reads the output of `iptables-save`; tables, chains and rules of others are only counted. Never throws. */
-export function parseSaved(text: string): Saved {
+export function parseSaved(text: string, owner: ChainOwner = 'iptables'): Saved {
+  const isOwn = new RegExp(`^${OWN_NAME[owner]}`);
+  // The target is the last option of such a rule, or is followed only by the target's own options.
+  const hasOwnTarget = new RegExp(` -[jg] ${OWN_NAME[owner]}`);
   const chains = new Map<string, string[]>();
   const jumps: Jump[] = [];
-  let table: Table | undefined;
-  let objectCount = 0;
-  for (const line of text.split('\n')) {
-    if (line.startsWith('*')) table = TABLES.find((known) => known === line.slice(1));
-    const isRule = line.startsWith('-A ');
-    if (isRule || MADE_CHAIN.test(line)) objectCount += 1;
-    if (table === undefined) continue;
-    if (line.startsWith(`:${PREFIX}`)) chains.set(chainKey(table, line.slice(1, line.indexOf(' '))), []);
-    if (isRule) readRule(table, line, chains, jumps);
+  for (const { table, line } of linesOfTables(text)) {
+    if (line.startsWith(':')) {
+      const name = line.slice(1, line.indexOf(' '));
+      if (isOwn.test(name)) chains.set(chainKey(table, name), []);
+    } else if (line.startsWith('-A ')) {
+      const { chain, rule } = splitRule(line);
+      if (isOwn.test(chain)) chains.get(chainKey(table, chain))?.push(rule);
+      else if (isBuiltinChain(chain) && hasOwnTarget.test(` ${rule}`)) jumps.push({ table, chain, rule });
+    }
   }
-  return { chains, jumps, objectCount };
+  return { chains, jumps, objectCount: text.match(OBJECT)?.length ?? 0, hasOurs: text.includes(`\n:${PREFIX}`) };
 }
 
-function readRule(table: Table, line: string, chains: ReadonlyMap<string, string[]>, jumps: Jump[]): void {
-  const end = line.indexOf(' ', 3);
-  const chain = line.slice(3, end);
-  const rule = line.slice(end + 1);
-  if (chain.startsWith(PREFIX)) {
-    chains.get(chainKey(table, chain))?.push(rule);
-  } else if (isBuiltinChain(chain) && OWN_TARGET.test(` ${rule}`)) {
-    jumps.push({ table, chain, rule });
+function* linesOfTables(text: string): Generator<{ readonly table: Table; readonly line: string }> {
+  let table: Table | undefined;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = TABLES.find((known) => known === line.slice(1));
+    if (table !== undefined) yield { table, line };
   }
+}
+
+function splitRule(line: string): { readonly chain: string; readonly rule: string } {
+  const end = line.indexOf(' ', 3);
+  return { chain: line.slice(3, end), rule: line.slice(end + 1) };
 }
 
 function isBuiltinChain(name: string): name is BuiltinChain {

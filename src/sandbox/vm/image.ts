@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../net/command.ts';
 import { CpioWriter } from './cpio.ts';
-import { BUSYBOX, COMMAND_FILE, INIT_FILE, PROJECT } from './init-script.ts';
+import { BUSYBOX, COMMAND_FILE, INIT_FILE, PROJECT, SHELL } from './init-script.ts';
 import { packageClosure } from './package-closure.ts';
 import { TOOL_PACKAGES, unpackPackages } from './packages.ts';
 import { VmUnavailable } from './unavailable.ts';
@@ -23,7 +23,7 @@ import { VmUnavailable } from './unavailable.ts';
 const PROJECT_FOLDER = fileURLToPath(new URL('../../../', import.meta.url));
 const CACHE = join(PROJECT_FOLDER, '.cache', 'vm');
 /** Counts up when what the base holds changes, so that no old one is used. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 /** Parts of the kernel's modules that a node without hardware can need. */
 const MODULE_FOLDERS = ['net', 'lib', 'crypto', 'arch/x86/crypto', 'drivers/net/dummy.ko', 'drivers/net/veth.ko'];
@@ -79,8 +79,13 @@ async function buildBase(scratch: string): Promise<void> {
       archive.tree(join(root, path), path);
     }
     for (const { tool, action } of IPTABLES_PROGRAMS) archive.link(`usr/sbin/${tool}${action}`, `${tool}-nft${action}`);
-    const busybox = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(root, path)).find((path) => existsSync(path));
-    archive.file(BUSYBOX, readFileSync(busybox ?? ''), true);
+    // In /bin on Debian 12, in /usr/bin later.
+    const program = (name: string): Buffer => {
+      const folder = existsSync(join(root, 'usr/bin', name)) ? 'usr/bin' : 'bin';
+      return readFileSync(join(root, folder, name));
+    };
+    archive.file(BUSYBOX, program('busybox'), true);
+    archive.file(SHELL, program('dash'), true);
     archive.file('usr/bin/node', readFileSync(process.execPath), true);
     archive.file('etc/hosts', '127.0.0.1 localhost\n::1 localhost\n');
     archive.file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n');

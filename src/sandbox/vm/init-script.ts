@@ -4,7 +4,9 @@ const LINE = '/dev/ttyS1';
 /** Where the command to run lies inside, as a shell script. */
 export const COMMAND_FILE = 'vm/command';
 export const INIT_FILE = 'init';
-/** The shell and the small programs that the packages do not bring. */
+/** Not busybox: its shell runs its own `ip` and `modprobe`, which know less, before it looks at PATH. */
+export const SHELL = 'usr/bin/sh';
+/** The small programs that the packages do not bring. */
 export const BUSYBOX = 'bb/busybox';
 /** The project's folder inside, and the working directory of the command. */
 export const PROJECT = '/work';
@@ -16,10 +18,9 @@ export function exitMark(token: string): string {
 
 /** The first process inside: makes a system that the tests can run in, runs the command, and turns the machine off. */
 export function initScript(token: string, modules: readonly string[]): string {
-  return `#!/${BUSYBOX} sh
+  return `#!/${SHELL}
 /${BUSYBOX} mkdir -p /proc /sys /dev /tmp /run /root
 /${BUSYBOX} --install -s /bb
-# Packages come before busybox: its ip and modprobe know less.
 export PATH=/usr/sbin:/sbin:/usr/bin:/bin:/bb HOME=/root LC_ALL=C
 mount -t proc proc /proc
 mount -t sysfs sys /sys

@@ -10,6 +10,7 @@ const KERNEL_PACKAGE = 'linux-image-cloud-amd64';
 /** What the tests inside drive, and what Node links to. */
 export const TOOL_PACKAGES = [
   'busybox-static',
+  'dash',
   'kmod',
   'iproute2',
   'nftables',

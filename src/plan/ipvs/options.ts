@@ -1,0 +1,63 @@
+/** The schedulers that Linux has (net/netfilter/ipvs), by the names that IPVS knows them by. */
+export const IPVS_SCHEDULERS = [
+  'rr',
+  'wrr',
+  'lc',
+  'wlc',
+  'fo',
+  'ovf',
+  'lblc',
+  'lblcr',
+  'dh',
+  'sh',
+  'mh',
+  'sed',
+  'nq',
+  'twos',
+] as const;
+export type IpvsScheduler = (typeof IPVS_SCHEDULERS)[number];
+
+/** 0 leaves the kernel's own. */
+export interface IpvsTimeouts {
+  readonly tcpSeconds: number;
+  readonly tcpFinSeconds: number;
+  readonly udpSeconds: number;
+}
+
+/** kube-proxy's section `ipvs`. */
+export interface IpvsOptions {
+  readonly scheduler: IpvsScheduler;
+  /** Virtual servers of others at these addresses are left alone, even where a Service of the cluster has the same address. */
+  readonly excludeCIDRs: readonly string[];
+  readonly timeouts: IpvsTimeouts;
+}
+
+export const DEFAULT_IPVS_OPTIONS: IpvsOptions = {
+  scheduler: 'rr',
+  excludeCIDRs: [],
+  timeouts: { tcpSeconds: 0, tcpFinSeconds: 0, udpSeconds: 0 },
+};
+
+/** IP_VS_SVC_F_SCHED_MH_PORT: the source port is part of what is hashed, as kube-proxy has it. */
+const MH_PORT = 0x10;
+
+export function schedulerFlags(scheduler: IpvsScheduler): number {
+  return scheduler === 'mh' ? MH_PORT : 0;
+}
+
+/** A setting below /proc/sys. */
+export interface Sysctl {
+  readonly path: string;
+  readonly value: string;
+}
+
+/** Without these, IPVS does not do what we say that it does. The caller records what was there before. */
+export const IPVS_SYSCTLS: readonly Sysctl[] = [
+  // Connections through IPVS are tracked, so that they can be masqueraded.
+  { path: 'net/ipv4/vs/conntrack', value: '1' },
+  // A client of a real server that is gone is sent to another one at once.
+  { path: 'net/ipv4/vs/expire_nodest_conn', value: '1' },
+  // So is one that should stay with a real server that has retired.
+  { path: 'net/ipv4/vs/expire_quiescent_template', value: '1' },
+  { path: 'net/ipv4/ip_forward', value: '1' },
+];

@@ -1,0 +1,6 @@
+import { describe } from 'node:test';
+import { testInsideVm } from './inside-tests.ts';
+
+describe('IPVS', () => {
+  testInsideVm({ name: 'on a real kernel', files: ['clients.ts'], deadlineMs: 300_000 });
+});
