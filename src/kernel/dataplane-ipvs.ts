@@ -1,0 +1,213 @@
+import type { Family } from '../core/ip.ts';
+import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import { countOperations as countRules } from '../plan/iptables/operation.ts';
+import { diffIpvs } from '../plan/ipvs/diff.ts';
+import { Ledger } from '../plan/ipvs/ledger.ts';
+import type { IpvsObject } from '../plan/ipvs/objects.ts';
+import { frontendKey } from '../plan/ipvs/objects.ts';
+import { countOperations, inOrder, type Operation } from '../plan/ipvs/operation.ts';
+import { DEFAULT_IPVS_OPTIONS, IPVS_SYSCTLS, type IpvsOptions } from '../plan/ipvs/options.ts';
+import { planServicePort } from '../plan/ipvs/service-port.ts';
+import { operationsFor } from '../plan/ipvs/transition.ts';
+import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
+import { KernelError } from './error.ts';
+import type { Flavour } from './iptables/tool.ts';
+import { IpvsChains } from './ipvs/chains.ts';
+import { differencesOf, ruleDifferencesOf } from './ipvs/difference.ts';
+import { IpvsKernel, nodePortAddresses, type NodeAddresses } from './ipvs/kernel-state.ts';
+import { leaveIpvs, type DrainOptions } from './ipvs/leave.ts';
+import { Retirement } from './ipvs/retirement.ts';
+import { applySysctls } from './ipvs/settings.ts';
+
+const RETIREMENT_INTERVAL_MS = 10_000;
+
+export interface IpvsDataplaneOptions {
+  /** Path of the network namespace to work in; default the process's own. */
+  readonly netns?: string;
+  /** Absent: the one in use there. */
+  readonly flavour?: Flavour;
+  /** What is not given is as in kube-proxy. */
+  readonly ipvs?: Partial<IpvsOptions>;
+  /** How often real servers that have retired are looked at. */
+  readonly retirementIntervalMs?: number;
+  /** What `remove` does about connections through IPVS; without it they stop at once. */
+  readonly drain?: DrainOptions;
+}
+
+export type IpvsDataplane = Omit<Dataplane, 'mode'> & { readonly mode: 'ipvs' };
+
+/**
+ * IPVS mode: virtual servers and real servers by netlink, addresses bound by local routes, ipsets `SWITCHYARD-4-*` and
+ * `SWITCHYARD-6-*`, and chains `SWITCHYARD-IPVS-*` that never change with Services. Opens netlink sockets; `close` it.
+ *
+ * IPVS knows no transactions: a change that fails half way leaves a part of it, in an order in which no packet is sent to
+ * the wrong place. Only `sync` may follow then.
+ */
+export function createIpvsDataplane(options: IpvsDataplaneOptions = {}): IpvsDataplane {
+  return new KernelIpvsDataplane(options);
+}
+
+/** What the last successful `sync` or `update` was told. */
+interface Applied {
+  readonly fingerprint: string;
+  readonly source: string | undefined;
+  readonly ledgers: ReadonlyMap<Family, Ledger>;
+}
+
+class KernelIpvsDataplane implements IpvsDataplane {
+  readonly mode = 'ipvs';
+  readonly #options: IpvsOptions;
+  readonly #netns: string | undefined;
+  readonly #drain: DrainOptions;
+  readonly #kernel: IpvsKernel;
+  readonly #chains: IpvsChains;
+  readonly #retirement: Retirement;
+  #last: Promise<unknown> = Promise.resolve();
+  #applied: Applied | undefined;
+
+  constructor({ netns, flavour, ipvs, retirementIntervalMs, drain }: IpvsDataplaneOptions) {
+    this.#options = { ...DEFAULT_IPVS_OPTIONS, ...ipvs };
+    this.#netns = netns;
+    this.#drain = drain ?? { deadlineMs: 0 };
+    this.#kernel = new IpvsKernel(netns);
+    this.#chains = new IpvsChains(netns, flavour);
+    this.#retirement = new Retirement({
+      kernel: this.#kernel,
+      intervalMs: retirementIntervalMs ?? RETIREMENT_INTERVAL_MS,
+      exclusively: (work) => this.#exclusively(work),
+    });
+  }
+
+  sync(snapshot: Snapshot): Promise<SyncReport> {
+    return this.#exclusively(() => this.#sync(snapshot));
+  }
+
+  async #sync(snapshot: Snapshot): Promise<SyncReport> {
+    this.#applied = undefined;
+    await this.#requireIpvs();
+    applySysctls(IPVS_SYSCTLS, this.#netns);
+    await this.#setTimeouts();
+    const node = await this.#kernel.nodeAddresses();
+    const ledgers = this.#plan(snapshot, node);
+    const operations = inOrder(await this.#diff(snapshot, node, ledgers));
+    const isBefore = ({ kind }: Operation): boolean => kind === 'createSet' || kind === 'addMember';
+    await this.#kernel.apply(operations.filter(isBefore));
+    const rules = await this.#chains.sync(snapshot);
+    await this.#kernel.apply(operations.filter((operation) => !isBefore(operation)));
+    this.#watchRetired(operations);
+    this.#applied = { fingerprint: fingerprint(snapshot.options, node), source: node.source, ledgers };
+    const [objects, chains] = [countOperations(operations), countRules(rules)];
+    return { written: objects.written + chains.written, removed: objects.removed + chains.removed };
+  }
+
+  update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
+    return this.#exclusively(async () => {
+      const applied = this.#applied;
+      const node = await this.#kernel.nodeAddresses();
+      if (applied?.fingerprint !== fingerprint(snapshot.options, node)) return this.#sync(snapshot);
+      this.#applied = undefined;
+      const transitions = [...applied.ledgers].flatMap(([family, ledger]) => ledger.apply(ofFamily(changes, family)));
+      const operations = inOrder(transitions.flatMap((each) => operationsFor(each, sourceFrom(node))));
+      await this.#kernel.apply(operations);
+      this.#watchRetired(operations);
+      this.#applied = applied;
+      return countOperations(operations);
+    });
+  }
+
+  verify(snapshot: Snapshot): Promise<readonly Difference[]> {
+    return this.#exclusively(async () => {
+      await this.#requireIpvs();
+      const node = await this.#kernel.nodeAddresses();
+      const operations = await this.#diff(snapshot, node, this.#plan(snapshot, node));
+      const rules = await this.#chains.diff(snapshot);
+      return [...operations.flatMap(differencesOf), ...rules.flatMap(ruleDifferencesOf)];
+    });
+  }
+
+  isPresent(): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const hasObjects = await this.#kernel.isPresent();
+      return hasObjects || (await this.#chains.isPresent());
+    });
+  }
+
+  remove(): Promise<void> {
+    this.#applied = undefined;
+    this.#retirement.stop();
+    return this.#exclusively(() => leaveIpvs(this.#kernel, this.#chains, this.#drain));
+  }
+
+  close(): void {
+    this.#retirement.stop();
+    this.#kernel.close();
+  }
+
+  #plan({ options, servicePorts }: Snapshot, node: NodeAddresses): ReadonlyMap<Family, Ledger> {
+    const all = [...servicePorts].map(([key, after]): ServicePortChange => ({ key, after }));
+    const ledgers = options.families.map((family): [Family, Ledger] => {
+      const context = {
+        family,
+        options: this.#options,
+        nodePortAddresses: nodePortAddresses(options, family, node),
+        localAddresses: new Set(node.local),
+      };
+      const ledger = new Ledger((servicePort) => planServicePort(servicePort, context));
+      ledger.apply(ofFamily(all, family));
+      return [family, ledger];
+    });
+    return new Map(ledgers);
+  }
+
+  async #diff(
+    { options: { families } }: Snapshot,
+    node: NodeAddresses,
+    ledgers: ReadonlyMap<Family, Ledger>,
+  ): Promise<readonly Operation[]> {
+    const objects = [...ledgers.values()].flatMap((ledger): IpvsObject[] => [...ledger.objects()]);
+    const frontends = objects.flatMap((object) => (object.kind === 'server' ? [frontendKey(object.server)] : []));
+    const observed = await this.#kernel.observe(new Set(frontends));
+    const { excludeCIDRs } = this.#options;
+    return diffIpvs(observed, { families, objects, sourceFor: sourceFrom(node), excludeCIDRs });
+  }
+
+  #watchRetired(operations: readonly Operation[]): void {
+    for (const operation of operations)
+      if (operation.kind === 'retireRealServer') this.#retirement.add(operation.server);
+  }
+
+  async #requireIpvs(): Promise<void> {
+    if (await this.#kernel.servers.isAvailable()) return;
+    const detail = 'this kernel has no IPVS; load its module (modprobe ip_vs) or choose another mode';
+    throw new KernelError({ operation: 'find', object: 'the kernel module ip_vs', detail, retryable: false });
+  }
+
+  async #setTimeouts(): Promise<void> {
+    const { timeouts } = this.#options;
+    const wanted = Object.entries(timeouts) as [keyof typeof timeouts, number][];
+    if (wanted.every(([, seconds]) => seconds === 0)) return;
+    const now = await this.#kernel.servers.timeouts();
+    if (wanted.every(([name, seconds]) => seconds === 0 || seconds === now[name])) return;
+    await this.#kernel.servers.setTimeouts(timeouts);
+  }
+
+  /** IPVS has no transactions, so whoever reads and then writes must be alone. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function ofFamily(changes: readonly ServicePortChange[], family: Family): readonly ServicePortChange[] {
+  return changes.filter(({ before, after }) => (after ?? before)?.family === family);
+}
+
+/** Over IPv6 the kernel chooses well by itself: a bound address is no candidate. */
+function sourceFrom(node: NodeAddresses): (address: string) => string | undefined {
+  return (address) => (address.includes(':') ? undefined : node.source);
+}
+
+function fingerprint(options: DataplaneOptions, node: NodeAddresses): string {
+  return JSON.stringify([options, node]);
+}
