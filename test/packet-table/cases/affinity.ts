@@ -10,7 +10,7 @@ const EVERY_WAY = ['s clusterIP', 's lb', 's external', 's nodePort'];
 export const AFFINITY_SCENARIOS: readonly Scenario[] = [
   {
     name: 'session affinity keeps a client with its endpoint, whatever address of the Service it uses',
-    covers: ['B14', 'B15', 'B16'],
+    covers: ['B14', 'B15', 'B16', 'I8', 'J8', 'J18'],
     services: [{ name: 's', affinity: 600, loadBalancer: 1, external: true, nodePort: true, endpoints: FOUR }],
     flows: [
       { from: 'pod', to: EVERY_WAY, expect: sticks('l1', 'l2', 'r1', 'r2') },
@@ -35,6 +35,20 @@ export const AFFINITY_SCENARIOS: readonly Scenario[] = [
           { from: 'pod', to: EVERY_WAY, expect: sticks('l3', 'l4') },
           { from: 'outside', to: EVERY_WAY.slice(1), expect: sticks('l3', 'l4') },
         ],
+      },
+      {
+        name: 'another timeout',
+        services: [
+          {
+            name: 's',
+            affinity: 900,
+            loadBalancer: 1,
+            external: true,
+            nodePort: true,
+            endpoints: [{ at: 'l3' }, { at: 'l4' }],
+          },
+        ],
+        flows: [{ from: 'pod', to: EVERY_WAY, expect: sticks('l3', 'l4') }],
       },
       {
         name: 'affinity ends',

@@ -5,7 +5,7 @@ const BOTH = [{ at: 'l1' }, { at: 'r1' }] as const;
 export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
   {
     name: 'a ClusterIP leads to the endpoints, at their port',
-    covers: ['B2', 'B20', 'D1', 'E4', 'E5'],
+    covers: ['B2', 'B20', 'D1', 'E4', 'E5', 'J6'],
     after: 'TestClusterIPGeneral',
     services: [
       { name: 'one', endpoints: [{ at: 'r1' }] },
@@ -78,15 +78,17 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    name: 'an endpoint in the network of the node is reached',
-    covers: ['C6'],
+    name: 'an endpoint in the network of the node is reached, and what the node sends to itself is left alone',
+    covers: ['C6', 'E3'],
     services: [
       { name: 's', internalTrafficPolicy: 'Local', endpoints: [{ at: 'node' }, { at: 'r1' }] },
       { name: 'cluster', endpoints: [{ at: 'node' }] },
+      { name: 'nobody', labels: { 'service.kubernetes.io/service-proxy-name': 'other' }, endpoints: [] },
     ],
     flows: [
       { from: 'pod', to: 's clusterIP', expect: reaches('node') },
       { from: 'pod', to: 'cluster clusterIP', expect: reaches('node') },
+      { from: 'node', to: 'nobody nodePort', expect: UNTOUCHED },
     ],
   },
   {

@@ -25,7 +25,7 @@ const MOMENTS: Readonly<Record<'some ready' | 'leaving' | 'leaving elsewhere' | 
 export const ENDPOINT_SCENARIOS: readonly Scenario[] = [
   {
     name: 'without endpoints every address is rejected, to everybody',
-    covers: ['F1', 'F4', 'F5', 'C20'],
+    covers: ['F1', 'F3', 'F4', 'F5', 'C20'],
     after: 'TestNoEndpointsReject',
     services: [{ name: 's', ports: BOTH_PROTOCOLS, ...EXTERNAL, endpoints: [] }],
     flows: [

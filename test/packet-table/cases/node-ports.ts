@@ -7,7 +7,7 @@ const EVERYWHERE: readonly Flow[] = [{ from: 'pod', to: 's clusterIP', expect: r
 export const NODE_PORT_SCENARIOS: readonly Scenario[] = [
   {
     name: 'NodePorts answer on every address of the node but loopback',
-    covers: ['G1', 'G3', 'G8', 'D3', 'G11'],
+    covers: ['G1', 'G3', 'G8', 'G10', 'G11', 'D3'],
     after: 'TestNodePorts',
     services: [SERVICE],
     flows: [
