@@ -47,8 +47,8 @@ export class NodeAgent {
 
   constructor({ nodeName, stateDir, ...parts }: AgentParts) {
     const { clock, log } = parts;
-    const metrics = new AgentMetrics(clock);
     const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
+    const metrics = new AgentMetrics(clock, families);
     this.#network = new NodeNetworkSource({
       ...parts,
       families,
@@ -67,6 +67,7 @@ export class NodeAgent {
       isHealthy: () => this.#health().isHealthy,
       configs: () => this.engine.configs(),
       network: () => this.#network.value,
+      arrived: () => table.arrived,
     });
     this.engine = new NodeEngine({
       ...parts,
@@ -100,7 +101,7 @@ export class NodeAgent {
       compose: (state, previous) => nodeStatus(this.#facts(state, clock.now()), previous),
     });
     const serving = () => this.engine.view().serving;
-    this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, metrics };
+    this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
   }
 
   /** Lets the controller decide what the node runs. A state that cannot be read, or is gone, changes nothing. */

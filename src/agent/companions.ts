@@ -4,6 +4,7 @@ import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Node } from '../core/kubernetes.ts';
 import type { CheckedService } from '../core/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
+import type { Arrived } from '../core/service-table.ts';
 import { ConntrackClient } from '../kernel/conntrack/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
@@ -13,6 +14,7 @@ import { ConntrackLoop } from './conntrack-loop.ts';
 import { EventWriter } from './events.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { ChangeMetrics } from './metrics-changes.ts';
 import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
 
@@ -27,6 +29,8 @@ export interface CompanionParts {
   /** What the node runs, or is about to. */
   readonly configs: () => readonly RenderedConfig[];
   readonly network: () => NodeNetwork;
+  /** What waits in the table. */
+  readonly arrived: () => Arrived;
 }
 
 /** What goes along with the rules of one node, wired to what it needs. */
@@ -47,6 +51,11 @@ export class Companions {
         onBindFailure: (service, problem) => void this.#sayBindFailure(service, problem),
       }),
       this.#events,
+      new ChangeMetrics(parts.clock, {
+        families: parts.network().families,
+        arrived: parts.arrived,
+        registry: parts.metrics.registry,
+      }),
     ];
   }
 

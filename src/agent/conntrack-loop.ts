@@ -1,4 +1,5 @@
 import { FlowReview, type FlowScope } from '../core/conntrack.ts';
+import { FAMILIES, type Family } from '../core/ip.ts';
 import type { Taken } from '../core/service-table.ts';
 import type { TrackedFlow } from '../kernel/conntrack/tracked-flow.ts';
 import { Backoff } from '../support/backoff.ts';
@@ -16,7 +17,7 @@ export interface FlowTable {
 
 export interface ConntrackMetrics {
   /** One clean-up that succeeded. */
-  cleaned(seconds: number, deleted: number): void;
+  cleaned(family: Family, seconds: number, deleted: number): void;
 }
 
 export interface ConntrackParts {
@@ -80,16 +81,25 @@ export class ConntrackLoop implements FollowObserver {
   }
 
   async #cleanOnce(review: FlowReview): Promise<void> {
-    const { flows, localAddresses, clock, log, metrics } = this.#parts;
+    const { log } = this.#parts;
     const { scopes } = review.judge(this.#servicePorts, []);
-    if (scopes.length === 0) return;
+    let deleted = 0;
+    for (const family of FAMILIES) {
+      const own = scopes.filter((scope) => scope.family === family);
+      if (own.length > 0) deleted += await this.#cleanFamily(family, own, review);
+    }
+    if (deleted > 0) log.info({ deleted }, 'deleted flows that could not reach a backend any more');
+  }
+
+  async #cleanFamily(family: Family, scopes: readonly FlowScope[], review: FlowReview): Promise<number> {
+    const { flows, localAddresses, clock, metrics } = this.#parts;
     const startedMs = clock.monotonicMs();
     const found: TrackedFlow[] = [];
     for (const scope of scopes) found.push(...(await flows.list(scope)));
     // Judged by what is served after the list was read: what came meanwhile is no reason to end a flow to it.
     const judge = review.judge(this.#servicePorts, localAddresses());
     const deleted = await flows.delete(found.filter((flow) => judge.isStale(flow)));
-    metrics.cleaned((clock.monotonicMs() - startedMs) / 1_000, deleted);
-    if (deleted > 0) log.info({ deleted }, 'deleted flows that could not reach a backend any more');
+    metrics.cleaned(family, (clock.monotonicMs() - startedMs) / 1_000, deleted);
+    return deleted;
   }
 }

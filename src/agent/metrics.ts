@@ -1,39 +1,16 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { FAMILIES, type Family } from '../core/ip.ts';
 import type { Serving } from '../core/mode-switch.ts';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { SyncReport } from '../kernel/dataplane.ts';
 import type { Clock } from '../support/clock.ts';
-
-/** kube-proxy's buckets: 1 ms doubled 14 times. */
-const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
+import { VERSION } from '../support/version.ts';
+import { DURATION_BUCKETS, SyncMetrics, type SyncExtent } from './metrics-sync.ts';
 
 /** The agent's metrics; where kube-proxy has one for the same thing, under kube-proxy's name. */
 export class AgentMetrics {
   readonly registry = new Registry();
-  readonly #clock: Clock;
-  readonly #syncSeconds = new Histogram({
-    name: 'kubeproxy_sync_proxy_rules_duration_seconds',
-    help: 'Time to bring the kernel up to date with one batch of changes.',
-    buckets: SYNC_BUCKETS,
-    registers: [this.registry],
-  });
-  readonly #lastSync = new Gauge({
-    name: 'kubeproxy_sync_proxy_rules_last_timestamp_seconds',
-    help: 'When the kernel was last brought up to date.',
-    registers: [this.registry],
-  });
-  readonly #failures = new Counter({
-    name: 'switchyard_sync_failures_total',
-    help: 'Batches of changes that the kernel did not take.',
-    labelNames: ['mode'],
-    registers: [this.registry],
-  });
-  readonly #objects = new Counter({
-    name: 'switchyard_kernel_objects_total',
-    help: 'Rules, chains and elements written to or removed from the kernel.',
-    labelNames: ['mode', 'operation'],
-    registers: [this.registry],
-  });
+  readonly #sync: SyncMetrics;
   readonly #mode = new Gauge({
     name: 'switchyard_mode',
     help: '1 for the mode that serves, 0 for the others.',
@@ -46,59 +23,79 @@ export class AgentMetrics {
     labelNames: ['revision'],
     registers: [this.registry],
   });
-
-  readonly #conntrackSeconds = new Histogram({
-    name: 'kubeproxy_conntrack_reconciler_sync_duration_seconds',
-    help: 'Time to find and delete stale flows after changes of UDP or SCTP Services.',
-    buckets: SYNC_BUCKETS,
-    registers: [this.registry],
-  });
-  readonly #conntrackDeleted = new Counter({
-    name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
-    help: 'Tracked flows that were deleted because they could not reach a backend any more.',
-    registers: [this.registry],
-  });
-
   readonly #drift = new Counter({
     name: 'switchyard_drift_total',
     help: 'How often somebody else changed our rules.',
     labelNames: ['rules'],
     registers: [this.registry],
   });
+  readonly #conntrackSeconds = new Histogram({
+    name: 'kubeproxy_conntrack_reconciler_sync_duration_seconds',
+    help: 'Time to find and delete stale flows after changes of UDP or SCTP Services.',
+    labelNames: ['ip_family'],
+    buckets: DURATION_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly #conntrackDeleted = new Counter({
+    name: 'kubeproxy_conntrack_reconciler_deleted_entries_total',
+    help: 'Tracked flows that were deleted because they could not reach a backend any more.',
+    labelNames: ['ip_family'],
+    registers: [this.registry],
+  });
+  readonly #probes = {
+    healthz: this.#probeCounter('healthz'),
+    livez: this.#probeCounter('livez'),
+  };
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(clock: Clock, families: readonly Family[] = FAMILIES) {
     collectDefaultMetrics({ register: this.registry });
+    this.#sync = new SyncMetrics(clock, families, this.registry);
+    const build = new Gauge({
+      name: 'switchyard_build_info',
+      help: 'The version of this agent, as a label.',
+      labelNames: ['version'],
+      registers: [this.registry],
+    });
+    build.set({ version: VERSION }, 1);
+  }
+
+  /** Something in the table changed. */
+  queued(): void {
+    this.#sync.queued();
   }
 
   /** Starts the stopwatch of one batch; call the result with what was done, or with null when it failed. */
-  startSync(mode: ImplementedMode): (report: SyncReport | null) => void {
-    const startedMs = this.#clock.monotonicMs();
-    return (report) => {
-      if (report === null) {
-        this.#failures.inc({ mode });
-        return;
-      }
-      this.#syncSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1_000);
-      this.#lastSync.set(this.#clock.now() / 1_000);
-      this.#objects.inc({ mode, operation: 'written' }, report.written);
-      this.#objects.inc({ mode, operation: 'removed' }, report.removed);
-    };
+  startSync(mode: ImplementedMode, extent: SyncExtent): (report: SyncReport | null) => void {
+    return this.#sync.startSync(mode, extent);
   }
 
   /** One clean-up of stale flows. */
-  cleaned(seconds: number, deleted: number): void {
-    this.#conntrackSeconds.observe(seconds);
-    this.#conntrackDeleted.inc(deleted);
+  cleaned(ip_family: Family, seconds: number, deleted: number): void {
+    this.#conntrackSeconds.observe({ ip_family }, seconds);
+    this.#conntrackDeleted.inc({ ip_family }, deleted);
   }
 
   countDrift(rules: string): void {
     this.#drift.inc({ rules });
   }
 
+  /** A probe was answered with this status. */
+  countProbe(probe: 'healthz' | 'livez', code: number): void {
+    this.#probes[probe].inc({ code });
+  }
+
   setServing({ config: { mode }, revision }: Serving): void {
     for (const each of IMPLEMENTED_MODES) this.#mode.set({ mode: each }, each === mode ? 1 : 0);
     this.#revision.reset();
     this.#revision.set({ revision }, 1);
+  }
+
+  #probeCounter(probe: string) {
+    return new Counter({
+      name: `kubeproxy_proxy_${probe}_total`,
+      help: `Answers of /${probe} by status.`,
+      labelNames: ['code'],
+      registers: [this.registry],
+    });
   }
 }

@@ -34,7 +34,9 @@ export class ServiceFollower {
   #hasServices = false;
   #retryAtMs: number | null = null;
   #lastSyncMs: number | null = null;
-  #waitingSinceMs: number | null = null;
+  /** Since when changes wait to be taken from the table, and those that were taken to be in the kernel. */
+  #queuedSinceMs: number | null = null;
+  #takenSinceMs: number | null = null;
   #error: string | null = null;
 
   constructor(parts: FollowerParts) {
@@ -48,7 +50,7 @@ export class ServiceFollower {
 
   /** Since when a change waits that the kernel has not taken; null when there is none. */
   get waitingSinceMs(): number | null {
-    return this.#waitingSinceMs;
+    return this.#takenSinceMs ?? this.#queuedSinceMs;
   }
 
   /** Why the kernel did not take the last state; null when it did. */
@@ -69,7 +71,8 @@ export class ServiceFollower {
   /** Something in the table changed. */
   notify(): void {
     this.#isDirty = true;
-    this.#waitingSinceMs ??= this.#parts.clock.now();
+    this.#queuedSinceMs ??= this.#parts.clock.now();
+    this.#parts.metrics.queued();
   }
 
   /** Whether the Services have been read once; a mode that is programmed before that would serve nothing. */
@@ -120,14 +123,7 @@ export class ServiceFollower {
     const mayRetry = this.#retryAtMs === null || this.#parts.clock.monotonicMs() >= this.#retryAtMs;
     const isStale = [...this.#programmed.values()].some((mode) => mode.isStale);
     if (!this.#isDirty && !(isStale && mayRetry)) return false;
-    this.#isDirty = false;
-    const taken = this.#parts.table.take();
-    const { snapshot, problems } = taken;
-    const changes = taken.changes.filter(concernsRules);
-    this.#servicePorts = snapshot.servicePorts;
-    this.#tell((observer) => observer.taken?.(taken));
-    this.#hasServices = true;
-    for (const problem of problems) this.#parts.log.warn({ ...problem }, 'a part of an object cannot be used');
+    const changes = this.#take();
     let error: string | null = null;
     for (const mode of this.#programmed.values()) {
       // A mode that failed is tried again after a pause, not with every change.
@@ -138,9 +134,24 @@ export class ServiceFollower {
     return true;
   }
 
+  /** What changed in the rules since the last time; from here on the kernel is behind until it has taken it. */
+  #take(): readonly ServicePortChange[] {
+    const { table, clock, log } = this.#parts;
+    this.#isDirty = false;
+    this.#takenSinceMs ??= this.#queuedSinceMs ?? clock.now();
+    this.#queuedSinceMs = null;
+    const taken = table.take();
+    this.#servicePorts = taken.snapshot.servicePorts;
+    this.#hasServices = true;
+    for (const problem of taken.problems) log.warn({ ...problem }, 'a part of an object cannot be used');
+    this.#tell((observer) => observer.taken?.(taken));
+    return taken.changes.filter(concernsRules);
+  }
+
   async #apply(mode: ProgrammedMode, changes: readonly ServicePortChange[]): Promise<string | null> {
     const { log, metrics } = this.#parts;
-    const finish = metrics.startSync(mode.dataplane.mode);
+    if (!mode.isStale && changes.length === 0) return null;
+    const finish = metrics.startSync(mode.dataplane.mode, mode.isStale ? 'full' : 'partial');
     try {
       finish(await mode.follow(this.#servicePorts, changes));
       return null;
@@ -170,7 +181,7 @@ export class ServiceFollower {
   /** The kernel is proven to hold all that is known; `isWhole` when that was compared, not followed from changes. */
   markSynced(isWhole: boolean): void {
     this.#lastSyncMs = this.#parts.clock.now();
-    if (!this.#isDirty) this.#waitingSinceMs = null;
+    this.#takenSinceMs = null;
     this.#tell((observer) => observer.programmed?.(this.#servicePorts, isWhole));
   }
 

@@ -62,3 +62,12 @@ function equalBackends(a: readonly Backend[], b: readonly Backend[]): boolean {
     })
   );
 }
+
+export const POLICIES = ['internal', 'external'] as const;
+export type TrafficPolicy = (typeof POLICIES)[number];
+
+/** Whether traffic under this policy is dropped here although the Service has endpoints elsewhere. */
+export function lacksLocalEndpoints(port: ServicePort, policy: TrafficPolicy): boolean {
+  const isLocal = policy === 'internal' ? port.internalLocal : port.externalLocal;
+  return isLocal && port.hasEndpoints && port.localBackends.length === 0;
+}

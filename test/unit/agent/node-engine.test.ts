@@ -260,6 +260,30 @@ describe('node engine', () => {
     assert.equal(node.engine.view().waitingSinceMs, null);
   });
 
+  it('is not behind while changes never stop, when it keeps up with them', async () => {
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    let rounds = 0;
+    let longestMs = 0;
+    node.kernel.fault = () => {
+      const { waitingSinceMs } = node.engine.view();
+      longestMs = Math.max(longestMs, node.clock.now() - (waitingSinceMs ?? node.clock.now()));
+      node.clock.advance(1_000);
+      rounds += 1;
+      if (rounds < 100) change();
+      return undefined;
+    };
+    const change = () => {
+      node.table.upsertService(SERVICE(`late-${rounds}`, '10.96.0.2'));
+      node.engine.notify();
+    };
+    change();
+    await node.until(() => rounds === 100);
+    await node.stop();
+    assert.equal(node.engine.view().waitingSinceMs, null);
+    assert.ok(longestMs <= 1_000, `${longestMs} ms`);
+  });
+
   it('keeps serving what it served when it starts again without a target', async () => {
     node.engine.setTarget(target('nftables'));
     await node.untilServing('nftables');

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { ChangeMetrics } from '../../../src/agent/metrics-changes.ts';
+import { AgentMetrics } from '../../../src/agent/metrics.ts';
+import { ServiceTable } from '../../../src/core/service-table.ts';
+import { FakeClock } from '../../fakes/fake-clock.ts';
+
+const PREFIX = 'kubeproxy_sync_proxy_rules';
+
+describe('metrics', () => {
+  let clock: FakeClock;
+  let metrics: AgentMetrics;
+  let changes: ChangeMetrics;
+  let table: ServiceTable;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    metrics = new AgentMetrics(clock, ['IPv4', 'IPv6']);
+    table = new ServiceTable({
+      nodeName: 'n1',
+      dataplane: {
+        families: ['IPv4', 'IPv6'],
+        localDetector: { kind: 'none' },
+        masqueradeAll: false,
+        masqueradeBit: 14,
+        nodePortAddresses: 'all',
+      },
+    });
+    changes = new ChangeMetrics(clock, {
+      families: ['IPv4', 'IPv6'],
+      arrived: () => table.arrived,
+      registry: metrics.registry,
+    });
+  });
+
+  /** The value of one series, or undefined when there is none. */
+  async function value(series: string): Promise<number | undefined> {
+    const lines = (await metrics.registry.metrics()).split('\n');
+    const line = lines.find((each) => each.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.slice(series.length + 1));
+  }
+
+  function putService(spec: object = {}): void {
+    table.upsertService({
+      metadata: { namespace: 'shop', name: 'web' },
+      spec: { type: 'NodePort', clusterIP: '10.96.0.1', ports: [{ port: 80, nodePort: 30080 }], ...spec },
+    });
+  }
+
+  function putEndpoint(nodeName: string | undefined, triggeredAtMs?: number): void {
+    table.upsertEndpointSlice({
+      metadata: {
+        namespace: 'shop',
+        name: 'web-1',
+        labels: { 'kubernetes.io/service-name': 'web' },
+        ...(triggeredAtMs === undefined
+          ? {}
+          : {
+              annotations: {
+                'endpoints.kubernetes.io/last-change-trigger-time': new Date(triggeredAtMs).toISOString(),
+              },
+            }),
+      },
+      addressType: 'IPv4',
+      ports: [{ name: '', port: 8080 }],
+      endpoints: nodeName === undefined ? [] : [{ addresses: ['10.0.0.1'], nodeName }],
+    });
+  }
+
+  const take = () => changes.taken(table.take());
+
+  it('measure from the change of a pod to the rules, once', async () => {
+    clock.advance(1_000);
+    putService();
+    putEndpoint('n1', clock.now() - 600);
+    clock.advance(200);
+    take();
+    assert.equal(await value('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}'), undefined);
+    clock.advance(100);
+    changes.programmed();
+    changes.programmed();
+    assert.equal(await value('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}'), 1);
+    assert.equal(await value('kubeproxy_network_programming_duration_seconds_sum{ip_family="IPv4"}'), 0.9);
+  });
+
+  it('leave out what happened before the agent started', async () => {
+    putService();
+    putEndpoint('n1', clock.now() - 1);
+    take();
+    changes.programmed();
+    assert.equal(await value('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}'), undefined);
+  });
+
+  it('tell how many changes wait, from their arrival until the kernel has them', async () => {
+    const pending = async () => [
+      await value(`${PREFIX}_service_changes_pending`),
+      await value(`${PREFIX}_endpoint_changes_pending`),
+    ];
+    putService();
+    putEndpoint('n1');
+    putEndpoint('n2');
+    assert.deepEqual(await pending(), [1, 2]);
+    take();
+    assert.deepEqual(await pending(), [1, 2]);
+    putEndpoint('n1');
+    assert.deepEqual(await pending(), [1, 3]);
+    changes.programmed();
+    assert.deepEqual(await pending(), [0, 1]);
+    take();
+    assert.equal(await value(`${PREFIX}_service_changes_total`), 1);
+    assert.equal(await value(`${PREFIX}_endpoint_changes_total`), 3);
+  });
+
+  const LOCAL = { internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' };
+  const NO_LOCAL = [
+    { name: 'policy Cluster, endpoint elsewhere', spec: {}, node: 'n2', internal: 0, external: 0 },
+    { name: 'policy Local, endpoint here', spec: LOCAL, node: 'n1', internal: 0, external: 0 },
+    { name: 'policy Local, endpoint elsewhere', spec: LOCAL, node: 'n2', internal: 1, external: 1 },
+    { name: 'policy Local, no endpoint at all', spec: LOCAL, node: undefined, internal: 0, external: 0 },
+    {
+      name: 'internal policy Local, endpoint elsewhere',
+      spec: { internalTrafficPolicy: 'Local' },
+      node: 'n2',
+      internal: 1,
+      external: 0,
+    },
+    {
+      name: 'external policy Local, endpoint elsewhere',
+      spec: { externalTrafficPolicy: 'Local' },
+      node: 'n2',
+      internal: 0,
+      external: 1,
+    },
+  ] as const;
+  for (const { name, spec, node, internal, external } of NO_LOCAL) {
+    it(`count Services without a local endpoint: ${name}`, async () => {
+      const count = (policy: string) =>
+        value(`${PREFIX}_no_local_endpoints_total{traffic_policy="${policy}",ip_family="IPv4"}`);
+      putService(spec);
+      putEndpoint(node);
+      take();
+      assert.deepEqual([await count('internal'), await count('external')], [internal, external]);
+      table.deleteService({ metadata: { namespace: 'shop', name: 'web' } });
+      take();
+      assert.deepEqual([await count('internal'), await count('external')], [0, 0]);
+    });
+  }
+
+  it('keep whole and partial writes apart, and failures by what failed', async () => {
+    metrics.startSync('iptables', 'full')({ written: 5, removed: 0 });
+    metrics.startSync('iptables', 'partial')({ written: 1, removed: 1 });
+    metrics.startSync('iptables', 'partial')(null);
+    metrics.startSync('nftables', 'partial')(null);
+    const family = '{ip_family="IPv6"}';
+    assert.equal(await value(`${PREFIX}_duration_seconds_count${family}`), 2);
+    assert.equal(await value(`kubeproxy_sync_full_proxy_rules_duration_seconds_count${family}`), 1);
+    assert.equal(await value(`kubeproxy_sync_partial_proxy_rules_duration_seconds_count${family}`), 1);
+    assert.equal(await value(`${PREFIX}_iptables_restore_failures_total${family}`), 0);
+    assert.equal(await value(`${PREFIX}_iptables_partial_restore_failures_total${family}`), 1);
+    assert.equal(await value(`${PREFIX}_nftables_sync_failures_total${family}`), 1);
+    assert.equal(await value('switchyard_sync_failures_total{mode="nftables"}'), 1);
+    assert.equal(await value('switchyard_kernel_objects_total{mode="iptables",operation="written"}'), 6);
+    assert.equal(await value(`${PREFIX}_last_timestamp_seconds${family}`), clock.now() / 1_000);
+  });
+});
