@@ -1,3 +1,4 @@
+import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
 import { FAMILIES, type Family } from '../core/ip.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
@@ -6,8 +7,10 @@ import { planRemoval } from '../plan/iptables/removal.ts';
 import { NO_RULESET, planRuleset, type Ruleset } from '../plan/iptables/ruleset.ts';
 import type { Saved } from '../plan/iptables/saved.ts';
 import type { KernelSettings } from '../plan/iptables/skeleton.ts';
-import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
+import type { AffinityImport, Dataplane, Difference, SyncReport } from './dataplane.ts';
+import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts';
 import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
+import { RecentLists } from './iptables/recent-lists.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
 
 export interface IptablesDataplaneOptions {
@@ -64,6 +67,14 @@ class IptablesDataplane implements Dataplane {
       }),
     );
     return found.flat();
+  }
+
+  exportAffinity(snapshot: Snapshot): Promise<AffinityMemory> {
+    return exportAffinity(new RecentLists(this.#netns), snapshot);
+  }
+
+  importAffinity(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport> {
+    return importAffinity(new RecentLists(this.#netns), snapshot, entries);
   }
 
   async isPresent(): Promise<boolean> {

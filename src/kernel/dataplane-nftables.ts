@@ -1,6 +1,7 @@
 import { FAMILIES } from '../core/ip.ts';
 import type { Family } from '../core/ip.ts';
-import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
+import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import { describeDifferences } from '../plan/nftables/describe.ts';
 import { diffTable, fingerprint } from '../plan/nftables/diff.ts';
 import type { ObservedTable, TableDifference } from '../plan/nftables/diff.ts';
@@ -9,10 +10,14 @@ import type { Operation, TableName } from '../plan/nftables/objects.ts';
 import { planTable } from '../plan/nftables/ruleset.ts';
 import type { WantedTable } from '../plan/nftables/ruleset.ts';
 import { planUpdate } from '../plan/nftables/update.ts';
-import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
+import type { AffinityImport, Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { isNotFound, KernelError } from './error.ts';
+import { exportAffinity, importAffinity } from './nftables/affinity-transfer.ts';
+import { appliedState } from './nftables/applied-state.ts';
+import type { AppliedState } from './nftables/applied-state.ts';
 import { NftablesClient } from './nftables/client.ts';
 import { observeTable } from './nftables/observe.ts';
+import { countOperations } from './nftables/operation-count.ts';
 
 /** Reads start over when somebody commits to nftables meanwhile, ours or not. */
 const READ_ATTEMPTS = 10;
@@ -25,18 +30,6 @@ export interface NftablesDataplaneOptions {
 /** The Service data plane as tables `ip switchyard` and `ip6 switchyard`. Opens a netlink socket; `close` it. */
 export function createNftablesDataplane(options: NftablesDataplaneOptions = {}): Dataplane {
   return new NftablesDataplane(new NftablesClient(options.netns));
-}
-
-/** What the last successful `sync` or `update` left in one family's table. */
-interface Applied {
-  readonly chains: Set<string>;
-  readonly sharedCounts: Map<string, number>;
-}
-
-interface AppliedState {
-  readonly options: string;
-  readonly hasConflicts: boolean;
-  readonly tables: ReadonlyMap<Family, Applied>;
 }
 
 class NftablesDataplane implements Dataplane {
@@ -99,6 +92,14 @@ class NftablesDataplane implements Dataplane {
       const kept = this.#applied?.tables.get(family)?.chains ?? new Set<string>();
       return describeDifferences(LAYOUTS[family], isMissing ? 'missing' : difference, kept);
     });
+  }
+
+  exportAffinity(snapshot: Snapshot): Promise<AffinityMemory> {
+    return exportAffinity(this.#client, snapshot);
+  }
+
+  importAffinity(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport> {
+    return importAffinity(this.#client, snapshot, entries);
   }
 
   async isPresent(): Promise<boolean> {
@@ -172,27 +173,4 @@ function diffFamily(
   if (wanted !== undefined) return diffTable(wanted, observed);
   const table = { family: LAYOUTS[family].table, name: TABLE_NAME };
   return { operations: observed === undefined ? [] : [{ kind: 'deleteTable', table }], leftovers: [] };
-}
-
-function appliedState(options: DataplaneOptions, wanted: ReadonlyMap<Family, WantedTable>): AppliedState {
-  const tables = new Map<Family, Applied>();
-  for (const [family, { definition, sharedCounts }] of wanted) {
-    tables.set(family, {
-      chains: new Set(definition.chains.map(({ name }) => name)),
-      sharedCounts: new Map(sharedCounts),
-    });
-  }
-  const hasConflicts = [...wanted.values()].some((table) => table.hasConflicts);
-  return { options: fingerprint(options), hasConflicts, tables };
-}
-
-function countOperations(operations: readonly Operation[]): SyncReport {
-  let written = 0;
-  let removed = 0;
-  for (const operation of operations) {
-    const count = 'elements' in operation ? operation.elements.length : 1;
-    if (operation.kind.startsWith('add')) written += count;
-    else removed += count;
-  }
-  return { written, removed };
 }

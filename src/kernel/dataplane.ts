@@ -1,3 +1,4 @@
+import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 
@@ -5,6 +6,13 @@ import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 export interface SyncReport {
   readonly written: number;
   readonly removed: number;
+}
+
+/** How many clients a mode took over from another. */
+export interface AffinityImport {
+  /** Remembered now, including those that were known already. */
+  readonly taken: number;
+  readonly leftOut: number;
 }
 
 /** One way in which the kernel differs from what was asked for, in words an operator can act on. */
@@ -35,6 +43,20 @@ export interface Dataplane {
 
   /** Reads the kernel back and compares it with `snapshot`. Empty means it holds exactly that. Changes nothing. */
   verify(snapshot: Snapshot): Promise<readonly Difference[]>;
+
+  /**
+   * The clients with session affinity that this mode remembers, of Services and backends that are in `snapshot`. Nothing
+   * where the mode is not in the kernel. Optional, as is `importAffinity`: not every mode can be asked.
+   */
+  exportAffinity?(snapshot: Snapshot): Promise<AffinityMemory>;
+
+  /**
+   * Remembers what another mode remembered, and says what of it: the rest of Services, backends or room that are not there
+   * is left out. May be called before the first `sync`, for as much as the mode can take then, so that no packet meets it
+   * without, and again for what came meanwhile. What both modes know is taken from the one that decided last; where both
+   * stand in the kernel, that is nftables.
+   */
+  importAffinity?(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport>;
 
   /** Whether anything of ours in this mode exists in the kernel, complete or not. */
   isPresent(): Promise<boolean>;

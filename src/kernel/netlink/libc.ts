@@ -13,6 +13,7 @@ const calls = {
   setsockopt: libc.func('int setsockopt(int, int, int, const void *, int)') as Call,
   getsockname: libc.func('int getsockname(int, _Out_ void *, _Inout_ void *)') as Call,
   setns: libc.func('int setns(int, int)') as Call,
+  clock_getres: libc.func('int clock_getres(int, _Out_ void *)') as Call,
 };
 export type LibcCall = keyof typeof calls;
 
@@ -55,4 +56,15 @@ export function int32(value: number): Uint8Array {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   return bytes;
+}
+
+/** linux/time.h */
+export const CLOCK_MONOTONIC_COARSE = 6;
+
+/** By how much a clock advances at a time. Throws KernelError. */
+export function clockResolutionNs(clock: number): number {
+  // struct timespec, 64 bits each
+  const timespec = Buffer.alloc(16);
+  callLibc('clock_getres', `clock ${clock}`, clock, timespec);
+  return Number(timespec.readBigInt64LE(0)) * 1e9 + Number(timespec.readBigInt64LE(8));
 }

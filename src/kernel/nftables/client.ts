@@ -92,10 +92,13 @@ export class NftablesClient {
       ),
       (payload) => elementListSchema.decode(payload.subarray(GENERIC_HEADER_BYTES)).elements ?? [],
     );
-    return lists.flat().map(({ key, keyEnd, data }) => ({
+    return lists.flat().map(({ key, keyEnd, data, timeoutMs, expirationMs }) => ({
       key: key?.value ?? new Uint8Array(),
       ...(keyEnd?.value === undefined ? {} : { keyEnd: keyEnd.value }),
       ...decodeElementData(data),
+      ...(timeoutMs === undefined || expirationMs === undefined
+        ? {}
+        : { lifetime: { timeoutMs: Number(timeoutMs), remainingMs: Number(expirationMs) } }),
     }));
   }
 

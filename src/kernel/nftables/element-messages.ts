@@ -12,11 +12,14 @@ import { encodeVerdict } from './verdict.ts';
 /** Room for an element's nested attributes: list item, key, data, key end, each with an inner value. */
 const ELEMENT_OVERHEAD_BYTES = 8 * ATTRIBUTE_HEADER_BYTES;
 const VERDICT_BYTES = 64;
+/** Two attributes of eight bytes. */
+const LIFETIME_BYTES = 2 * (ATTRIBUTE_HEADER_BYTES + 8);
 
-function elementSize({ key, keyEnd, data }: Element): number {
+function elementSize({ key, keyEnd, data, lifetime }: Element): number {
   const dataBytes =
     data === undefined ? 0 : data instanceof Uint8Array ? data.length : VERDICT_BYTES + chainBytes(data);
-  return ELEMENT_OVERHEAD_BYTES + key.length + (keyEnd?.length ?? 0) + dataBytes;
+  const lifetimeBytes = lifetime === undefined ? 0 : LIFETIME_BYTES;
+  return ELEMENT_OVERHEAD_BYTES + key.length + (keyEnd?.length ?? 0) + dataBytes + lifetimeBytes;
 }
 
 function chainBytes(verdict: object): number {
@@ -25,6 +28,10 @@ function chainBytes(verdict: object): number {
 
 function encodeElementData(data: NonNullable<Element['data']>): DataValues {
   return data instanceof Uint8Array ? { value: data } : encodeVerdict(data);
+}
+
+function encodeLifetime({ timeoutMs, remainingMs }: NonNullable<Element['lifetime']>) {
+  return { timeoutMs: BigInt(timeoutMs), expirationMs: BigInt(remainingMs) };
 }
 
 /** One message, or several where the list has to be split. */
@@ -42,10 +49,11 @@ export function encodeElements(operation: OperationOf<'addElements' | 'deleteEle
     messageFor(table, about, elementListSchema, {
       table: table.name,
       set: set.name,
-      elements: some.map(({ key, keyEnd, data }) => ({
+      elements: some.map(({ key, keyEnd, data, lifetime }) => ({
         key: { value: key },
         keyEnd: keyEnd === undefined ? undefined : { value: keyEnd },
         data: data === undefined || !isAdd ? undefined : encodeElementData(data),
+        ...(lifetime === undefined || !isAdd ? {} : encodeLifetime(lifetime)),
       })),
     }),
   );

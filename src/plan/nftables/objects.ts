@@ -46,6 +46,8 @@ export interface Element {
   /** The last key of a range, in sets that have ranges. */
   readonly keyEnd?: Uint8Array | undefined;
   readonly data?: Uint8Array | Verdict | undefined;
+  /** In dynamic sets: it goes after `remainingMs`; packets that refresh it give it `timeoutMs`. */
+  readonly lifetime?: { readonly timeoutMs: number; readonly remainingMs: number } | undefined;
 }
 
 /** An element of one of our own sets. */
