@@ -108,9 +108,7 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
   const applied = appliedVerdict(facts);
   const synced = syncedVerdict(facts);
   const rolledBack = rolledBackVerdict(facts);
-  const firstFailing = [applied, preflight, synced].find((each) => each.status !== 'True');
-  const ready =
-    firstFailing === undefined ? verdict('True', 'Ready', `serves in ${facts.wanted.mode} mode`) : { ...firstFailing };
+  const ready = readyVerdict(facts, [applied, preflight, synced], rolledBack);
   const verdicts: Record<NodeProxyStateConditionType, Verdict> = {
     PreflightPassed: preflight,
     Applied: applied,
@@ -124,6 +122,15 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
     const lastTransitionTime = before?.status === now.status ? before.lastTransitionTime : time(facts.nowMs);
     return { type, ...now, lastTransitionTime, observedGeneration: facts.generation };
   });
+}
+
+/** A node that went back and serves is Ready: it is not updated, but nothing on it waits for a cure. */
+function readyVerdict({ wanted, serving }: NodeFacts, needed: readonly Verdict[], rolledBack: Verdict): Verdict {
+  const failing = needed.find((each) => each.status !== 'True');
+  if (failing === undefined) return verdict('True', 'Ready', `serves in ${wanted.mode} mode`);
+  const synced = needed.at(-1);
+  if (rolledBack.status !== 'True' || synced?.status !== 'True' || serving === null) return { ...failing };
+  return verdict('True', 'ServesLastGood', `serves in ${serving.config.mode} mode; ${failing.message}`);
 }
 
 const DRIFT_VERDICTS: Record<NodeFacts['drift'], Verdict> = {

@@ -18,6 +18,6 @@ export function revisionOf(rendered: RenderedConfig): string {
 
 /** Everything that a node acts on, from the spec of its profile; what concerns the rollout is left out. */
 export function renderProfile(spec: ProxyProfileSpec): RenderedConfig {
-  const { nodeSelector: _nodes, priority: _priority, rollout: _rollout, ...acted } = spec;
+  const { nodeSelector: _nodes, priority: _priority, rollout: _rollout, onDelete: _onDelete, ...acted } = spec;
   return renderedConfig.parse(acted);
 }

@@ -1,31 +1,11 @@
-import type { RolloutSpec } from './api/proxy-profile.ts';
+import type { RolloutSpec } from './api/rollout-spec.ts';
 import type { NodeAssessment } from './rollout-node.ts';
-
-const ZONE = 'topology.kubernetes.io/zone';
+import { compareForBatch, compareForCanary, compareForRollback, zoneOf } from './rollout-order.ts';
 
 /** How many of `matched` nodes may be unavailable at one time: a percentage rounds down, but to no less than 1. */
 export function resolveMaxUnavailable(maxUnavailable: RolloutSpec['maxUnavailable'], matched: number): number {
   if (typeof maxUnavailable === 'number') return maxUnavailable;
   return Math.max(1, Math.floor((matched * Number.parseInt(maxUnavailable, 10)) / 100));
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function bornMs(creationTimestamp: string | undefined): number {
-  return creationTimestamp === undefined ? 0 : Date.parse(creationTimestamp) || 0;
-}
-
-/** Nodes that do not serve come first, since to change them can only help; then zone by zone, the oldest first. */
-function compareCandidates(a: NodeAssessment, b: NodeAssessment): number {
-  const [left, right] = [a.node.metadata, b.node.metadata];
-  return (
-    Number(a.isReady) - Number(b.isReady) ||
-    compareText(left.labels?.[ZONE] ?? '', right.labels?.[ZONE] ?? '') ||
-    bornMs(left.creationTimestamp) - bornMs(right.creationTimestamp) ||
-    compareText(left.name, right.name)
-  );
 }
 
 /** The slots of a rollout, counted from the nodes as they are. */
@@ -36,34 +16,99 @@ export interface Budget {
   readonly failed: number;
 }
 
-export function countBudget(nodes: readonly NodeAssessment[], rollout: RolloutSpec): Budget {
+/** `matched` counts the dead nodes too, which are not in `nodes`. */
+export function countBudget(nodes: readonly NodeAssessment[], rollout: RolloutSpec, matched: number): Budget {
   return {
-    maxUnavailable: resolveMaxUnavailable(rollout.maxUnavailable, nodes.length),
+    maxUnavailable: resolveMaxUnavailable(rollout.maxUnavailable, matched),
     unavailable: nodes.filter(({ isUnavailable }) => isUnavailable).length,
     inFlight: nodes.filter(({ phase }) => phase === 'InFlight').length,
     failed: nodes.filter(({ phase }) => phase === 'Failed').length,
   };
 }
 
+/** Can be started now, as far as the node itself is concerned. */
+export function isCandidate({ phase, isUnreachable, leftover, blocked }: NodeAssessment): boolean {
+  return phase === 'Waiting' && !isUnreachable && leftover === undefined && blocked === undefined;
+}
+
 /**
- * The nodes that may start now. Never more than `maxUnavailable` are under way together, and a node that serves starts
- * only where with it no more than `maxUnavailable` are unavailable, for whatever cause. A node that does not serve
- * already counts as unavailable, so it takes no further place: that lets a first installation begin, and a broken node
- * be cured although it fills the budget itself.
+ * Gives slots out. Never more than `maxUnavailable` are under way together, and a node that serves starts only where with
+ * it no more than `maxUnavailable` are unavailable, for whatever cause. A node that does not serve already counts as
+ * unavailable, so it takes no further place: that lets a first installation begin, and a broken node be cured although it
+ * fills the budget itself.
  */
-export function chooseGrants(nodes: readonly NodeAssessment[], rollout: RolloutSpec): NodeAssessment[] {
-  const budget = countBudget(nodes, rollout);
-  if (rollout.paused || budget.failed >= rollout.maxFailures) return [];
-  let { unavailable, inFlight } = budget;
-  const grants: NodeAssessment[] = [];
-  const candidates = nodes.filter((node) => node.phase === 'Waiting' && !node.isUnreachable && !node.leftover);
-  for (const candidate of candidates.sort(compareCandidates)) {
-    const cost = candidate.isUnavailable ? 0 : 1;
-    if (inFlight >= budget.maxUnavailable) break;
-    if (cost > 0 && unavailable + cost > budget.maxUnavailable) break;
-    unavailable += cost;
-    inFlight += 1;
-    grants.push(candidate);
+export class SlotPicker {
+  readonly #max: number;
+  readonly picked: NodeAssessment[] = [];
+  #unavailable: number;
+  #inFlight: number;
+
+  constructor({ maxUnavailable, unavailable, inFlight }: Budget) {
+    this.#max = maxUnavailable;
+    this.#unavailable = unavailable;
+    this.#inFlight = inFlight;
   }
-  return grants;
+
+  pick(node: NodeAssessment): boolean {
+    const cost = node.isUnavailable ? 0 : 1;
+    if (this.#inFlight >= this.#max) return false;
+    if (cost > 0 && this.#unavailable + cost > this.#max) return false;
+    this.#unavailable += cost;
+    this.#inFlight += 1;
+    this.picked.push(node);
+    return true;
+  }
+
+  /** For a node that is ill: it goes at once, since waiting for a slot would keep it from its own cure. */
+  pickWithoutSlot(node: NodeAssessment): void {
+    this.#inFlight += 1;
+    this.picked.push(node);
+  }
+}
+
+/** The canary: well nodes first, and ill ones where those find no slot, since they may be what takes it. */
+export function pickCanary(
+  picker: SlotPicker,
+  candidates: readonly NodeAssessment[],
+  wanted: number,
+): NodeAssessment[] {
+  const picked: NodeAssessment[] = [];
+  for (const node of candidates.toSorted(compareForCanary)) {
+    if (picked.length >= wanted) break;
+    if (picker.pick(node)) picked.push(node);
+  }
+  return picked;
+}
+
+/** A batch: ill nodes first, then those of one zone. */
+export function pickBatch(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
+  const picked: NodeAssessment[] = [];
+  const ordered = candidates.toSorted(compareForBatch);
+  const zone = ordered[0] === undefined ? '' : zoneOf(ordered[0]);
+  for (const node of ordered) {
+    if (zoneOf(node) !== zone) continue;
+    if (!picker.pick(node)) break;
+    picked.push(node);
+  }
+  return picked;
+}
+
+/** To the last completed revision: in any zone, as slots come free. */
+export function pickSettling(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
+  const picked: NodeAssessment[] = [];
+  for (const node of candidates.toSorted(compareForBatch)) if (picker.pick(node)) picked.push(node);
+  return picked;
+}
+
+/** Back from a rejected revision: what is ill on it goes at once, the rest within the slots, new nodes last. */
+export function pickReturning(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
+  const picked: NodeAssessment[] = [];
+  const [managed, fresh] = [candidates.filter(({ state }) => state), candidates.filter(({ state }) => !state)];
+  for (const node of [...managed.toSorted(compareForRollback), ...fresh.toSorted(compareForBatch)]) {
+    const isIll = node.state !== undefined && node.isUnavailable;
+    if (isIll) picker.pickWithoutSlot(node);
+    else if (!picker.pick(node)) continue;
+    picked.push(node);
+  }
+  return picked;
 }

@@ -1,21 +1,21 @@
 import type { Condition } from './api/meta.ts';
 import type { ProxyProfileConditionType } from './api/proxy-profile.ts';
 import type { Assignment } from './rollout-assignment.ts';
-import { isHealthy } from './rollout-node.ts';
-import { inPhase, isAccepted, isComplete, nodeNames, type RolloutView } from './rollout-view.ts';
+import { progressing } from './rollout-progress.ts';
+import { inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
 
 /** A condition without what the object and the clock add to it. */
 export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>;
 export type Findings = Record<ProxyProfileConditionType, Finding>;
 
-const NOT_ACCEPTED: Finding = {
+export const NOT_ACCEPTED: Finding = {
   status: 'False',
   reason: 'NotAccepted',
   message: 'Nothing is changed while the profile is not Accepted; see that condition.',
 };
 
-function accepted({ assignment, nodes, revision, mode }: RolloutView): Finding {
-  const { conflicts, outrankedBy } = assignment;
+function accepted({ assignment, course, spec }: RolloutView): Finding {
+  const { conflicts, outrankedBy, nodes } = assignment;
   if (conflicts.length > 0) {
     const others = [...new Set(conflicts.flatMap((conflict) => conflict.with))].sort().join(', ');
     const names = conflicts.map(({ node }) => node.metadata.name);
@@ -32,87 +32,112 @@ function accepted({ assignment, nodes, revision, mode }: RolloutView): Finding {
         : 'spec.nodeSelector matches no Linux node.';
     return { status: 'False', reason: 'NoMatchingNodes', message: why };
   }
-  return { status: 'True', reason: 'Valid', message: `Revision ${revision} (${mode}) is for ${nodes.length} nodes.` };
-}
-
-function standstill(view: RolloutView): Finding | undefined {
-  const { budget, spec, nodes } = view;
-  const busy = inPhase(view, 'InFlight');
-  const finishing = busy.length > 0 ? ` Still finishing: ${nodeNames(busy)}.` : '';
-  const done = `${inPhase(view, 'Done').length} of ${nodes.length} nodes are done`;
-  if (spec.rollout.paused) {
-    const message = `Paused; ${done}.${finishing} Set spec.rollout.paused to false to go on.`;
-    return { status: 'False', reason: 'Paused', message };
-  }
-  if (budget.failed < spec.rollout.maxFailures) return undefined;
-  const message =
-    `Stopped; ${done}, ${nodeNames(inPhase(view, 'Failed'))} failed (spec.rollout.maxFailures ${spec.rollout.maxFailures}).` +
-    `${finishing} See status.problems; change spec.mode, or delete the NodeProxyState of a repaired node to try it again.`;
-  return { status: 'False', reason: 'FailureBudgetSpent', message };
-}
-
-function progressing(view: RolloutView): Finding {
-  const { nodes, revision, mode, budget } = view;
-  if (!isAccepted(view)) return NOT_ACCEPTED;
-  if (isComplete(view)) {
-    return { status: 'False', reason: 'Complete', message: `All ${nodes.length} nodes run ${revision} (${mode}).` };
-  }
-  const stopped = standstill(view);
-  if (stopped !== undefined) return stopped;
-  const busy = inPhase(view, 'InFlight');
-  const waiting = inPhase(view, 'Waiting');
-  const count = `${inPhase(view, 'Done').length} of ${nodes.length} nodes are done`;
-  if (busy.length > 0) {
-    const message = `${nodeNames(busy)} in progress; ${count}, ${waiting.length} waiting.`;
-    return { status: 'True', reason: 'BatchRunning', message };
-  }
-  if (waiting.length === 0) {
-    const message = `${count}, ${nodeNames(inPhase(view, 'Failed'))} failed; delete the NodeProxyState of a repaired node to try it again.`;
-    return { status: 'False', reason: 'NodeFailed', message };
-  }
-  const unavailable = nodes.filter(({ isUnavailable }) => isUnavailable);
-  const message =
-    `${count}, ${waiting.length} wait until ${nodeNames(unavailable)} ${unavailable.length === 1 ? 'is' : 'are'} Ready ` +
-    `(at most ${budget.maxUnavailable} unavailable). Repair or delete the node, or raise spec.rollout.maxUnavailable.`;
-  return { status: 'True', reason: 'WaitingForSlot', message };
+  const message = `Revision ${course.target} (${modeOf({ spec })}) is for ${nodes.length} nodes.`;
+  return { status: 'True', reason: 'Valid', message };
 }
 
 function available(view: RolloutView): Finding {
-  const { nodes, revision, mode } = view;
+  const { nodes, dead, course, rejecting } = view;
   if (!isAccepted(view)) return NOT_ACCEPTED;
+  const what = `${course.target} (${modeOf(view)})`;
+  if (course.kind === 'Back' || rejecting !== undefined) {
+    return { status: 'False', reason: 'RolloutIncomplete', message: `${what} was rejected; see Degraded.` };
+  }
   const elsewhere = nodes.filter(({ phase }) => phase !== 'Done');
   if (elsewhere.length > 0) {
-    const message = `${nodes.length - elsewhere.length} of ${nodes.length} nodes are done with ${revision} (${mode}).`;
+    const message = `${nodes.length - elsewhere.length} of ${nodes.length} nodes are done with ${what}.`;
     return { status: 'False', reason: 'RolloutIncomplete', message };
   }
-  const broken = nodes.filter(({ state, isReady }) => !isReady || state === undefined || !isHealthy(state));
+  const broken = nodes.filter(({ isReady, isUpdated }) => !isReady || !isUpdated);
   if (broken.length > 0) {
     const message = `${nodeNames(broken)} not Ready; see status.problems.`;
     return { status: 'False', reason: 'NodesNotReady', message };
   }
-  const message = `All ${nodes.length} nodes are Ready in ${revision} (${mode}).`;
-  return { status: 'True', reason: 'AllNodesReady', message };
+  if (nodes.length === 0) {
+    return {
+      status: 'False',
+      reason: 'NodesNotReady',
+      message: `All ${dead.length} nodes are dead; see status.problems.`,
+    };
+  }
+  const left = dead.length === 0 ? '' : ` ${dead.length} dead nodes are left out; see status.problems.`;
+  return { status: 'True', reason: 'AllNodesReady', message: `All ${nodes.length} nodes are Ready in ${what}.${left}` };
+}
+
+const RETRY = 'Change the spec, or spec.rollout.retryToken to try it again.';
+
+function degradedByRollback(view: RolloutView): Finding | undefined {
+  const { course, rejecting } = view;
+  const rejected = rejecting ?? course.rejected;
+  if (rejected === undefined) return undefined;
+  const why = `${course.target} was rejected (${rejected.cause}): ${rejected.message}. ${RETRY}`;
+  const failed = course.kind === 'Back' ? inPhase(view, 'Failed') : [];
+  if (failed.length > 0) {
+    const message = `${nodeNames(failed)} could not go back to ${course.lastGood}; see status.problems. ${why}`;
+    return { status: 'True', reason: 'RollbackFailed', message };
+  }
+  if (course.lastGood !== undefined && course.configOf(course.lastGood) === undefined) {
+    const message = `Revision ${course.lastGood} is no longer known, so nothing can go back to it. ${why}`;
+    return { status: 'True', reason: 'RollbackFailed', message };
+  }
+  return { status: 'True', reason: 'RolledBack', message: why };
+}
+
+function degradedByGate({ stage, isStopped }: RolloutView): Finding | undefined {
+  const verdict = stage?.verdict;
+  if (!isStopped || verdict?.cause !== 'GateFailed') return undefined;
+  return { status: 'True', reason: 'GateFailed', message: `${verdict.message}. ${RETRY}` };
 }
 
 function degraded(view: RolloutView): Finding {
+  const ofRevision = degradedByRollback(view) ?? degradedByGate(view);
+  if (ofRevision !== undefined) return ofRevision;
   const failed = inPhase(view, 'Failed');
-  const isSpent = failed.length >= view.spec.rollout.maxFailures;
-  if (failed.length === 0) return { status: 'False', reason: 'AsExpected', message: 'No node failed this revision.' };
-  const message = `${nodeNames(failed)} failed ${view.revision}; see status.problems.`;
-  return { status: 'True', reason: isSpent ? 'FailureBudgetSpent' : 'NodeFailed', message };
+  if (failed.length > 0) {
+    const first = failed[0]?.failure;
+    const message = `${nodeNames(failed)} failed ${view.course.target}: ${first?.message ?? ''}; see status.problems.`;
+    return { status: 'True', reason: view.isStopped ? 'FailureBudgetSpent' : 'NodeFailed', message };
+  }
+  const blocked = view.nodes.filter(({ phase, blocked: by }) => phase === 'Waiting' && by !== undefined);
+  const [first] = blocked;
+  if (first?.blocked !== undefined) {
+    const message = `${nodeNames(blocked)} cannot be started: ${first.blocked.message}; see status.problems.`;
+    return { status: 'True', reason: first.blocked.code, message };
+  }
+  return { status: 'False', reason: 'AsExpected', message: 'No node failed this revision.' };
 }
 
-/** The four conditions of a profile whose spec is valid. */
+function paused(view: RolloutView): Finding {
+  const { spec, stage, isStopped } = view;
+  if (!isAccepted(view)) return NOT_ACCEPTED;
+  if (spec.rollout.paused) {
+    return { status: 'True', reason: 'UserRequested', message: 'spec.rollout.paused is true.' };
+  }
+  if (isStopped)
+    return { status: 'True', reason: 'FailureBudgetSpent', message: `${stage?.verdict?.message}. ${RETRY}` };
+  const hold = stage?.hold;
+  if (hold?.reason === 'AwaitingApproval' || hold?.reason === 'GateInconclusive') {
+    return { status: 'True', reason: hold.reason, message: `${hold.message}.` };
+  }
+  return { status: 'False', reason: 'Running', message: 'Nothing waits for a person.' };
+}
+
+function clip(finding: Finding): Finding {
+  return finding.message.length <= 30_000 ? finding : { ...finding, message: finding.message.slice(0, 30_000) };
+}
+
+/** The conditions of a profile whose spec is valid, but for what the clock says of them. */
 export function findConditions(view: RolloutView): Findings {
   return {
-    Accepted: accepted(view),
-    Progressing: progressing(view),
-    Available: available(view),
-    Degraded: degraded(view),
+    Accepted: clip(accepted(view)),
+    Progressing: clip(isAccepted(view) ? progressing(view) : NOT_ACCEPTED),
+    Available: clip(available(view)),
+    Degraded: clip(degraded(view)),
+    Paused: clip(paused(view)),
   };
 }
 
-/** The four conditions of a profile whose spec is not valid. */
+/** The conditions of a profile whose spec is not valid. */
 export function findInvalid({ specProblems }: Assignment): Findings {
   const message = `${specProblems.join('; ').slice(0, 30_000)}. The nodes keep what they run.`;
   return {
@@ -120,5 +145,6 @@ export function findInvalid({ specProblems }: Assignment): Findings {
     Progressing: NOT_ACCEPTED,
     Available: NOT_ACCEPTED,
     Degraded: { ...NOT_ACCEPTED, status: 'Unknown' },
+    Paused: NOT_ACCEPTED,
   };
 }

@@ -3,7 +3,8 @@ import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from
 import { canonicalJson } from './revision.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import type { Finding } from './rollout-conditions.ts';
-import { inPhase, type RolloutView } from './rollout-view.ts';
+import { stepEvents } from './rollout-step-events.ts';
+import { inPhase, LONG_NOT_READY, modeOf, UNSUPPORTED_OS, type RolloutView } from './rollout-view.ts';
 
 /** What to tell about a transition of a profile. The same transition always has the same `name`. */
 export interface RolloutEvent {
@@ -13,97 +14,113 @@ export interface RolloutEvent {
   readonly message: string;
 }
 
+/** An event before it has a name; `about` tells it from others of its reason in the same transition. */
+export type EventContent = Omit<RolloutEvent, 'name'> & { readonly about?: unknown };
+
 /** The status that a profile has, and the one that it is to get. */
-interface Transition {
+export interface Transition {
   readonly profile: ProxyProfile;
   readonly next: ProxyProfileStatus;
 }
 
-function conditionOf(status: ProxyProfileStatus | undefined, type: ProxyProfileConditionType) {
+const MAX_MESSAGE = 1_000;
+
+export function conditionOf(status: ProxyProfileStatus | undefined, type: ProxyProfileConditionType) {
   return status?.conditions?.find((condition) => condition.type === type);
 }
 
 /** Named by what it is about and by the status it leads away from, so that telling it twice makes one event. */
-function event(
-  { profile }: Transition,
-  content: Omit<RolloutEvent, 'name'>,
-  about: unknown = profile.status?.conditions,
-): RolloutEvent {
-  const identity = canonicalJson([profile.metadata.uid, profile.metadata.generation, content.reason, about]);
+export function nameEvent(profile: ProxyProfile, { about, ...content }: EventContent): RolloutEvent {
+  const identity = canonicalJson([
+    profile.metadata.uid,
+    profile.metadata.generation,
+    content.reason,
+    about ?? profile.status?.conditions ?? null,
+  ]);
   const digest = createHash('sha256').update(identity).digest('hex').slice(0, 16);
-  return { name: `${profile.metadata.name.slice(0, 200)}.${digest}`, ...content };
+  const message = content.message.slice(0, MAX_MESSAGE);
+  return { ...content, message, name: `${profile.metadata.name.slice(0, 200)}.${digest}` };
 }
 
-const UNDER_WAY = ['BatchRunning', 'WaitingForSlot', 'Paused', 'FailureBudgetSpent', 'NodeFailed'];
+/** Nothing was left to do. */
+const AT_REST = ['Complete', 'Rejected', 'NotAccepted'];
 
-function targetEvents(transition: Transition, view: RolloutView): RolloutEvent[] {
-  const { profile } = transition;
+function targetEvents({ profile }: Transition, view: RolloutView): EventContent[] {
   const old = profile.status?.revision?.target;
-  if (old === view.revision) return [];
-  const events: RolloutEvent[] = [];
-  const wasUnderWay = UNDER_WAY.includes(conditionOf(profile.status, 'Progressing')?.reason ?? '');
-  if (old !== undefined && wasUnderWay) {
-    const message = `Revision ${old} is superseded by ${view.revision}; nodes in progress finish or go back first.`;
-    events.push(event(transition, { type: 'Normal', reason: 'RolloutSuperseded', message }));
+  const { target } = view.course;
+  if (old === target) return [];
+  const reason = conditionOf(profile.status, 'Progressing')?.reason;
+  const events: EventContent[] = [];
+  if (old !== undefined && reason !== undefined && !AT_REST.includes(reason)) {
+    const message = `Revision ${old} is superseded by ${target}; nodes in progress finish or go back first.`;
+    events.push({ type: 'Normal', reason: 'RolloutSuperseded', message });
   }
-  const message = `Revision ${view.revision} (${view.mode}) accepted for ${view.nodes.length} nodes.`;
-  events.push(event(transition, { type: 'Normal', reason: 'RevisionAccepted', message }));
+  const message = `Revision ${target} (${modeOf(view)}) accepted for ${view.nodes.length} nodes.`;
+  events.push({ type: 'Normal', reason: 'RevisionAccepted', message });
   return events;
 }
 
 /** What the new state of Progressing is worth telling, where it differs from the old one. */
 function progressReason(oldReason: string | undefined, now: Finding): string | undefined {
   if (now.status === 'True') {
-    return ['Paused', 'FailureBudgetSpent', 'NodeFailed'].includes(oldReason ?? '')
-      ? 'RolloutResumed'
-      : 'RolloutStarted';
+    if (now.reason === 'RollingBack') return undefined;
+    return oldReason === undefined || AT_REST.includes(oldReason) ? 'RolloutStarted' : 'RolloutResumed';
   }
   const told: Record<string, string> = {
     Complete: 'RolloutCompleted',
+    Rejected: 'RollbackCompleted',
     Paused: 'RolloutPaused',
+    DryRun: 'RolloutPaused',
+    OutsideWindow: 'RolloutPaused',
+    PreflightFailed: 'PreflightFailed',
+    NoCanary: 'NoCanary',
     FailureBudgetSpent: 'FailureBudgetSpent',
+    DeadlineExceeded: 'DeadlineExceeded',
   };
   return told[now.reason];
 }
 
-function progressEvents(transition: Transition, view: RolloutView): RolloutEvent[] {
-  const { profile, next } = transition;
-  const isSameTarget = profile.status?.revision?.target === view.revision;
+const WARNINGS = ['FailureBudgetSpent', 'DeadlineExceeded', 'PreflightFailed', 'NoCanary'];
+
+function progressEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
+  const isSameTarget = profile.status?.revision?.target === view.course.target;
   const old = isSameTarget ? conditionOf(profile.status, 'Progressing') : undefined;
   const now = conditionOf(next, 'Progressing');
   if (now === undefined) return [];
   const isSame = now.status === 'True' ? old?.status === 'True' : old?.reason === now.reason;
   const reason = isSame ? undefined : progressReason(old?.reason, now);
   if (reason === undefined) return [];
-  const type = reason === 'FailureBudgetSpent' ? 'Warning' : 'Normal';
-  return [event(transition, { type, reason, message: now.message })];
+  return [{ type: WARNINGS.includes(reason) ? 'Warning' : 'Normal', reason, message: now.message }];
 }
 
-function nodeEvents(transition: Transition, view: RolloutView): RolloutEvent[] {
-  const known = new Set((transition.profile.status?.problems ?? []).map(({ node, reason }) => `${node} ${reason}`));
-  const failed = inPhase(view, 'Failed').flatMap(({ node, state, failure }) => {
-    if (failure === undefined || known.has(`${node.metadata.name} ${failure.code}`)) return [];
-    const message = `Node ${node.metadata.name} failed ${view.revision}: ${failure.code}: ${failure.message}`.slice(
-      0,
-      1000,
-    );
-    const about = [node.metadata.name, state?.spec.attempt?.id, failure.code];
-    return [event(transition, { type: 'Warning', reason: 'NodeFailed', message }, about)];
+const SKIPPED = [UNSUPPORTED_OS, LONG_NOT_READY, 'PreflightFailed', 'BaselineProbeFailed'];
+
+/** Of the nodes that the status names now and did not before; the others are told of by its counts. */
+function nodeEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
+  const key = ({ node, reason }: { node: string; reason: string }) => `${node} ${reason}`;
+  const known = new Set((profile.status?.problems ?? []).map(key));
+  const news = (next.problems ?? []).filter((problem) => !known.has(key(problem)));
+  const failed = new Map(inPhase(view, 'Failed').map((each) => [each.node.metadata.name, each]));
+  return news.flatMap(({ node, reason, message }): EventContent[] => {
+    const assessment = failed.get(node);
+    if (assessment?.failure?.code === reason) {
+      const { attempt, settled } = assessment.state?.spec ?? {};
+      const about = [node, attempt?.id ?? settled, reason];
+      const text = `Node ${node} failed ${view.course.target}: ${reason}: ${message}`;
+      return [{ type: 'Warning', reason: 'NodeFailed', message: text, about }];
+    }
+    if (!SKIPPED.includes(reason)) return [];
+    const about = [node, reason, profile.status?.conditions ?? null];
+    return [{ type: 'Normal', reason: 'NodeSkipped', message: `Node ${node} is skipped: ${message}`, about }];
   });
-  const skipped = view.assignment.skipped.flatMap(({ metadata }) => {
-    if (known.has(`${metadata.name} UnsupportedOperatingSystem`)) return [];
-    const message = `Node ${metadata.name} is skipped: a Windows node; only Linux nodes are managed.`;
-    return [event(transition, { type: 'Normal', reason: 'NodeSkipped', message }, [metadata.name, metadata.uid])];
-  });
-  return [...failed, ...skipped];
 }
 
-function refusalEvents(transition: Transition): RolloutEvent[] {
-  const old = conditionOf(transition.profile.status, 'Accepted');
-  const now = conditionOf(transition.next, 'Accepted');
+function refusalEvents({ profile, next }: Transition): EventContent[] {
+  const old = conditionOf(profile.status, 'Accepted');
+  const now = conditionOf(next, 'Accepted');
   if (now === undefined || now.status === 'True') return [];
   if (old?.reason === now.reason && old.observedGeneration === now.observedGeneration) return [];
-  return [event(transition, { type: 'Warning', reason: now.reason, message: now.message.slice(0, 1000) })];
+  return [{ type: 'Warning', reason: now.reason, message: now.message }];
 }
 
 /**
@@ -111,13 +128,20 @@ function refusalEvents(transition: Transition): RolloutEvent[] {
  * that starts anew repeats nothing.
  */
 export function rolloutEvents(
-  assignment: Assignment,
+  { profile }: Assignment,
   next: ProxyProfileStatus,
   view: RolloutView | undefined,
 ): RolloutEvent[] {
-  const transition: Transition = { profile: assignment.profile, next };
+  const transition: Transition = { profile, next };
   const refusals = refusalEvents(transition);
-  if (view === undefined) return refusals;
-  if (refusals.length > 0 || conditionOf(next, 'Accepted')?.status !== 'True') return refusals;
-  return [...targetEvents(transition, view), ...progressEvents(transition, view), ...nodeEvents(transition, view)];
+  const isRefused = view === undefined || refusals.length > 0 || conditionOf(next, 'Accepted')?.status !== 'True';
+  const contents = isRefused
+    ? refusals
+    : [
+        ...targetEvents(transition, view),
+        ...stepEvents(transition, view),
+        ...progressEvents(transition, view),
+        ...nodeEvents(transition, view),
+      ];
+  return contents.map((content) => nameEvent(profile, content));
 }

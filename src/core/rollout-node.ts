@@ -1,21 +1,28 @@
 import type { ObjectMeta } from './api/meta.ts';
-import type { AttemptPhase, NodeProxyState } from './api/node-proxy-state.ts';
+import type { NodeProxyState, RenderedConfig } from './api/node-proxy-state.ts';
+import type { BuiltinGate } from './api/rollout-spec.ts';
+import { failingGate, isAgentServing, nodeReady, readyCondition, type Illness } from './rollout-health.ts';
+import { askedRevision, outcome, type Outcome } from './rollout-outcome.ts';
 
 /** The fields of a core/v1 Node that decide about its rollout. */
 export interface RolloutNode {
   readonly metadata: Pick<ObjectMeta, 'name' | 'uid' | 'labels' | 'creationTimestamp'>;
   readonly status?: {
     readonly nodeInfo?: { readonly operatingSystem?: string };
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime?: string;
+    }[];
   };
 }
 
 /**
- * Where a node is on its way to the target revision:
+ * Where a node is on its way to the revision that it is to run:
  * - `Waiting`: not granted yet (or granted another revision, and done with that).
  * - `InFlight`: granted, in whatever revision, and neither done nor failed; holds a slot.
- * - `Failed`: granted the target revision and failed; not tried again in this revision.
- * - `Done`: has come to run the target revision. It may be not Ready since, for another cause.
+ * - `Failed`: granted that revision and failed, or fell ill in it during the rollout; not tried again by itself.
+ * - `Done`: has come to run that revision. It may be not Ready since, for another cause.
  */
 export type NodePhase = 'Waiting' | 'InFlight' | 'Failed' | 'Done';
 
@@ -26,6 +33,18 @@ export interface NodeFailure {
   readonly isReported: boolean;
 }
 
+/** What a node is brought to, for whom, and by what it is judged. */
+export interface RolloutTarget {
+  readonly revision: string;
+  readonly config: RenderedConfig | undefined;
+  readonly profileUid: string;
+  readonly retryToken: string;
+  readonly gates: readonly BuiltinGate[];
+  readonly ignoreNotReadyAfterMs: number;
+  /** A node that came to run the revision fails when it is ill for this long; null when only the grant counts. */
+  readonly illAfterMs: number | null;
+}
+
 /** What the objects say about one node, at one moment and towards one target. */
 export interface NodeAssessment {
   readonly node: RolloutNode;
@@ -33,84 +52,147 @@ export interface NodeAssessment {
   readonly state: NodeProxyState | undefined;
   /** The state of an earlier node of that name; it has to go first. */
   readonly leftover: NodeProxyState | undefined;
+  /** The revision that it is to run. */
+  readonly goal: string;
   readonly phase: NodePhase;
   readonly failure: NodeFailure | undefined;
-  /** The agent says Ready=True, in whatever revision, and the node can be reached. */
+  /** Why it cannot be started, found before anything was touched. */
+  readonly blocked: Illness | undefined;
+  /** Its data plane serves, in whatever revision, and the node can be reached. */
   readonly isReady: boolean;
-  /** Runs the target revision. */
+  /** Ready, the Node is Ready, and no gate fails. */
+  readonly isWell: boolean;
+  /** Runs the goal. */
   readonly isUpdated: boolean;
+  /** Runs and serves the goal although its spec says something else: it went back by itself. */
+  readonly servesGoal: boolean;
   /** The kubelet is silent: nothing that is granted now would be noticed. */
   readonly isUnreachable: boolean;
+  /** Dead for longer than ignoreNotReadyAfter, and nothing of ours is under way on it. */
+  readonly isSkipped: boolean;
   /** Counts against maxUnavailable. */
   readonly isUnavailable: boolean;
+  /** The batch that brought it to the revision in its spec. */
+  readonly batch: number | undefined;
+  readonly grantedAtMs: number | undefined;
+  readonly settledAtMs: number | undefined;
+  /** When time alone changes this assessment; Infinity where it does not. */
+  readonly changesAtMs: number;
 }
 
-/** What a node is brought to, and for whom. */
-export interface RolloutTarget {
-  readonly revision: string;
-  readonly profileUid: string;
-}
-
-const OVER: readonly AttemptPhase[] = ['RolledBack', 'Failed'];
-
-export function readyCondition(state: NodeProxyState | undefined) {
-  return state?.status?.conditions?.find(({ type }) => type === 'Ready');
-}
-
-/**
- * Runs what its spec says and serves. While an attempt is there the agent must have seen this very spec; without one, the
- * last change of the spec changed nothing that the node acts on, so a status from before it is as good.
- */
-export function isHealthy({ metadata, spec, status }: NodeProxyState): boolean {
-  const isObserved = spec.attempt === undefined || status?.observedGeneration === metadata.generation;
-  const isReady = status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
-  return isObserved && isReady && status?.current?.revision === spec.revision;
-}
-
-/**
- * A failure of the attempt in its spec, in the words of the agent. It stays one when the agent begins anew by itself, as
- * it does on a node that has nothing to go back to.
- */
-function reportedFailure({ spec, status }: NodeProxyState): NodeFailure | undefined {
-  const { attempt, revision } = spec;
-  if (attempt === undefined || status === undefined) return undefined;
-  const ended = status.attempt?.id === attempt.id && OVER.includes(status.attempt.phase);
-  const last = status.lastFailure?.revision === revision ? status.lastFailure : undefined;
-  const isOfThisAttempt = last !== undefined && Date.parse(last.at) >= Date.parse(attempt.grantedAt);
-  if (!ended && !isOfThisAttempt) return undefined;
-  const { code, message } = last ?? { code: 'Failed', message: 'the agent gives no reason' };
-  return { code, message, isReported: ended };
-}
-
-function overdueFailure({ metadata, spec, status }: NodeProxyState, nowMs: number): NodeFailure | undefined {
-  if (spec.attempt === undefined || nowMs < Date.parse(spec.attempt.deadlineAt)) return undefined;
-  const hasSeen = status?.observedGeneration === metadata.generation;
-  const message = hasSeen
-    ? `not Ready in the revision by ${spec.attempt.deadlineAt}; see the conditions of its NodeProxyState`
-    : `its agent did not take up the change by ${spec.attempt.deadlineAt}; check that the agent runs on the node`;
-  return { code: hasSeen ? 'DeadlineExceeded' : 'NoAnswer', message, isReported: false };
-}
-
-type Outcome = { readonly phase: NodePhase; readonly failure?: NodeFailure; readonly isPending: boolean };
-
-function outcome(state: NodeProxyState | undefined, target: RolloutTarget, nowMs: number): Outcome {
-  if (state === undefined) return { phase: 'Waiting', isPending: false };
-  const isTarget = state.spec.revision === target.revision;
-  if (state.spec.attempt === undefined || isHealthy(state)) {
-    return { phase: isTarget ? 'Done' : 'Waiting', isPending: false };
+/** What is wrong with a node that came to run the revision, and since when. */
+function illness(node: RolloutNode, state: NodeProxyState, gates: readonly BuiltinGate[]): Illness | undefined {
+  const ready = readyCondition(state);
+  if (!isAgentServing(state)) {
+    const { reason: code = 'NoStatus', message = 'its agent has not reported' } = ready ?? {};
+    return { code, message, sinceMs: Date.parse(ready?.lastTransitionTime ?? '') || 0 };
   }
-  const failure = reportedFailure(state) ?? overdueFailure(state, nowMs);
-  if (failure === undefined) return { phase: 'InFlight', isPending: true };
-  const isPending = !failure.isReported;
-  // A profile made anew is a new wish, also under its old name: what failed for another one is tried again.
-  if (isTarget && state.spec.profile.uid === target.profileUid) return { phase: 'Failed', failure, isPending };
-  return { phase: 'Waiting', isPending };
+  const gate = failingGate(state, gates);
+  if (gate !== undefined) return gate;
+  const kubelet = nodeReady(node);
+  if (!gates.includes('NodeReady') || kubelet === undefined || kubelet.status === 'True') return undefined;
+  return { code: 'NodeNotReady', message: `the Node says Ready=${kubelet.status}`, sinceMs: kubelet.sinceMs };
 }
 
-function isSilent({ status }: RolloutNode): boolean {
-  return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'Unknown') ?? false;
+/** A node that is done fails after all when it is ill for too long while its revision is on trial. */
+function onTrial(
+  before: Outcome,
+  settled: NodeProxyState['spec']['settled'],
+  ill: Illness | undefined,
+  time: { readonly illAfterMs: number; readonly nowMs: number },
+): Outcome {
+  if (before.phase !== 'Done' || settled?.batch === undefined || ill === undefined) return before;
+  const failsAtMs = Math.max(ill.sinceMs, Date.parse(settled.at)) + time.illAfterMs;
+  if (time.nowMs < failsAtMs) return { ...before, changesAtMs: failsAtMs };
+  const message = `was well in the revision, then ill: ${ill.message}`;
+  return { ...before, phase: 'Failed', failure: { code: ill.code, message, isReported: true } };
 }
 
+function missingMode(state: NodeProxyState | undefined, { config }: RolloutTarget): Illness | undefined {
+  const preflight = state?.status?.preflight;
+  if (preflight === undefined || config === undefined || preflight.modes.includes(config.mode)) return undefined;
+  const message = preflight.missing.join('; ') || `this node cannot run ${config.mode} mode`;
+  return { code: 'PreflightFailed', message, sinceMs: 0 };
+}
+
+function blockedBy(state: NodeProxyState | undefined, target: RolloutTarget, node: RolloutNode): Illness | undefined {
+  const missing = missingMode(state, target);
+  if (missing !== undefined) return missing;
+  // On a node that serves nothing there is nothing to compare with, and the proxy may be what it needs to become Ready.
+  if (state === undefined || !isAgentServing(state) || nodeReady(node)?.status === 'Unknown') return undefined;
+  const ill = illness(node, state, target.gates);
+  if (ill === undefined) return undefined;
+  return { ...ill, code: 'BaselineProbeFailed', message: `before the change already: ${ill.code}: ${ill.message}` };
+}
+
+/** What the kubelet says; nothing is known of a Node without the condition, so it counts for nothing. */
+interface Liveness {
+  readonly isUnreachable: boolean;
+  readonly isNotReady: boolean;
+  /** When the node is given up; never while the kubelet is Ready. */
+  readonly deadAtMs: number;
+}
+
+function livenessOf(node: RolloutNode, ignoreNotReadyAfterMs: number): Liveness {
+  const kubelet = nodeReady(node);
+  if (kubelet === undefined || kubelet.status === 'True') {
+    return { isUnreachable: false, isNotReady: false, deadAtMs: Infinity };
+  }
+  const deadAtMs = kubelet.sinceMs + ignoreNotReadyAfterMs;
+  return { isUnreachable: kubelet.status === 'Unknown', isNotReady: true, deadAtMs };
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text);
+}
+
+function recordOf(state: NodeProxyState | undefined): Pick<NodeAssessment, 'batch' | 'grantedAtMs' | 'settledAtMs'> {
+  const { attempt, settled } = state?.spec ?? {};
+  return {
+    batch: attempt === undefined ? settled?.batch : attempt.batch,
+    grantedAtMs: timeOf(attempt?.grantedAt),
+    settledAtMs: timeOf(settled?.at),
+  };
+}
+
+interface Judged {
+  readonly seen: Outcome;
+  readonly ill: Illness | undefined;
+}
+
+function judge(node: RolloutNode, state: NodeProxyState | undefined, target: RolloutTarget, nowMs: number): Judged {
+  const granted = outcome(state, target, nowMs);
+  if (state === undefined) return { seen: granted, ill: undefined };
+  const ill = illness(node, state, target.gates);
+  const { illAfterMs } = target;
+  if (illAfterMs === null || nodeReady(node)?.status === 'Unknown') return { seen: granted, ill };
+  return { seen: onTrial(granted, state.spec.settled, ill, { illAfterMs, nowMs }), ill };
+}
+
+type Service = Pick<NodeAssessment, 'isReady' | 'isWell' | 'isUpdated' | 'servesGoal' | 'isUnavailable'>;
+
+/** What the node serves now. */
+function serviceOf(
+  state: NodeProxyState | undefined,
+  { revision }: RolloutTarget,
+  { isUnreachable, isNotReady }: Liveness,
+  { seen: { isPending }, ill }: Judged,
+): Service {
+  if (state === undefined) {
+    return { isReady: false, isWell: false, isUpdated: false, servesGoal: false, isUnavailable: true };
+  }
+  const isReady = isAgentServing(state) && !isUnreachable;
+  const isUpdated = state.status?.current?.revision === revision;
+  return {
+    isReady,
+    isWell: isReady && ill === undefined,
+    isUpdated,
+    servesGoal: isUpdated && isReady && !isPending && askedRevision(state) !== revision,
+    isUnavailable: !isReady || isPending || isNotReady,
+  };
+}
+
+/** What the objects say about one node; equal objects at an equal time say the same. */
 export function assessNode(
   node: RolloutNode,
   found: NodeProxyState | undefined,
@@ -119,18 +201,23 @@ export function assessNode(
 ): NodeAssessment {
   const isOwn = found?.spec.nodeUID === node.metadata.uid;
   const state = isOwn ? found : undefined;
-  const isUnreachable = isSilent(node);
-  const { phase, failure, isPending } = outcome(state, target, nowMs);
-  const isReady = readyCondition(state)?.status === 'True' && !isUnreachable;
+  const liveness = livenessOf(node, target.ignoreNotReadyAfterMs);
+  const judged = judge(node, state, target, nowMs);
+  const { phase, failure, changesAtMs = Infinity } = judged.seen;
+  const isIdle = phase === 'Waiting' || phase === 'Done';
+  const deadAtMs = liveness.deadAtMs > nowMs ? liveness.deadAtMs : Infinity;
   return {
     node,
     state,
     leftover: isOwn ? undefined : found,
+    goal: target.revision,
     phase,
     failure,
-    isReady,
-    isUpdated: state?.status?.current?.revision === target.revision,
-    isUnreachable,
-    isUnavailable: !isReady || isPending,
+    blocked: phase === 'Waiting' ? blockedBy(state, target, node) : undefined,
+    ...serviceOf(state, target, liveness, judged),
+    isUnreachable: liveness.isUnreachable,
+    isSkipped: isIdle && nowMs >= liveness.deadAtMs,
+    ...recordOf(state),
+    changesAtMs: Math.min(changesAtMs, deadAtMs),
   };
 }

@@ -109,7 +109,10 @@ export class ControllerCluster {
     }
   }
 
-  async createProfile(name: string, spec: object): Promise<void> {
+  /** Without canary and soaks, unless the test asks for them. */
+  async createProfile(name: string, given: { rollout?: object; [field: string]: unknown }): Promise<void> {
+    const rollout = { canary: { count: 0 }, batchSoak: '0s', ...given.rollout };
+    const spec = { ...given, rollout };
     await this.call('POST', PROFILES, { apiVersion: API_VERSION, kind: 'ProxyProfile', metadata: { name }, spec });
   }
 

@@ -56,7 +56,11 @@ const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expec
   {
     name: 'went back',
     facts: { serving: old, attempt: { ...attempt, phase: 'RolledBack', failure } },
-    expected: { Ready: ['False', 'VerifyFailed'], RolledBack: ['True', 'VerifyFailed'] },
+    expected: {
+      Ready: ['True', 'ServesLastGood'],
+      Applied: ['False', 'VerifyFailed'],
+      RolledBack: ['True', 'VerifyFailed'],
+    },
   },
   {
     name: 'way back failed',

@@ -1,7 +1,9 @@
 import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { NodeProxyState, NodeProxyStateStatus } from '../../src/core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../src/core/api/proxy-profile.ts';
-import { planRollout, type RolloutPlan, type StateAction } from '../../src/core/rollout.ts';
+import type { KnownRevision } from '../../src/core/rollout-course.ts';
+import type { GateResult } from '../../src/core/rollout-gates.ts';
+import { planRollout, type RolloutInput, type RolloutPlan, type StateAction } from '../../src/core/rollout.ts';
 import type { RolloutNode } from '../../src/core/rollout-node.ts';
 
 export const START_MS = Date.parse('2026-01-01T00:00:00Z');
@@ -11,8 +13,14 @@ export function profile(name: string, spec: object, extra: Partial<ProxyProfile[
     apiVersion: API_VERSION,
     kind: 'ProxyProfile',
     metadata: { name, uid: `uid-${name}`, generation: 1, ...extra },
-    spec: { mode: 'nftables', ...spec } as ProxyProfile['spec'],
+    spec: withRollout({ mode: 'nftables', ...spec }),
   };
+}
+
+/** Without canary and soaks, unless the test asks for them. */
+function withRollout(spec: { readonly mode?: string; readonly rollout?: object }): ProxyProfile['spec'] {
+  const rollout = { canary: { count: 0 }, batchSoak: '0s', ...spec.rollout };
+  return { ...spec, rollout } as ProxyProfile['spec'];
 }
 
 export function node(name: string, extra: { labels?: Record<string, string>; born?: string } = {}): RolloutNode {
@@ -29,27 +37,41 @@ export class SimulatedCluster {
   readonly nodes = new Map<string, RolloutNode>();
   readonly states = new Map<string, NodeProxyState>();
   readonly events: string[] = [];
+  readonly histories = new Map<string, KnownRevision[]>();
+  readonly gateResults = new Map<string, GateResult>();
 
   constructor(profiles: readonly ProxyProfile[], nodes: readonly RolloutNode[]) {
     for (const one of profiles) this.profiles.set(one.metadata.name, one);
     for (const one of nodes) this.nodes.set(one.metadata.name, one);
   }
 
-  plan(): RolloutPlan {
-    return planRollout({
+  input(): RolloutInput {
+    return {
       profiles: [...this.profiles.values()],
       nodes: [...this.nodes.values()],
       states: [...this.states.values()],
+      histories: this.histories,
+      gateResults: this.gateResults,
       nowMs: this.nowMs,
-    });
+    };
+  }
+
+  plan(): RolloutPlan {
+    return planRollout(this.input());
   }
 
   apply(plan: RolloutPlan): void {
     for (const action of plan.actions) this.#write(action);
-    for (const { profile: of, status, events } of plan.profiles) {
+    for (const { profile: of, status, events, record } of plan.profiles) {
       this.events.push(...events.map(({ reason }) => reason));
+      if (record !== undefined) this.#record(of, record);
       this.profiles.set(of.metadata.name, { ...of, status });
     }
+  }
+
+  #record({ metadata: { uid = '' } }: ProxyProfile, record: KnownRevision): void {
+    const others = (this.histories.get(uid) ?? []).filter(({ revision }) => revision !== record.revision);
+    this.histories.set(uid, [...others, record]);
   }
 
   #write(action: StateAction): void {
@@ -74,7 +96,7 @@ export class SimulatedCluster {
   editProfile(name: string, spec: object): void {
     const old = this.profile(name);
     const metadata = { ...old.metadata, generation: (old.metadata.generation ?? 0) + 1 };
-    this.profiles.set(name, { ...old, metadata, spec: { ...old.spec, ...spec } });
+    this.profiles.set(name, { ...old, metadata, spec: withRollout({ ...old.spec, ...spec }) });
   }
 
   profile(name: string): ProxyProfile {

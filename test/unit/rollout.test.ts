@@ -75,11 +75,17 @@ describe('a rollout', () => {
       assert.equal(cluster.condition('all', 'Progressing'), 'False/Complete');
       assert.equal(cluster.condition('all', 'Available'), 'True/AllNodesReady');
     }
-    assert.deepEqual(cluster.events, ['RevisionAccepted', 'RolloutStarted', 'RolloutCompleted']);
+    assert.deepEqual(cluster.events, [
+      'RevisionAccepted',
+      'BatchStarted',
+      'RolloutStarted',
+      'BatchPassed',
+      'RolloutCompleted',
+    ]);
     const { revision, nodes, observedGeneration } = cluster.profile('all').status ?? {};
     assert.equal(revision?.lastGood, revision?.target);
     assert.equal(observedGeneration, 2);
-    assert.deepEqual(nodes, { matched: 3, updated: 3, ready: 3, inProgress: 0, failed: 0, waiting: 0, skipped: 0 });
+    assert.deepEqual([nodes?.matched, nodes?.updated, nodes?.ready, nodes?.inProgress], [3, 3, 3, 0]);
   });
 
   it('writes twice per node at most: the grant and the end of it', () => {
@@ -122,7 +128,10 @@ describe('a rollout', () => {
     cluster.editProfile('all', { rollout: { paused: false } });
     cluster.reconcile();
     assert.equal(cluster.granted()['n2'], 'nftables*');
-    assert.deepEqual(cluster.events.slice(2), ['RolloutPaused', 'RolloutResumed']);
+    assert.deepEqual(
+      cluster.events.filter((reason) => /Paused|Resumed/.test(reason)),
+      ['RolloutPaused', 'RolloutResumed'],
+    );
   });
 
   it('is superseded by another revision: the node under way ends first, then follows', () => {
@@ -149,7 +158,7 @@ describe('a rollout', () => {
 
 describe('a node that fails', () => {
   it('spends the failure budget, is named, and is not tried again', () => {
-    const cluster = switching({ maxUnavailable: 1 });
+    const cluster = switching({ maxUnavailable: 1, onFailure: { fleet: 'Pause' } });
     cluster.reconcile();
     cluster.fail('n1');
     cluster.reconcile();

@@ -27,6 +27,7 @@ interface CrdSource {
 function toStructural(schema: JsonSchema): JsonSchema {
   if (schema['x-kubernetes-int-or-string'] === true) schema['anyOf'] = [{ type: 'integer' }, { type: 'string' }];
   if (schema['additionalProperties'] === false) delete schema['additionalProperties'];
+  if (schema['x-kubernetes-preserve-unknown-fields'] === true) delete schema['additionalProperties'];
   delete schema['propertyNames'];
   // JavaScript prints a slash in a pattern escaped; RE2 takes it as it is.
   if (typeof schema['pattern'] === 'string') schema['pattern'] = schema['pattern'].replaceAll('\\/', '/');

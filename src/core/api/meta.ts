@@ -75,12 +75,15 @@ export const duration = z
 
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Milliseconds of a duration that the schema has accepted. */
+/** Ten years; longer ones would lead out of what a Date can hold. */
+const MAX_DURATION_MS = 315_360_000_000;
+
+/** Milliseconds of a duration that the schema has accepted, at most ten years. */
 export function durationMs(text: string): number {
   let total = 0;
   for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h)/g))
     total += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0);
-  return total;
+  return Math.min(total, MAX_DURATION_MS);
 }
 
 /** metav1.Condition */

@@ -83,6 +83,12 @@ export function endpointSliceManifest(service: StoryService, pods: readonly PodA
 export function profileManifest(mode: Mode): Manifest {
   return {
     path: `${PROXY_PROFILES_PATH}/${PROFILE_NAME}`,
-    body: { apiVersion: API_VERSION, kind: 'ProxyProfile', metadata: { name: PROFILE_NAME }, spec: { mode } },
+    body: {
+      apiVersion: API_VERSION,
+      kind: 'ProxyProfile',
+      metadata: { name: PROFILE_NAME },
+      // Soaks are for fleets that people depend on.
+      spec: { mode, rollout: { canary: { soak: '1s' }, batchSoak: '0s' } },
+    },
   };
 }

@@ -1,0 +1,110 @@
+import { durationMs } from './api/meta.ts';
+import { timeText as at } from './rollout-time.ts';
+import { isCandidate } from './rollout-budget.ts';
+import type { GateFinding } from './rollout-gates.ts';
+import { inconclusiveGates } from './rollout-health.ts';
+import { askedRevision } from './rollout-outcome.ts';
+import { APPROVAL_ANNOTATION, isApproved, names, type Scene, type Trial } from './rollout-scene.ts';
+import { windowState } from './rollout-window.ts';
+
+export type HoldReason =
+  | 'Paused'
+  | 'DryRun'
+  | 'FailureBudgetSpent'
+  | 'PreflightFailed'
+  | 'BatchRunning'
+  | 'CanaryRunning'
+  | 'Soaking'
+  | 'GateRunning'
+  | 'GateInconclusive'
+  | 'AwaitingApproval'
+  | 'NoCanary'
+  | 'OutsideWindow';
+
+/** Why no further node starts now, although some could. */
+export interface Hold {
+  readonly reason: HoldReason;
+  readonly message: string;
+}
+
+export function soakHold({ spec, nowMs }: Scene, trial: Trial): { hold?: Hold; untilMs?: number } {
+  if (trial.batch === undefined || trial.settled.length === 0) return {};
+  const { canary, batchSoak } = spec.rollout;
+  const soakMs = durationMs(trial.batch === 0 ? canary.soak : batchSoak);
+  const untilMs = Math.max(...trial.settled.map(({ settledAtMs }) => settledAtMs ?? 0)) + soakMs;
+  const what = trial.batch === 0 ? 'the canary' : `batch ${trial.batch}`;
+  const ill = trial.settled.filter(({ isWell }) => !isWell);
+  if (nowMs < untilMs) {
+    return {
+      hold: { reason: 'Soaking', message: `${what} (${names(trial.settled)}) soaks until ${at(untilMs)}` },
+      untilMs,
+    };
+  }
+  if (ill.length === 0) return { untilMs };
+  const message = `${what} waits until ${names(ill)} ${ill.length === 1 ? 'is' : 'are'} well; see status.problems`;
+  return { hold: { reason: 'Soaking', message }, untilMs };
+}
+
+export function gateHold(scene: Scene, gates: readonly GateFinding[], trial: Trial): Hold | undefined {
+  const { spec, course } = scene;
+  const mayPass = spec.rollout.onInconclusive === 'Continue' || isApproved(scene);
+  const unknown = [
+    ...gates.filter(({ outcome }) => outcome === 'Inconclusive').map(({ name, message }) => `${name} (${message})`),
+    ...trial.settled.flatMap(({ node, state }) =>
+      inconclusiveGates(state ?? {}, spec.rollout.gates.builtin).map((gate) => `${gate} on ${node.metadata.name}`),
+    ),
+  ];
+  if (unknown.length > 0 && !mayPass) {
+    const message =
+      `no data from gate ${unknown.slice(0, 5).join(', ')}; it goes on when data come, or with the annotation ` +
+      `${APPROVAL_ANNOTATION}=${course.target}`;
+    return { reason: 'GateInconclusive', message };
+  }
+  const running = gates.filter(({ outcome }) => outcome === 'Running');
+  if (running.length === 0) return undefined;
+  return { reason: 'GateRunning', message: `gate ${running.map(({ name }) => name).join(', ')} is being asked` };
+}
+
+export function approvalHold(scene: Scene, trial: Trial): Hold | undefined {
+  const { spec, course, profile, nodes } = scene;
+  const isLeft = nodes.some(({ phase }) => phase === 'Waiting');
+  if (spec.rollout.canary.approval !== 'Manual' || trial.batch !== 0 || !isLeft || isApproved(scene)) return undefined;
+  const command = `kubectl annotate --overwrite pp ${profile.metadata.name} ${APPROVAL_ANNOTATION}=${course.target}`;
+  return { reason: 'AwaitingApproval', message: `the canary is well; to go on: ${command}` };
+}
+
+export function preflightHold({ nodes, spec, course }: Scene, { onTarget, canaryWanted }: Trial): Hold | undefined {
+  const blocked = nodes.filter(({ blocked: by }) => by !== undefined);
+  if (onTarget.length === 0 && blocked.length >= spec.rollout.maxFailures && blocked.length > 0) {
+    const message =
+      `${names(blocked)} cannot run ${course.target}: ${blocked[0]?.blocked?.message ?? ''}. Nothing was touched; repair ` +
+      'these nodes, take them out by spec.nodeSelector, or raise spec.rollout.maxFailures above their number.';
+    return { reason: 'PreflightFailed', message: message.slice(0, 8000) };
+  }
+  const hasWaiting = nodes.some(isCandidate);
+  if (spec.rollout.canary.count > 0 && onTarget.length === 0 && canaryWanted === 0 && hasWaiting) {
+    return { reason: 'NoCanary', message: 'no node that can be started matches spec.rollout.canary.selector' };
+  }
+  return undefined;
+}
+
+export function runningHold({ course }: Scene, { busy, batch }: Trial): Hold | undefined {
+  if (busy.length === 0) return undefined;
+  const old = busy.filter(({ state }) => state !== undefined && askedRevision(state) !== course.target);
+  if (old.length > 0) {
+    const message = `${names(old)} finish what they were given before`;
+    return { reason: 'BatchRunning', message };
+  }
+  const isCanary = batch === 0;
+  return {
+    reason: isCanary ? 'CanaryRunning' : 'BatchRunning',
+    message: `${names(busy)} in progress (${isCanary ? 'canary' : `batch ${batch}`})`,
+  };
+}
+
+export function windowHold({ spec, nowMs }: Scene): { readonly shut?: Hold; readonly wakeAtMs?: number } {
+  const { isOpen, changesAtMs } = windowState(spec.rollout.windows, nowMs);
+  if (isOpen || changesAtMs === null) return {};
+  const message = `outside of spec.rollout.windows; the next change of that at ${at(changesAtMs)}`;
+  return { shut: { reason: 'OutsideWindow', message }, wakeAtMs: changesAtMs };
+}

@@ -1,0 +1,92 @@
+import { durationMs } from './api/meta.ts';
+import type { NodeProxyState } from './api/node-proxy-state.ts';
+import { proxyProfileSpec, type ProxyProfile } from './api/proxy-profile.ts';
+import type { StateAction } from './rollout-actions.ts';
+import { timeText } from './rollout-time.ts';
+import { resolveMaxUnavailable } from './rollout-budget.ts';
+
+/** Keeps a profile that wants its nodes released until they are. */
+export const FINALIZER = 'switchyard.dev/release';
+
+/** A change of a profile's own metadata. */
+export interface FinalizerAction {
+  readonly profile: ProxyProfile;
+  /** Whether the finalizer is to be there. */
+  readonly present: boolean;
+}
+
+export function hasFinalizer({ metadata }: ProxyProfile): boolean {
+  return metadata.finalizers?.includes(FINALIZER) ?? false;
+}
+
+/** The finalizer is there exactly while the profile wants its nodes released. */
+export function finalizerOf(profile: ProxyProfile): FinalizerAction[] {
+  const present = (profile.spec as Partial<ProxyProfile['spec']> | undefined)?.onDelete === 'Release';
+  if (profile.metadata.deletionTimestamp !== undefined || present === hasFinalizer(profile)) return [];
+  return [{ profile, present }];
+}
+
+function isReleased({ metadata, spec, status }: NodeProxyState): boolean {
+  const isSeen = status?.observedGeneration === metadata.generation;
+  return spec.action === 'Release' && isSeen && status?.current === undefined;
+}
+
+function isOverdue({ spec }: NodeProxyState, nowMs: number): boolean {
+  return spec.action === 'Release' && nowMs >= Date.parse(spec.attempt?.deadlineAt ?? '1970-01-01T00:00:00Z');
+}
+
+export interface ReleasePlan {
+  readonly actions: readonly StateAction[];
+  readonly finalizers: readonly FinalizerAction[];
+  /** Nodes that did not answer in time, and keep what they run. */
+  readonly unanswered: readonly string[];
+  readonly wakeAtMs: readonly number[];
+}
+
+const NOTHING: ReleasePlan = { actions: [], finalizers: [], unanswered: [], wakeAtMs: [] };
+
+/**
+ * What to do about a profile that is being deleted: its nodes are asked, within maxUnavailable, to take out everything of
+ * ours, unless another profile has taken them over. One that does not answer within nodeDeadline keeps what it runs.
+ */
+export function planRelease(
+  profile: ProxyProfile,
+  states: readonly NodeProxyState[],
+  takenOver: ReadonlySet<string>,
+  nowMs: number,
+): ReleasePlan {
+  if (!hasFinalizer(profile)) return NOTHING;
+  const done: FinalizerAction = { profile, present: false };
+  const parsed = proxyProfileSpec.safeParse(profile.spec);
+  const spec = parsed.success ? parsed.data : proxyProfileSpec.parse({ mode: 'nftables', onDelete: 'Release' });
+  const own = states
+    .filter((state) => state.spec.profile.uid === profile.metadata.uid && !takenOver.has(state.metadata.name))
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  if (own.length === 0 || spec.onDelete === 'Keep') return { ...NOTHING, finalizers: [done] };
+  const ended = own.filter((state) => isReleased(state) || isOverdue(state, nowMs));
+  const asked = own.filter((state) => state.spec.action === 'Release' && !ended.includes(state));
+  const free = resolveMaxUnavailable(spec.rollout.maxUnavailable, own.length) - asked.length;
+  const next = own.filter((state) => state.spec.action !== 'Release').slice(0, Math.max(0, free));
+  const deadlineAtMs = nowMs + durationMs(spec.rollout.nodeDeadline);
+  return {
+    actions: [
+      ...ended.map((observed) => ({ kind: 'Delete', node: observed.metadata.name, observed }) as const),
+      ...next.map((observed): StateAction => {
+        const { settled: _settled, ...rest } = observed.spec;
+        const attempt = {
+          id: `release-${Math.floor(nowMs / 1000)}`,
+          grantedAt: timeText(nowMs),
+          deadlineAt: timeText(deadlineAtMs),
+        };
+        const released = { ...rest, action: 'Release', attempt } as const;
+        return { kind: 'ReplaceSpec', node: observed.metadata.name, purpose: 'Release', observed, spec: released };
+      }),
+    ],
+    finalizers: [],
+    unanswered: ended.filter((state) => !isReleased(state)).map(({ metadata }) => metadata.name),
+    wakeAtMs: [
+      ...asked.flatMap(({ spec: { attempt } }) => (attempt === undefined ? [] : [Date.parse(attempt.deadlineAt)])),
+      ...(next.length > 0 ? [deadlineAtMs] : []),
+    ],
+  };
+}
