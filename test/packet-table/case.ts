@@ -27,8 +27,10 @@ export type Expectation =
   | { readonly kind: 'reaches'; readonly backends: readonly string[]; readonly isMasqueraded: boolean }
   /** The first connection chooses; all others of the same client, by any address of the Service, go the same way. */
   | { readonly kind: 'sticks'; readonly backends: readonly string[] }
-  /** As `sticks`, until the client has been away for longer than the timeout of one second. */
-  | { readonly kind: 'sticks a second'; readonly backends: readonly string[] }
+  /** As `sticks`, for each address by itself. */
+  | { readonly kind: 'sticks at each address'; readonly backends: readonly string[] }
+  /** As `sticks`, until the client has been away for longer than that. */
+  | { readonly kind: 'sticks for three seconds'; readonly backends: readonly string[] }
   | { readonly kind: 'reject' }
   /** Silence. */
   | { readonly kind: 'drop' }

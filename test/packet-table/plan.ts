@@ -59,7 +59,7 @@ export interface PlannedFlow {
 export type PlannedExpectation = Exclude<Expectation, { backends: unknown }> | Reached;
 
 export interface Reached {
-  readonly kind: 'reaches' | 'sticks' | 'sticks a second';
+  readonly kind: Extract<Expectation, { backends: unknown }>['kind'];
   /** Address and port. */
   readonly backends: readonly { readonly address: string; readonly port: number }[];
   readonly isMasqueraded: boolean;

@@ -52,7 +52,7 @@ function factsFor({ scenario, stage }: Turn): NodeFacts {
 
 function judge(tracer: Tracer, { name, packets, expect }: PlannedFlow, { stage }: Turn): string | undefined {
   try {
-    if (expect.kind === 'sticks' || expect.kind === 'sticks a second') judgeSticking(tracer, packets, expect.backends);
+    if ('backends' in expect && expect.kind !== 'reaches') judgeSticking(tracer, packets, expect.backends);
     else {
       for (const packet of packets) assert.deepEqual(outcomesOf(tracer.trace(packet)), wantedTexts(expect, packet));
     }

@@ -2,6 +2,11 @@ import { masqueraded, reaches, REJECT, UNTOUCHED, type Scenario } from '../case.
 
 const BOTH = [{ at: 'l1' }, { at: 'r1' }] as const;
 
+/** In IPVS mode a ClusterIP is an address of this node, where nobody else may answer. */
+const ANSWERED_HERE = {
+  ipvs: { expect: REJECT, reason: 'a ClusterIP is an address of this node' },
+} as const;
+
 export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
   {
     name: 'a ClusterIP leads to the endpoints, at their port',
@@ -70,9 +75,9 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
       { name: 'other', ports: [{ port: 443 }], endpoints: BOTH },
     ],
     flows: [
-      { from: 'pod', to: 'web clusterIP', protocol: 'UDP', expect: UNTOUCHED },
-      { from: 'pod', to: 'web clusterIP', port: 443, expect: UNTOUCHED },
-      { from: 'node', to: 'other clusterIP', port: 80, expect: UNTOUCHED },
+      { from: 'pod', to: 'web clusterIP', protocol: 'UDP', expect: UNTOUCHED, except: ANSWERED_HERE },
+      { from: 'pod', to: 'web clusterIP', port: 443, expect: UNTOUCHED, except: ANSWERED_HERE },
+      { from: 'node', to: 'other clusterIP', port: 80, expect: UNTOUCHED, except: ANSWERED_HERE },
       { from: 'pod', to: 'web unused', expect: UNTOUCHED },
       { from: 'outside', to: 'web unused', expect: UNTOUCHED },
     ],

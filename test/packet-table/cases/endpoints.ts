@@ -123,14 +123,7 @@ export const ENDPOINT_SCENARIOS: readonly Scenario[] = [
       { from: 'pod', to: 'leaving clusterIP', expect: reaches('r1') },
       { from: 'outside', to: 'leaving lb', expect: reaches('l2', 'l3') },
       { from: 'pod', to: 'elsewhere clusterIP', expect: reaches('r1') },
-      {
-        from: 'outside',
-        to: 'elsewhere lb',
-        expect: DROP,
-        except: {
-          ipvs: { expect: masqueraded('r1'), reason: 'without local endpoints IPVS uses those of other nodes' },
-        },
-      },
+      { from: 'outside', to: 'elsewhere lb', expect: DROP },
       { from: 'pod', to: 'gone clusterIP', expect: REJECT },
       { from: 'outside', to: 'gone lb', expect: REJECT },
     ],

@@ -56,20 +56,8 @@ export const POLICY_SCENARIOS: readonly Scenario[] = [
     covers: ['D5', 'D7', 'F2', 'F8'],
     services: [{ name: 's', ...EXTERNAL, externalTrafficPolicy: 'Local', endpoints: [{ at: 'r1' }] }],
     flows: [
-      ...entrances.map((to): Flow => ({
-        from: 'outside',
-        to,
-        expect: DROP,
-        except: {
-          ipvs: { expect: masqueraded('r1'), reason: 'without local endpoints IPVS uses those of other nodes' },
-        },
-      })),
-      ...entrances.map((to): Flow => ({
-        from: 'pod',
-        to,
-        expect: reaches('r1'),
-        except: withoutShortCut(masqueraded('r1')),
-      })),
+      ...entrances.map((to): Flow => ({ from: 'outside', to, expect: DROP })),
+      ...entrances.map((to): Flow => ({ from: 'pod', to, expect: reaches('r1') })),
       ...entrances.map((to): Flow => ({ from: 'node', to, expect: masqueraded('r1') })),
     ],
   },

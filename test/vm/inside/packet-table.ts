@@ -1,0 +1,14 @@
+import { createIptablesDataplane } from '../../../src/kernel/dataplane-iptables.ts';
+import { createIpvsDataplane } from '../../../src/kernel/dataplane-ipvs.ts';
+import { createNftablesDataplane } from '../../../src/kernel/dataplane-nftables.ts';
+import { describePackets } from '../../packet-table/packets.ts';
+
+describePackets(
+  {
+    nftables: (netns) => createNftablesDataplane({ netns }),
+    iptables: (netns) => createIptablesDataplane({ netns }),
+    ipvs: (netns) => createIpvsDataplane({ netns }),
+  },
+  // An emulated processor is some twenty times slower.
+  { flowsAtOnce: 8, attemptsAtOnce: 4, answerMs: 15_000 },
+);

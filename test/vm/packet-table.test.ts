@@ -1,0 +1,12 @@
+import { describe } from 'node:test';
+import { testInsideVm } from './inside-tests.ts';
+
+describe('in a virtual machine', () => {
+  testInsideVm({
+    name: 'the packet table holds in all modes',
+    files: ['packet-table.ts'],
+    modules: ['nf_conntrack', 'ip_vs'],
+    memoryMb: 2_560,
+    deadlineMs: 580_000,
+  });
+});
