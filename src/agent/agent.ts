@@ -6,19 +6,21 @@ import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
 import { watchForeignChanges } from '../kernel/nftables/monitor.ts';
-import { missingFor, systemProbe } from '../kernel/probe.ts';
+import { systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { Companions } from './companions.ts';
-import { DriftWatch, type Drifted } from './drift-watch.ts';
+import { DriftWatch, type Drifted, type DriftParts } from './drift-watch.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeNetworkSource } from './node-network.ts';
-import { createDataplane, ensureAnchor, preflight } from './node-modes.ts';
+import { createDataplane, ensureAnchor } from './node-modes.ts';
+import { NodeWatch } from './node-watch.ts';
+import type { SettingsPlaces } from './node-parts.ts';
 import { runProbes } from './probes.ts';
 import { StateFile } from './state-file.ts';
 import { StatusReporter } from './status-reporter.ts';
@@ -26,7 +28,7 @@ import { targetOfState } from './target.ts';
 
 export interface AgentParts {
   readonly nodeName: string;
-  readonly stateDir: string;
+  readonly places: SettingsPlaces;
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Log;
@@ -44,8 +46,9 @@ export class NodeAgent {
   readonly #drift: DriftWatch;
   readonly #companions: Companions;
   readonly #clock: Clock;
+  readonly #node: NodeWatch;
 
-  constructor({ nodeName, stateDir, ...parts }: AgentParts) {
+  constructor({ nodeName, places, ...parts }: AgentParts) {
     const { clock, log } = parts;
     const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
     const metrics = new AgentMetrics(clock, families);
@@ -69,26 +72,29 @@ export class NodeAgent {
       network: () => this.#network.value,
       arrived: () => table.arrived,
     });
+    this.#node = new NodeWatch({
+      ...parts,
+      places,
+      registry: metrics.registry,
+      onChange: () => this.#reporter.request(),
+      onDrift: (name) => metrics.countDrift(name),
+      say: (event) => this.#companions.sayOfNode(event),
+    });
     this.engine = new NodeEngine({
       ...parts,
       table,
       network: () => this.#network.value,
       createDataplane,
       metrics,
-      missingFor: (mode) => Promise.resolve(missingFor(mode, systemProbe)),
+      missingFor: (config) => this.#node.missingFor(config),
       ensureAnchor,
       probe: (servicePorts) => runProbes({ client: parts.client, servicePorts }),
       observers: this.#companions.observers,
-      stateFile: new StateFile(stateDir, log),
+      stateFile: new StateFile(places.stateDir, log),
+      settings: this.#node.settings,
       onTransition: () => this.#reporter.request(),
     });
-    this.#drift = new DriftWatch({
-      ...parts,
-      watch: watchForeignChanges,
-      guarded: () => (this.engine.view().serving === null ? [] : [...this.engine.settledModes(), 'anchor']),
-      onDrift: (what) => this.#repair(what),
-      onNotice: (what) => metrics.countDrift(what),
-    });
+    this.#drift = this.#openDriftWatch(parts, metrics);
     this.inputs = new Inputs({
       ...parts,
       nodeName,
@@ -102,6 +108,16 @@ export class NodeAgent {
     });
     const serving = () => this.engine.view().serving;
     this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
+  }
+
+  #openDriftWatch(parts: Pick<AgentParts, 'clock' | 'log' | 'signal'>, metrics: AgentMetrics): DriftWatch {
+    return new DriftWatch({
+      ...parts,
+      watch: watchForeignChanges,
+      guarded: () => this.#guarded(),
+      onDrift: (what) => this.#repair(what),
+      onNotice: (what) => metrics.countDrift(what),
+    });
   }
 
   /** Lets the controller decide what the node runs. A state that cannot be read, or is gone, changes nothing. */
@@ -123,6 +139,7 @@ export class NodeAgent {
     this.inputs.start();
     void this.#network.watch();
     void this.#drift.run();
+    this.#node.start();
   }
 
   #health(): Health {
@@ -132,6 +149,11 @@ export class NodeAgent {
   #setNode(node: Node): void {
     this.#network.setNode(node);
     this.#companions.setNode(node);
+  }
+
+  #guarded(): ReturnType<DriftParts['guarded']> {
+    const modes = this.engine.guardedModes().map(({ mode, isEchoing }) => ({ what: mode, isEchoing }));
+    return modes.length === 0 ? [] : [...modes, { what: 'anchor', isEchoing: false }];
   }
 
   #repair(what: Drifted): void {
@@ -153,7 +175,9 @@ export class NodeAgent {
       generation: metadata.generation ?? 0,
       wanted: { mode: spec.rendered.mode, revision: spec.revision },
       agent: { version: VERSION, bootID: systemProbe.bootID() },
-      preflight: preflight(),
+      preflight: this.#node.preflight(spec.rendered),
+      settings: this.#node.facts,
+      isStale: false,
       drift: this.#drift.state,
     };
   }

@@ -1,7 +1,7 @@
 import type { NodeNetwork } from '../core/dataplane-options.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import type { Node } from '../core/kubernetes.ts';
+import type { Node, ObjectMeta } from '../core/kubernetes.ts';
 import type { CheckedService } from '../core/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
 import type { Arrived } from '../core/service-table.ts';
@@ -11,7 +11,7 @@ import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { ConntrackLoop } from './conntrack-loop.ts';
-import { EventWriter } from './events.ts';
+import { EventWriter, type ObjectEvent } from './events.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
@@ -33,12 +33,15 @@ export interface CompanionParts {
   readonly arrived: () => Arrived;
 }
 
+/** An event on the own Node. */
+export type NodeEvent = Omit<ObjectEvent, 'reference'>;
+
 /** What goes along with the rules of one node, wired to what it needs. */
 export class Companions {
   readonly observers: readonly FollowObserver[];
   readonly #parts: CompanionParts;
   readonly #events: EventWriter;
-  #isNodeKnown = false;
+  #node: ObjectMeta | undefined;
 
   constructor(parts: CompanionParts) {
     this.#parts = parts;
@@ -61,16 +64,21 @@ export class Companions {
 
   /** The own Node object was read. */
   setNode(node: Node): void {
-    if (this.#isNodeKnown) return;
-    this.#isNodeKnown = true;
-    this.#events.say({
-      reference: referenceTo('Node', node.metadata),
+    const isFirst = this.#node === undefined;
+    this.#node = node.metadata ?? undefined;
+    if (!isFirst) return;
+    this.sayOfNode({
       type: 'Normal',
       reason: 'Starting',
       action: 'Start',
       note: `The Service proxy of this node starts (Switchyard ${VERSION}).`,
       about: String(this.#parts.clock.now()),
     });
+  }
+
+  /** An event on this Node. */
+  sayOfNode(event: NodeEvent): void {
+    this.#events.say({ ...event, reference: referenceTo('Node', this.#node ?? { name: this.#parts.nodeName }) });
   }
 
   #nodePortAddresses(): 'all' | readonly string[] {

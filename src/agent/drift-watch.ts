@@ -19,8 +19,8 @@ export interface DriftParts {
   readonly signal: AbortSignal;
   /** Calls back with every change that another process makes; ends with the signal. */
   readonly watch: (onChange: (change: ForeignChange | undefined) => void, signal: AbortSignal) => Promise<void>;
-  /** The rules that stand in the kernel now, but for those that we are writing through a program of our own. */
-  readonly guarded: () => readonly Drifted[];
+  /** The rules that stand in the kernel now, and whether a program of ours is writing them or did a moment ago. */
+  readonly guarded: () => readonly { readonly what: Drifted; readonly isEchoing: boolean }[];
   /** Repair these: look at the kernel and send what differs. */
   readonly onDrift: (what: Drifted) => void;
   /** A drift was noticed; its repair follows. */
@@ -59,9 +59,9 @@ export class DriftWatch {
   }
 
   #hear(change: ForeignChange | undefined): void {
-    const guarded = this.#parts.guarded();
-    const concerned = change === undefined ? guarded : guarded.filter((what) => what === ownerOf(change));
-    for (const what of concerned) this.#schedule(what, change);
+    for (const { what, isEchoing } of this.#parts.guarded()) {
+      if (change === undefined || concerns(change, what, isEchoing)) this.#schedule(what, change);
+    }
   }
 
   #schedule(what: Drifted, change: ForeignChange | undefined): void {
@@ -78,12 +78,21 @@ export class DriftWatch {
   }
 }
 
-/** Whose rules a change concerns; undefined for rules that are none of ours. */
-function ownerOf({ table, chain, isRemoval }: ForeignChange): Drifted | undefined {
-  if (table === 'switchyard') return 'nftables';
-  if (table === 'switchyard-anchor') return 'anchor';
-  if (!IPTABLES_TABLES.includes(table)) return undefined;
-  if (chain?.startsWith(OWN_CHAIN_PREFIX) === true) return 'iptables';
-  // Our jumps stand in the built-in chains, and a table takes all its chains along.
-  return isRemoval && (chain === undefined || BUILT_IN_CHAINS.includes(chain)) ? 'iptables' : undefined;
+/**
+ * Whether somebody else changed these rules. Our own netlink writes are not reported at all; those of a program that we
+ * run cannot be told from others', so while it writes only what it never does counts: take a rule out of a built-in chain.
+ */
+function concerns({ table, chain, isRemoval }: ForeignChange, what: Drifted, isEchoing: boolean): boolean {
+  switch (what) {
+    case 'nftables':
+      return table === 'switchyard';
+    case 'anchor':
+      return table === 'switchyard-anchor';
+    case 'iptables': {
+      if (!IPTABLES_TABLES.includes(table)) return false;
+      // Our jumps stand in the built-in chains, and a table takes all its chains along.
+      const isOfAll = isRemoval && (chain === undefined || BUILT_IN_CHAINS.includes(chain));
+      return isOfAll || (!isEchoing && chain?.startsWith(OWN_CHAIN_PREFIX) === true);
+    }
+  }
 }

@@ -21,6 +21,9 @@ export interface AgentArgs {
   /** A ProxyProfile document that takes the controller's place. */
   readonly profile?: string;
   readonly stateDir: string;
+  readonly procSysDir?: string;
+  readonly sysctlDir?: string;
+  readonly modulesLoadDir?: string;
   /** Null turns the endpoint off. */
   readonly healthz: BindAddress | null;
   readonly metrics: BindAddress | null;
@@ -38,7 +41,7 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   const log = createLog('agent', args.logLevel);
   const nodeName = (args.nodeName ?? hostname()).trim().toLowerCase();
   const client = new KubeClient(config);
-  const agent = new NodeAgent({ nodeName, stateDir: args.stateDir, client, clock: systemClock, log, signal });
+  const agent = new NodeAgent({ nodeName, places: args, client, clock: systemClock, log, signal });
   log.info({ version: VERSION, node: nodeName, server: config.server, profile: args.profile }, 'the agent starts');
   warnOfMissingTools(log);
 

@@ -37,10 +37,19 @@ export interface EngineView {
 export interface EngineParts extends FollowerParts {
   readonly missingFor: SwitchGround['missingFor'];
   readonly ensureAnchor: SwitchGround['ensureAnchor'];
+  /** Modules and kernel settings. */
+  readonly settings: EngineSettings;
   readonly probe: (servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
   readonly onTransition: () => void;
+}
+
+export interface EngineSettings {
+  /** Brings the node to the settings of what serves, whatever of them works. */
+  resume(config: RenderedConfig): Promise<void>;
+  prepare: SwitchGround['prepare'];
+  goBack: SwitchGround['unprepare'];
 }
 
 const IDLE_MS = 3_600_000;
@@ -75,6 +84,8 @@ export class NodeEngine {
       servicePorts: () => follower.servicePorts,
       missingFor: parts.missingFor,
       ensureAnchor: parts.ensureAnchor,
+      prepare: (config) => parts.settings.prepare(config),
+      unprepare: (from, to) => parts.settings.goBack(from, to),
       probe: () => this.#probe(),
       clock: parts.clock,
     };
@@ -92,8 +103,8 @@ export class NodeEngine {
     this.#wake();
   }
 
-  settledModes(): ImplementedMode[] {
-    return this.#follower.settledModes();
+  guardedModes(): ReturnType<ServiceFollower['guardedModes']> {
+    return this.#follower.guardedModes();
   }
 
   /** Somebody else changed this mode's rules: look, and send what differs. */
@@ -151,8 +162,11 @@ export class NodeEngine {
     this.#serving = serving;
     this.#attempt = attempt;
     this.#servingSinceMs = disk.servingSinceMs;
-    if (attempt !== null && isPastCommit(attempt)) this.#follower.open(attempt.to);
-    else if (serving !== null) this.#follower.open(serving);
+    const standing = attempt !== null && isPastCommit(attempt) ? attempt.to : serving;
+    if (standing !== null) {
+      await this.#parts.settings.resume(standing.config);
+      this.#follower.open(standing);
+    }
     this.#parts.log.info(
       { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },
       'found what this node ran before',

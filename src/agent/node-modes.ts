@@ -1,10 +1,12 @@
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { Preflight } from '../core/node-status.ts';
+import { lacksFor, type NodeFindings } from '../core/preflight.ts';
 import { createAnchor } from '../kernel/anchor.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
-import { missingFor, systemProbe } from '../kernel/probe.ts';
+import { systemProbe } from '../kernel/probe.ts';
 import { UserError } from '../support/errors.ts';
 
 /** The data plane of a mode in this process's network namespace. */
@@ -37,13 +39,15 @@ export async function removeAnchor(): Promise<void> {
   }
 }
 
-/** Which modes this node can run, looked up anew; touches nothing. */
-export function preflight(): Preflight {
-  const missing = new Map(IMPLEMENTED_MODES.map((mode) => [mode, missingFor(mode, systemProbe)]));
+/** Which modes this node can run, and what it lacks for `wanted`; touches nothing. */
+export function preflight(wanted: RenderedConfig, node: NodeFindings): Preflight {
+  const lacks = new Map(IMPLEMENTED_MODES.map((mode) => [mode, lacksFor({ ...wanted, mode }, node)]));
   return {
-    kernel: systemProbe.kernelRelease(),
-    modes: IMPLEMENTED_MODES.filter((mode) => missing.get(mode)?.length === 0),
-    missing: [...missing.values()].flat(),
+    kernel: node.kernelRelease,
+    modes: IMPLEMENTED_MODES.filter((mode) => lacks.get(mode)?.length === 0),
+    missing: [...new Set([...lacks.values()].flat().map(({ message }) => message))],
+    lacks: lacks.get(wanted.mode) ?? [],
+    tools: node.tools.map(({ name, flavour }) => (flavour === undefined ? name : `${name} (${flavour})`)),
   };
 }
 

@@ -3,7 +3,7 @@ import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
 import { canonicalJson } from '../core/revision.ts';
 import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import type { Clock } from '../support/clock.ts';
-import type { Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
+import type { AffinityImport, Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
 
 export type ServicePorts = Snapshot['servicePorts'];
 
@@ -76,7 +76,25 @@ export class ProgrammedMode {
     try {
       const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
       this.#isStale = false;
+      if (report.written + report.removed > 0) this.#wroteAtMs = this.#clock.monotonicMs();
       return report;
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  /**
+   * Remembers what `old` remembers of clients with session affinity, as far as both can; nothing where one of them cannot.
+   * May be called before the first `follow`, so that the first packet is remembered, and again for what came meanwhile.
+   */
+  async takeAffinityFrom(old: ProgrammedMode, servicePorts: ServicePorts): Promise<AffinityImport> {
+    const memory = await old.dataplane.exportAffinity?.(old.#snapshot(servicePorts));
+    if (memory === undefined || memory.entries.length === 0) return { taken: 0, leftOut: memory?.leftOut ?? 0 };
+    this.#isWriting = true;
+    try {
+      const imported = await this.dataplane.importAffinity?.(this.#snapshot(servicePorts), memory.entries);
+      const { taken, leftOut } = imported ?? { taken: 0, leftOut: memory.entries.length };
+      return { taken, leftOut: leftOut + memory.leftOut };
     } finally {
       this.#isWriting = false;
       this.#wroteAtMs = this.#clock.monotonicMs();

@@ -85,9 +85,10 @@ export class ServiceFollower {
     for (const mode of this.#programmed.values()) mode.refreshNetwork();
   }
 
-  /** The modes whose rules the kernel holds and that nobody is writing now: a change to those is somebody else's. */
-  settledModes(): ImplementedMode[] {
-    return [...this.#programmed].filter(([, mode]) => !mode.isStale && !mode.isEchoing).map(([name]) => name);
+  /** The modes whose rules the kernel holds, and whether what it tells of them may be what we wrote a moment ago. */
+  guardedModes(): { readonly mode: ImplementedMode; readonly isEchoing: boolean }[] {
+    const held = [...this.#programmed].filter(([, programmed]) => !programmed.isStale || programmed.isEchoing);
+    return held.map(([mode, { isEchoing }]) => ({ mode, isEchoing }));
   }
 
   /** Somebody else changed this mode's rules. */

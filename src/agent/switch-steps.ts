@@ -1,8 +1,10 @@
 import { stepOf, type Attempt, type AttemptEvent, type AttemptStep, type Serving } from '../core/mode-switch.ts';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import { regressions, type ProbeOutcome } from '../core/probe-result.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Difference } from '../kernel/dataplane.ts';
+import { SettingsError } from './settings-error.ts';
 import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
 
 /** What the steps of a switch act on. */
@@ -13,8 +15,12 @@ export interface SwitchGround {
   drop(mode: ImplementedMode): void;
   /** The newest state of the Services, already applied to what serves. */
   servicePorts(): ServicePorts;
-  /** What this node lacks to run the mode, each with what to do about it; empty when it can. */
-  missingFor(mode: ImplementedMode): Promise<readonly string[]>;
+  /** What this node lacks to run the configuration, each with what to do about it; empty when it can. */
+  missingFor(config: RenderedConfig): Promise<readonly string[]>;
+  /** Loads modules and applies settings; a failure leaves the settings as they were. */
+  prepare(config: RenderedConfig): Promise<void>;
+  /** Back to the settings of what served before. */
+  unprepare(from: RenderedConfig | null, to: RenderedConfig): Promise<void>;
   /** Keeps NAT and conntrack alive while modes come and go. */
   ensureAnchor(): Promise<void>;
   /** Tries what the cluster cannot do without. */
@@ -28,6 +34,7 @@ const PROBE_PAUSE_MS = 1_000;
 const FAILURE_CODES = {
   preflight: 'PreflightFailed',
   baseline: 'BaselineFailed',
+  prepare: 'PrepareFailed',
   program: 'ProgramFailed',
   verify: 'VerifyFailed',
   commit: 'CommitFailed',
@@ -42,13 +49,14 @@ export async function performStep(attempt: Attempt, ground: SwitchGround): Promi
   try {
     return (await STEPS[step](attempt, ground)) ?? { kind: 'stepDone' };
   } catch (error) {
-    return { kind: 'stepFailed', code: FAILURE_CODES[step], message: (error as Error).message };
+    const code = error instanceof SettingsError ? error.code : FAILURE_CODES[step];
+    return { kind: 'stepFailed', code, message: (error as Error).message };
   }
 }
 
 const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Promise<AttemptEvent | void>> = {
   async preflight({ to }, ground) {
-    const missing = await ground.missingFor(to.config.mode);
+    const missing = await ground.missingFor(to.config);
     if (missing.length > 0) throw new Error(missing.join('; '));
   },
 
@@ -57,9 +65,16 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
     return { kind: 'stepDone', baseline: from === null ? [] : await ground.probe() };
   },
 
-  async program({ to }, ground) {
+  async prepare({ to }, ground) {
+    await ground.prepare(to.config);
+  },
+
+  /** Clients are remembered before the new mode's first packet; what the old one learned meanwhile follows. */
+  async program({ from, to }, ground) {
     await ground.ensureAnchor();
+    await carryAffinity(from, to, ground);
     await ground.open(to).follow(ground.servicePorts(), []);
+    await carryAffinity(from, to, ground);
   },
 
   async verify({ to }, ground) {
@@ -68,6 +83,7 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
 
   async commit({ from, to }, ground) {
     await ground.open(to).follow(ground.servicePorts(), []);
+    await carryAffinity(from, to, ground);
     if (from !== null && !isSameMode(from, to)) await takeAway(from, ground);
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
@@ -91,13 +107,22 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
       old.markStale();
       await old.follow(ground.servicePorts(), []);
       requireComplete(from, await old.verify(ground.servicePorts()));
+      // A way back that forgets clients is better than none.
+      await carryAffinity(to, from, ground).catch(() => undefined);
     }
     if (from === null || !isSameMode(from, to)) await takeAway(to, ground);
+    await ground.unprepare(from?.config ?? null, to.config);
   },
 };
 
 function isSameMode(a: Serving, b: Serving): boolean {
   return a.config.mode === b.config.mode;
+}
+
+/** What one mode remembers of clients with session affinity, the other remembers too. */
+async function carryAffinity(from: Serving | null, to: Serving, ground: SwitchGround): Promise<void> {
+  if (from === null || isSameMode(from, to)) return;
+  await ground.open(to).takeAffinityFrom(ground.open(from), ground.servicePorts());
 }
 
 async function takeAway(serving: Serving, ground: SwitchGround): Promise<void> {

@@ -50,6 +50,9 @@ interface AgentFlags {
   readonly nodeName?: string;
   readonly profile?: string;
   readonly stateDir: string;
+  readonly procSysDir?: string;
+  readonly sysctlDir?: string;
+  readonly modulesLoadDir?: string;
   readonly healthzBindAddress: BindAddress | null;
   readonly metricsBindAddress: BindAddress | null;
   readonly logLevel: LogLevel;
@@ -63,6 +66,9 @@ function agentCommand(): Command {
     .option('--node-name <name>', "name of this node's Node object; the host name when absent")
     .option('--profile <file>', 'run from a ProxyProfile document, without a controller; read again when it changes')
     .option('--state-dir <folder>', 'where the agent remembers what it runs', '/var/lib/switchyard')
+    .option('--proc-sys-dir <folder>', 'a writable /proc/sys, where that of the container is read-only')
+    .option('--sysctl-dir <folder>', "settings for the next boot; the host's /etc/sysctl.d when absent, '' for none")
+    .option('--modules-load-dir <folder>', "modules for the next boot; the host's /etc/modules-load.d, '' for none")
     .addOption(bindAddressOption('healthz', '/healthz and /livez; 0 turns it off', '0.0.0.0:10256'))
     .addOption(bindAddressOption('metrics', '/metrics and /proxyMode; 0 turns it off', '127.0.0.1:10249'))
     .addOption(logLevelOption())

@@ -41,17 +41,19 @@ export type AttemptEvent =
  * What the agent must do next. Each step is idempotent: after a crash it is done again.
  * - `preflight`: find out whether the node can run the mode; touches nothing.
  * - `baseline`: note what the probes say; touches nothing.
+ * - `prepare`: load modules and apply kernel settings, the originals on disk before.
  * - `program`: write the new mode beside the old one.
  * - `verify`: read the new mode back from the kernel.
  * - `commit`: remove the old mode, then read the new one back again.
  * - `soak`: what the probes said before they must say now.
  * - `rollback`: complete the old mode, then remove the new one.
  */
-export type AttemptStep = 'preflight' | 'baseline' | 'program' | 'verify' | 'commit' | 'soak' | 'rollback';
+export type AttemptStep = 'preflight' | 'baseline' | 'prepare' | 'program' | 'verify' | 'commit' | 'soak' | 'rollback';
 
 const STEPS = {
   Preflight: 'preflight',
   Baseline: 'baseline',
+  Prepare: 'prepare',
   Program: 'program',
   Verify: 'verify',
   Commit: 'commit',
@@ -64,7 +66,8 @@ const STEPS = {
 
 const AFTER = {
   Preflight: 'Baseline',
-  Baseline: 'Program',
+  Baseline: 'Prepare',
+  Prepare: 'Program',
   Program: 'Verify',
   Verify: 'Commit',
   Commit: 'Soak',

@@ -1,8 +1,18 @@
-import type { Condition, ConditionStatus } from './api/meta.ts';
+import type { Condition } from './api/meta.ts';
 import type { NodeProxyStateConditionType, NodeProxyStateStatus } from './api/node-proxy-state.ts';
 import { isOver, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode, Mode } from './mode.ts';
+import type { Lack } from './preflight.ts';
 import type { ProbeOutcome } from './probe-result.ts';
+import {
+  conntrackVerdict,
+  driftVerdict,
+  preflightVerdict,
+  settingsStatus,
+  stateVerdict,
+  type SettingsFacts,
+} from './settings-status.ts';
+import { verdict, type Verdict } from './verdict.ts';
 
 /** What this node can run, found without touching anything. */
 export interface Preflight {
@@ -10,6 +20,10 @@ export interface Preflight {
   readonly modes: readonly Mode[];
   /** What is missing for the others, each with what to do about it. */
   readonly missing: readonly string[];
+  /** What the wanted configuration lacks; empty when this node can run it. */
+  readonly lacks: readonly Lack[];
+  /** The programs found, with the flavour of iptables. */
+  readonly tools: readonly string[];
 }
 
 /** What an agent knows when it writes its status. Times are milliseconds since 1970. */
@@ -30,11 +44,10 @@ export interface NodeFacts {
   readonly probes: readonly ProbeOutcome[];
   /** Whether others changed our rules lately, and so often that repairs wait. */
   readonly drift: 'none' | 'recent' | 'contested';
+  readonly settings: SettingsFacts;
+  /** The rules are those of an earlier life of this agent: the API server has not been heard since. */
+  readonly isStale: boolean;
 }
-
-type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
-
-const verdict = (status: ConditionStatus, reason: string, message: string): Verdict => ({ status, reason, message });
 
 /**
  * The status of a node from what its agent knows. `previous` gives the times at which conditions last changed; the same
@@ -49,7 +62,8 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
   return {
     observedGeneration: facts.generation,
     agent: facts.agent,
-    preflight: { ...facts.preflight, modes: [...facts.preflight.modes], missing: [...facts.preflight.missing] },
+    preflight: preflightStatus(facts.preflight),
+    ...settingsStatus(facts.settings),
     ...(serving === null ? {} : currentAndLastGood(serving, facts.servingSinceMs)),
     ...(attempt === null
       ? {}
@@ -104,7 +118,7 @@ function lastFailure(
 }
 
 function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Condition[] {
-  const preflight = preflightVerdict(facts);
+  const preflight = preflightVerdict(facts.wanted.mode, facts.preflight.lacks, facts.settings);
   const applied = appliedVerdict(facts);
   const synced = syncedVerdict(facts);
   const rolledBack = rolledBackVerdict(facts);
@@ -114,7 +128,9 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
     Applied: applied,
     DataplaneSynced: synced,
     RolledBack: rolledBack,
-    Drifted: DRIFT_VERDICTS[facts.drift],
+    Drifted: driftVerdict(DRIFT_VERDICTS[facts.drift], facts.settings),
+    ConntrackHealthy: conntrackVerdict(facts.settings.conntrack?.health ?? null),
+    StateKept: stateVerdict(facts.settings),
     Ready: ready,
   };
   return Object.entries(verdicts).map(([type, now]) => {
@@ -143,10 +159,13 @@ const DRIFT_VERDICTS: Record<NodeFacts['drift'], Verdict> = {
   ),
 };
 
-function preflightVerdict({ preflight, wanted }: NodeFacts): Verdict {
-  if (preflight.modes.includes(wanted.mode))
-    return verdict('True', 'Supported', `this node can run ${wanted.mode} mode`);
-  return verdict('False', 'ToolMissing', preflight.missing.join('; ') || `this node cannot run ${wanted.mode} mode`);
+function preflightStatus({ kernel, modes, missing, tools }: Preflight): NodeProxyStateStatus['preflight'] {
+  return {
+    kernel,
+    modes: [...modes],
+    missing: missing.slice(0, 32).map((text) => text.slice(0, 1024)),
+    tools: [...tools],
+  };
 }
 
 function appliedVerdict({ serving, wanted, attempt }: NodeFacts): Verdict {
@@ -161,7 +180,14 @@ function appliedVerdict({ serving, wanted, attempt }: NodeFacts): Verdict {
   return verdict('False', code, `failed in phase ${phase}: ${message}; ${still}`);
 }
 
-function syncedVerdict({ lastSyncMs, syncError }: NodeFacts): Verdict {
+function syncedVerdict({ lastSyncMs, syncError, isStale }: NodeFacts): Verdict {
+  if (isStale) {
+    return verdict(
+      'False',
+      'StaleProgramming',
+      'the kernel holds what an earlier run knew; the API server was not heard',
+    );
+  }
   if (syncError !== null) return verdict('False', 'SyncFailing', `the kernel does not take the rules: ${syncError}`);
   if (lastSyncMs === null) return verdict('False', 'NeverSynced', 'the kernel does not hold the rules yet');
   return verdict('True', 'InSync', 'the kernel holds all that is known');

@@ -1,15 +1,18 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { release } from 'node:os';
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
+import { cpus, release } from 'node:os';
 import { delimiter, join } from 'node:path';
-import type { ImplementedMode } from '../core/mode.ts';
+import type { Family } from '../core/ip.ts';
+import type { IptablesFlavour } from '../core/module.ts';
+import type { NodeFindings, ToolFact } from '../core/preflight.ts';
+import { ModuleIndex } from './module-index.ts';
+import { SysctlFolder } from './sysctl-folder.ts';
 
-/** Number of the capability in capability.h. */
+/** Numbers of the capabilities in capability.h. */
 const CAP_NET_ADMIN = 12n;
+const CAP_SYS_MODULE = 16n;
 
-/** The kernel version from which concatenated set lookups and what else nftables mode uses are complete. */
-const NFTABLES_MINIMUM_KERNEL = [5, 13] as const;
-
-const IPTABLES_TOOLS = ['iptables-save', 'iptables-restore'] as const;
+/** The programs that a mode, or a person who looks at it, uses. */
+const TOOLS = ['iptables-save', 'iptables-restore', 'nft', 'ipset', 'modprobe', 'conntrack'] as const;
 
 /** Reads what this process may do and what the node has, through /proc and PATH; changes nothing. */
 export interface NodeProbe {
@@ -23,10 +26,7 @@ export interface NodeProbe {
 }
 
 export const systemProbe: NodeProbe = {
-  hasNetAdmin() {
-    const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
-    return ((BigInt(`0x${line?.[1] ?? '0'}`) >> CAP_NET_ADMIN) & 1n) === 1n;
-  },
+  hasNetAdmin: () => hasCapability(CAP_NET_ADMIN),
   kernelRelease: () => release(),
   hasIPv6() {
     try {
@@ -36,8 +36,67 @@ export const systemProbe: NodeProbe = {
     }
   },
   bootID: () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-  hasTool: (name) => (process.env['PATH'] ?? '').split(delimiter).some((folder) => isProgram(join(folder, name))),
+  hasTool: (name) => findProgram(name) !== undefined,
 };
+
+/** What the preflight of every mode is decided from, looked up now. */
+export function findNode(
+  sysctls: SysctlFolder = new SysctlFolder(),
+  modules: ModuleIndex = new ModuleIndex({ kernelRelease: release() }),
+): NodeFindings {
+  const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
+  const tools = TOOLS.flatMap((name) => toolFact(name) ?? []);
+  const loaded = modules.loaded();
+  return {
+    kernelRelease: release(),
+    cores: countCores(),
+    traits: { families, iptablesFlavour: tools.find(({ name }) => name === 'iptables-save')?.flavour ?? 'nft' },
+    tools,
+    moduleState: (need) => modules.state(need, loaded),
+    readSysctl: (name) => sysctls.read(name),
+    isSysctlWritable: (name) => sysctls.isWritable(name),
+    mayLoadModules: hasCapability(CAP_SYS_MODULE),
+  };
+}
+
+function hasCapability(number: bigint): boolean {
+  const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+  return ((BigInt(`0x${line?.[1] ?? '0'}`) >> number) & 1n) === 1n;
+}
+
+/** The node's, not those that a cpuset leaves to this process: the table is the node's too. */
+function countCores(): number {
+  try {
+    return countRanges(readFileSync('/sys/devices/system/cpu/online', 'utf8'));
+  } catch {
+    return cpus().length;
+  }
+}
+
+/** `0-3,8` is five. */
+function countRanges(text: string): number {
+  return text
+    .trim()
+    .split(',')
+    .map((range) => range.split('-').map(Number))
+    .reduce((sum, [first = 0, last = first]) => sum + last - first + 1, 0);
+}
+
+function toolFact(name: string): ToolFact | undefined {
+  const path = findProgram(name);
+  if (path === undefined) return undefined;
+  return name.startsWith('iptables') ? { name, flavour: flavourOf(path) } : { name };
+}
+
+/** Both flavours are one program each, which the names are links to. */
+function flavourOf(path: string): IptablesFlavour {
+  return realpathSync(path).includes('legacy') ? 'legacy' : 'nft';
+}
+
+function findProgram(name: string): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return folders.map((folder) => join(folder, name)).find(isProgram);
+}
 
 function isProgram(path: string): boolean {
   try {
@@ -46,23 +105,4 @@ function isProgram(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** What the node lacks to run `mode`, each with what to do about it; empty when it lacks nothing. */
-export function missingFor(mode: ImplementedMode, probe: NodeProbe): string[] {
-  switch (mode) {
-    case 'iptables':
-      return IPTABLES_TOOLS.filter((tool) => !probe.hasTool(tool)).map(
-        (tool) => `iptables mode needs the program ${tool}, which is not on PATH; install it: apt-get install iptables`,
-      );
-    case 'nftables':
-      return isAtLeast(probe.kernelRelease(), NFTABLES_MINIMUM_KERNEL)
-        ? []
-        : [`nftables mode needs Linux ${NFTABLES_MINIMUM_KERNEL.join('.')} or later; this is ${probe.kernelRelease()}`];
-  }
-}
-
-function isAtLeast(kernelRelease: string, [major, minor]: readonly [number, number]): boolean {
-  const [ownMajor = 0, ownMinor = 0] = kernelRelease.split('.').map(Number);
-  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
 }

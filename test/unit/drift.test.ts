@@ -33,7 +33,16 @@ const change = (table: string, chain?: string, isRemoval = true): ForeignChange 
   isRemoval,
 });
 
-const TABLE: readonly { name: string; change: ForeignChange | undefined; repaired: readonly Drifted[] }[] = [
+const TABLE: readonly {
+  name: string;
+  change: ForeignChange | undefined;
+  /** We have just written, or are writing. */
+  isEchoing?: boolean;
+  repaired: readonly Drifted[];
+}[] = [
+  { name: 'our own iptables-restore', change: change('nat', 'SWITCHYARD-SERVICES'), isEchoing: true, repaired: [] },
+  { name: 'a flush while we write', change: change('nat', 'PREROUTING'), isEchoing: true, repaired: ['iptables'] },
+  { name: 'our table while we write', change: change('switchyard'), isEchoing: true, repaired: ['nftables'] },
   { name: 'our nftables table', change: change('switchyard', 'services'), repaired: ['nftables'] },
   { name: 'an element added to our table', change: change('switchyard', undefined, false), repaired: ['nftables'] },
   { name: 'the anchor', change: change('switchyard-anchor'), repaired: ['anchor'] },
@@ -46,7 +55,7 @@ const TABLE: readonly { name: string; change: ForeignChange | undefined; repaire
 ];
 
 describe('drift watch', () => {
-  for (const { name, change: heard, repaired } of TABLE) {
+  for (const { name, change: heard, isEchoing, repaired } of TABLE) {
     it(name, async () => {
       const clock = new FakeClock();
       const got: Drifted[] = [];
@@ -59,7 +68,8 @@ describe('drift watch', () => {
           onChange(heard);
           return Promise.resolve();
         },
-        guarded: () => ['nftables', 'iptables', 'anchor'],
+        guarded: () =>
+          (['nftables', 'iptables', 'anchor'] as const).map((what) => ({ what, isEchoing: isEchoing ?? false })),
         onDrift: (what) => got.push(what),
         onNotice: () => undefined,
       });
@@ -81,7 +91,7 @@ describe('drift watch', () => {
         onChange(change('nat', 'SWITCHYARD-SERVICES'));
         return Promise.resolve();
       },
-      guarded: () => ['nftables'],
+      guarded: () => [{ what: 'nftables', isEchoing: false }],
       onDrift: () => assert.fail('nothing to repair'),
       onNotice: () => assert.fail('nothing to notice'),
     });

@@ -15,7 +15,8 @@ const failed = { kind: 'stepFailed', code: 'X', message: 'no' } as const;
 
 const TABLE: readonly { phase: AttemptPhase; done: AttemptPhase; failed: AttemptPhase; late: AttemptPhase }[] = [
   { phase: 'Preflight', done: 'Baseline', failed: 'RollingBack', late: 'RollingBack' },
-  { phase: 'Baseline', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Baseline', done: 'Prepare', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'Prepare', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Program', done: 'Verify', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Verify', done: 'Commit', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Commit', done: 'Soak', failed: 'RollingBack', late: 'RollingBack' },

@@ -8,6 +8,7 @@ import {
 } from '../../src/core/api/node-proxy-state.ts';
 import type { Condition } from '../../src/core/api/meta.ts';
 import type { Attempt, Serving } from '../../src/core/mode-switch.ts';
+import { NO_SETTINGS } from '../../src/core/settings-status.ts';
 import { nodeStatus, type NodeFacts } from '../../src/core/node-status.ts';
 
 const old: Serving = { revision: 'r1', config: renderedConfig.parse({ mode: 'iptables' }) };
@@ -31,7 +32,7 @@ const serving: NodeFacts = {
   generation: 3,
   wanted,
   agent: { version: '0.1.0', bootID: 'b' },
-  preflight: { kernel: '6.1', modes: ['iptables', 'nftables'], missing: [] },
+  preflight: { kernel: '6.1', modes: ['iptables', 'nftables'], missing: [], lacks: [], tools: [] },
   serving: current,
   servingSinceMs: 5_000,
   attempt: { ...attempt, phase: 'Committed' },
@@ -40,6 +41,8 @@ const serving: NodeFacts = {
   services: 4,
   endpoints: 7,
   drift: 'none',
+  settings: NO_SETTINGS,
+  isStale: false,
   probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
 };
 
@@ -69,8 +72,16 @@ const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expec
   },
   {
     name: 'cannot run the mode',
-    facts: { preflight: { kernel: '5.4', modes: ['iptables'], missing: ['needs 5.13'] } },
-    expected: { PreflightPassed: ['False', 'ToolMissing'], Ready: ['False', 'ToolMissing'] },
+    facts: {
+      preflight: {
+        kernel: '5.4',
+        modes: ['iptables'],
+        missing: ['needs 5.13'],
+        lacks: [{ reason: 'KernelTooOld', message: 'needs 5.13' }],
+        tools: [],
+      },
+    },
+    expected: { PreflightPassed: ['False', 'KernelTooOld'], Ready: ['False', 'KernelTooOld'] },
   },
   {
     name: 'somebody flushed our table',

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { IMPLEMENTED_MODES, MODES } from '../mode.ts';
+import { COMPARISONS } from '../sysctl.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
+import { kernelFields } from './kernel-config.ts';
 import { type API_VERSION, celRules, conditions, type ObjectMeta } from './meta.ts';
 
 const time = z.iso.datetime({ offset: true });
@@ -11,6 +13,7 @@ export const renderedConfig = z
   .strictObject({
     mode: z.enum(IMPLEMENTED_MODES).describe('The mode to run.'),
     ...dataplaneFields,
+    ...kernelFields,
   })
   .check(checkDataplaneRules)
   .meta(DATAPLANE_RULES)
@@ -68,6 +71,7 @@ export type NodeProxyStateSpec = z.infer<typeof nodeProxyStateSpec>;
 export const ATTEMPT_PHASES = [
   'Preflight',
   'Baseline',
+  'Prepare',
   'Program',
   'Verify',
   'Commit',
@@ -99,6 +103,11 @@ export const nodeProxyStateStatus = z
           .array(z.string().max(1024))
           .max(32)
           .describe('What is missing for the others, with what to do about it.'),
+        tools: z
+          .array(z.string().max(64))
+          .max(16)
+          .optional()
+          .describe('The programs found that modes or people use, with the flavour of iptables.'),
       })
       .optional()
       .describe('What this node can run, found without touching anything.'),
@@ -150,6 +159,46 @@ export const nodeProxyStateStatus = z
       .optional()
       .describe('What the agent has tried from its node.')
       .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
+    otherProxy: z
+      .strictObject({
+        kind: z.string().max(63).describe('What it is, such as kube-proxy or Cilium.'),
+        running: z.boolean().describe('Whether it runs, as far as this agent can see.'),
+        traces: z
+          .array(z.string().max(256))
+          .max(16)
+          .describe('By what it was noticed: links, tables, chains and ports.'),
+      })
+      .optional()
+      .describe('A Service proxy on this node that is not Switchyard, or what one left behind.'),
+    sysctls: z
+      .array(
+        z.strictObject({
+          name: z.string().max(128).describe('Name of the setting.'),
+          desired: z.string().max(256).describe('The value wanted.'),
+          compare: z.enum(COMPARISONS).describe('How the value is compared.'),
+          actual: z
+            .string()
+            .max(256)
+            .optional()
+            .describe('The value that the kernel has; absent when it has no such setting.'),
+          original: z.string().max(256).optional().describe('The value before the first change; put back on release.'),
+          problem: z.string().max(1024).optional().describe('Why it is not as wanted.'),
+          drifts: z.int().min(0).describe('How often somebody else changed it since the agent started.'),
+          lastDrift: time.optional().describe('When that was noticed last.'),
+        }),
+      )
+      .max(96)
+      .optional()
+      .describe('The kernel settings of this node that the revision speaks of.')
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] }),
+    conntrack: z
+      .strictObject({
+        max: z.int().min(0).describe('How many connections the table takes.'),
+        buckets: z.int().min(0).describe('Size of its hash table.'),
+        memoryBytes: z.int().min(0).describe('Memory that the full table takes, as an estimate.'),
+      })
+      .optional()
+      .describe('The connection tracking table of this node.'),
     dataplane: z
       .strictObject({
         services: z.int().min(0).describe('Service ports in the kernel.'),
@@ -186,6 +235,8 @@ export const NODE_PROXY_STATE_CONDITIONS = [
   'DataplaneSynced',
   'RolledBack',
   'Drifted',
+  'ConntrackHealthy',
+  'StateKept',
   'Ready',
 ] as const;
 export type NodeProxyStateConditionType = (typeof NODE_PROXY_STATE_CONDITIONS)[number];

@@ -19,6 +19,9 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** The Debian packages of programs that are not iptables'. */
+const PACKAGES: Readonly<Record<string, string>> = { modprobe: 'kmod', rmmod: 'kmod' };
+
 /** What a shell and nsenter answer for a program that does not exist. */
 const EXIT_NOT_FOUND = 127;
 
@@ -70,7 +73,7 @@ async function spawnToEnd(argv: readonly string[], command: Command): Promise<En
 }
 
 function missing(file: string, program: string): KernelError {
-  const debianPackage = file === 'nsenter' ? 'util-linux' : 'iptables';
+  const debianPackage = file === 'nsenter' ? 'util-linux' : (PACKAGES[program] ?? 'iptables');
   const detail = `it is not installed; next step: apt-get install ${debianPackage}`;
   return new KernelError({
     operation: 'run',

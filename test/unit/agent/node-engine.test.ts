@@ -64,6 +64,11 @@ class Node {
       metrics: new AgentMetrics(clock),
       missingFor: () => Promise.resolve(this.missing),
       ensureAnchor: () => Promise.resolve(),
+      settings: {
+        prepare: () => Promise.resolve(),
+        resume: () => Promise.resolve(),
+        goBack: () => Promise.resolve(),
+      },
       probe: () => Promise.resolve([{ name: 'ClusterDNS', result: this.dns, message: '' }]),
       stateFile: new StateFile(this.folder, silentLog),
       onTransition: () => this.#onTransition(),

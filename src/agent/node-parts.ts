@@ -1,0 +1,81 @@
+import { release } from 'node:os';
+import { ModuleIndex } from '../kernel/module-index.ts';
+import { ModuleLoader } from '../kernel/module-loader.ts';
+import { findNode, systemProbe } from '../kernel/probe.ts';
+import { SysctlFolder } from '../kernel/sysctl-folder.ts';
+import type { NodeFindings } from '../core/preflight.ts';
+import type { Log } from '../support/log.ts';
+import { BootFiles } from './boot-files.ts';
+import { NodeModules, type ModuleStore } from './node-modules.ts';
+import { NodeSettings, type NodeSettingsParts } from './node-settings.ts';
+import { NodeSysctls } from './node-sysctls.ts';
+import { OriginalsFile } from './originals-file.ts';
+
+const SYSCTL_DIR = '/etc/sysctl.d';
+const MODULES_LOAD_DIR = '/etc/modules-load.d';
+
+/** Where the agent finds and leaves what is not rules. */
+export interface SettingsPlaces {
+  readonly stateDir: string;
+  /** A writable /proc/sys, where a container's own is read-only. */
+  readonly procSysDir?: string | undefined;
+  /** Empty to write no file; absent for the system's, if this is the host's own network. */
+  readonly sysctlDir?: string | undefined;
+  readonly modulesLoadDir?: string | undefined;
+}
+
+type Hooks = Pick<NodeSettingsParts, 'clock' | 'log' | 'signal' | 'onChange' | 'onDrift'>;
+
+/** The kernel of this node beside its rules. */
+export interface NodeKernel {
+  readonly settings: NodeSettings;
+  readonly sysctls: SysctlFolder;
+  readonly findings: () => NodeFindings;
+  /** nftables can be asked without making the kernel load it. */
+  readonly hasNftables: () => boolean;
+}
+
+export function openNodeKernel(places: SettingsPlaces, hooks: Hooks): NodeKernel {
+  const { log } = hooks;
+  const sysctls = new SysctlFolder(places.procSysDir);
+  const index = new ModuleIndex({ kernelRelease: release() });
+  const originals = new OriginalsFile(places.stateDir, log);
+  const findings = () => findNode(sysctls, index);
+  const settings = new NodeSettings({
+    ...hooks,
+    originals,
+    findings,
+    sysctls: new NodeSysctls({ store: sysctls, originals, log }),
+    modules: new NodeModules({ store: moduleStore(index), originals, bootID: systemProbe.bootID(), log }),
+    bootFiles: openBootFiles(places, sysctls, log),
+  });
+  const hasNftables = () =>
+    ['loaded', 'builtIn', 'unknown'].includes(index.state({ name: 'nf_tables', option: 'CONFIG_NF_TABLES' }));
+  return { settings, sysctls, findings, hasNftables };
+}
+
+function moduleStore(index: ModuleIndex): ModuleStore {
+  const loader = new ModuleLoader(index);
+  return {
+    loaded: () => {
+      const loaded = index.loaded();
+      return loaded === undefined ? undefined : new Set(loaded.keys());
+    },
+    state: (need) => index.state(need),
+    withDependencies: (name) => index.withDependencies(name),
+    load: (name) => loader.load(name),
+    unload: (names) => loader.unload(names),
+  };
+}
+
+/** What a namespace has is not set at boot, so without being told where, nothing is written for it. */
+function openBootFiles({ sysctlDir, modulesLoadDir }: SettingsPlaces, sysctls: SysctlFolder, log: Log): BootFiles {
+  const place = (told: string | undefined, usual: string) => {
+    if (told !== undefined) return told === '' ? null : told;
+    return sysctls.isInitialNamespace ? usual : null;
+  };
+  return new BootFiles(
+    { sysctlDir: place(sysctlDir, SYSCTL_DIR), modulesLoadDir: place(modulesLoadDir, MODULES_LOAD_DIR) },
+    log,
+  );
+}

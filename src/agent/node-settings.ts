@@ -1,0 +1,203 @@
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import { modulesFor, modulesLoadFile, NOT_AT_BOOT } from '../core/module.ts';
+import { sysctlFile } from '../core/originals.ts';
+import type { NodeFindings } from '../core/preflight.ts';
+import { desiredSysctls, restoredSysctls } from '../core/sysctl-plan.ts';
+import type { SettingsFacts } from '../core/settings-status.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+import type { BootFiles } from './boot-files.ts';
+import type { NodeModules } from './node-modules.ts';
+import type { NodeSysctls } from './node-sysctls.ts';
+import type { OriginalsFile } from './originals-file.ts';
+import { SettingsError } from './settings-error.ts';
+
+/** A change is noticed within five seconds. */
+const POLL_MS = 2_500;
+/** How long after the last drift the node still says so. */
+const REMEMBER_MS = 300_000;
+
+export interface NodeSettingsParts {
+  readonly sysctls: NodeSysctls;
+  readonly modules: NodeModules;
+  readonly originals: OriginalsFile;
+  readonly bootFiles: BootFiles;
+  readonly findings: () => NodeFindings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Something drifted or was repaired; the status may say something else now. */
+  readonly onChange: () => void;
+  /** Each setting or module that somebody else changed. */
+  readonly onDrift: (name: string) => void;
+}
+
+export type SettingsView = Pick<SettingsFacts, 'sysctls' | 'drift' | 'problems'>;
+
+/** The modules and kernel settings of one node: brought to what a revision wants, watched, and given back on release. */
+export class NodeSettings {
+  readonly #parts: NodeSettingsParts;
+  #config: RenderedConfig | null = null;
+  #last: Promise<void> = Promise.resolve();
+  #drift: (NonNullable<SettingsView['drift']> & { readonly atMs: number }) | null = null;
+
+  constructor(parts: NodeSettingsParts) {
+    this.#parts = parts;
+  }
+
+  get view(): SettingsView {
+    const { sysctls, originals, bootFiles, clock } = this.#parts;
+    const isNews = this.#drift !== null && clock.monotonicMs() - this.#drift.atMs < REMEMBER_MS;
+    return {
+      sysctls: this.#config === null ? [] : sysctls.states,
+      drift: isNews ? this.#drift : null,
+      problems: [originals.problem, bootFiles.problem].filter((problem) => problem !== null),
+    };
+  }
+
+  /** Before anything else looks at the kernel. */
+  remember(): void {
+    this.#savingOriginals(() => this.#parts.modules.remember());
+  }
+
+  /** Loads modules and applies settings. Throws SettingsError, with settings as they were. Again is the same. */
+  async prepare(config: RenderedConfig): Promise<void> {
+    await this.#exclusively(async () => {
+      const { modules, sysctls, findings } = this.#parts;
+      const node = findings();
+      this.#config = config;
+      const needs = modulesFor(config.mode, config, node.traits);
+      try {
+        this.#savingOriginals(() => this.#parts.modules.remember());
+        await modules.apply(needs);
+      } catch (error) {
+        throw settingsError('ModuleLoadFailed', error);
+      }
+      const desired = desiredSysctls(config.mode, config, node);
+      const failures = this.#savingOriginals(() => [
+        ...sysctls.apply(desired),
+        ...sysctls.restore(restoredSysctls(config)),
+      ]);
+      if (failures.length > 0) throw new SettingsError('SysctlFailed', failures.join('; '));
+      this.#writeBootFiles();
+    });
+  }
+
+  /** What serves has been found: brings the node to its settings, whatever of them works. */
+  async resume(config: RenderedConfig): Promise<void> {
+    try {
+      await this.prepare(config);
+    } catch (error) {
+      this.#parts.log.error({ problem: (error as Error).message }, 'the node serves without some of its settings');
+    }
+  }
+
+  /** Undoes `to`, and goes back to the settings of `from`; null for a node that we had not set. */
+  async goBack(from: RenderedConfig | null, to: RenderedConfig): Promise<void> {
+    const node = this.#parts.findings();
+    const namesOf = (config: RenderedConfig) => desiredSysctls(config.mode, config, node).map(({ name }) => name);
+    const kept = new Set(from === null ? [] : namesOf(from));
+    const { sysctls, log } = this.#parts;
+    const failures = sysctls.restore(namesOf(to).filter((name) => !kept.has(name)));
+    if (failures.length > 0) log.error({ problem: failures.join('; ') }, 'cannot put settings back');
+    if (from !== null) await this.resume(from);
+    else {
+      this.#config = null;
+      this.#writeBootFiles();
+    }
+  }
+
+  /** Looks every few seconds whether somebody else changed what we set, until the signal aborts. */
+  async watch(): Promise<void> {
+    const { clock, signal } = this.#parts;
+    while (!signal.aborted) {
+      await clock.sleep(POLL_MS, signal);
+      if (!signal.aborted) await this.#exclusively(() => this.check());
+    }
+  }
+
+  /** One look. */
+  async check(): Promise<void> {
+    const { modules, sysctls, clock, log, onChange, onDrift } = this.#parts;
+    const config = this.#config;
+    if (config === null) return;
+    const mode = config.kernel.drift;
+    const unloaded = modules.missing();
+    if (unloaded.length > 0) {
+      this.#say('ModuleUnloaded', `somebody else unloaded ${unloaded.join(', ')}`);
+      if (mode === 'Reapply') {
+        await modules.repair().catch((error: unknown) => {
+          log.error({ problem: (error as Error).message }, 'cannot load a module again');
+        });
+      }
+    }
+    const drifted = sysctls.check(mode, clock.now());
+    if (drifted.length > 0) {
+      const what = mode === 'Reapply' ? 'it was set again' : 'it stays so, as spec.kernel.drift is Report';
+      this.#say('SysctlOverridden', `somebody else changed ${drifted.join(', ')}; ${what}`);
+    }
+    const all = [...unloaded, ...drifted];
+    for (const name of all) onDrift(name);
+    if (all.length > 0) onChange();
+  }
+
+  /**
+   * Gives everything back: settings, files, modules. Call it when no rules of ours are left. Returns what could not be,
+   * for people; what could is forgotten, and calling it again tries the rest.
+   */
+  async release(policy: 'Restore' | 'Keep'): Promise<readonly string[]> {
+    let failures: readonly string[] = [];
+    await this.#exclusively(async () => {
+      const { sysctls, modules, originals, bootFiles, log } = this.#parts;
+      this.#config = null;
+      bootFiles.remove();
+      if (policy === 'Restore') {
+        failures = sysctls.restore(Object.keys(originals.value.sysctls));
+        const used = await modules.release();
+        if (used.length > 0) log.info({ modules: used }, 'somebody else uses modules that we loaded; they stay');
+      }
+      if (failures.length === 0) originals.remove();
+    });
+    return failures;
+  }
+
+  #say(reason: 'SysctlOverridden' | 'ModuleUnloaded', message: string): void {
+    this.#drift = { reason, message, atMs: this.#parts.clock.monotonicMs() };
+  }
+
+  #writeBootFiles(): void {
+    const { bootFiles, sysctls, modules } = this.#parts;
+    const names = this.#config === null ? [] : modules.names.filter((name) => !NOT_AT_BOOT.has(name));
+    const settings = this.#config === null ? [] : sysctls.written;
+    bootFiles.write({
+      modules: names.length === 0 ? null : modulesLoadFile(names),
+      sysctls: settings.length === 0 ? null : sysctlFile(settings),
+    });
+  }
+
+  #savingOriginals<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw settingsError('OriginalsNotSaved', error);
+    }
+  }
+
+  /** One after the other: the look every few seconds does not meet a change half way. */
+  #exclusively(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function settingsError(code: SettingsError['code'], error: unknown): SettingsError {
+  if (error instanceof SettingsError) return error;
+  const { message } = error as Error;
+  const isDisk = code === 'OriginalsNotSaved' || (error as NodeJS.ErrnoException).syscall !== undefined;
+  if (!isDisk) return new SettingsError(code, message);
+  return new SettingsError(
+    'OriginalsNotSaved',
+    `nothing was changed, because what the node had before cannot be saved: ${message}; check --state-dir`,
+  );
+}

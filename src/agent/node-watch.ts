@@ -1,0 +1,102 @@
+import type { Registry } from 'prom-client';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import type { Preflight } from '../core/node-status.ts';
+import { lacksFor, type OtherProxy } from '../core/preflight.ts';
+import type { SettingsFacts } from '../core/settings-status.ts';
+import { readConntrackStats } from '../kernel/conntrack-stats.ts';
+import { findOtherProxy } from '../kernel/other-proxy.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+import type { NodeEvent } from './companions.ts';
+import { ConntrackWatch } from './conntrack-watch.ts';
+import { preflight } from './node-modes.ts';
+import { openNodeKernel, type NodeKernel, type SettingsPlaces } from './node-parts.ts';
+import type { NodeSettings } from './node-settings.ts';
+
+const OTHER_PROXY_POLL_MS = 60_000;
+
+export interface NodeWatchParts {
+  readonly places: SettingsPlaces;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The status may say something else now. */
+  readonly onChange: () => void;
+  /** Somebody else changed a setting or unloaded a module. */
+  readonly onDrift: (name: string) => void;
+  readonly say: (event: NodeEvent) => void;
+}
+
+/** Everything of a node that is not rules: its modules and settings, connection tracking, and other proxies. */
+export class NodeWatch {
+  readonly #parts: NodeWatchParts;
+  readonly #kernel: NodeKernel;
+  readonly #conntrack: ConntrackWatch;
+  #otherProxy: OtherProxy | null = null;
+
+  constructor(parts: NodeWatchParts) {
+    this.#parts = parts;
+    this.#kernel = openNodeKernel(parts.places, { ...parts, onDrift: (name) => this.#noteDrift(name) });
+    const { sysctls } = this.#kernel;
+    this.#conntrack = new ConntrackWatch({ ...parts, read: () => readConntrackStats((name) => sysctls.read(name)) });
+  }
+
+  get settings(): NodeSettings {
+    return this.#kernel.settings;
+  }
+
+  get facts(): SettingsFacts {
+    return { ...this.settings.view, otherProxy: this.#otherProxy, conntrack: this.#conntrack.view };
+  }
+
+  start(): void {
+    void this.settings.watch();
+    void this.#conntrack.run();
+    void this.#watchOtherProxy();
+  }
+
+  preflight(wanted: RenderedConfig): Preflight {
+    return preflight(wanted, this.#kernel.findings());
+  }
+
+  /** What this node lacks to run `config`, each with what to do about it. */
+  missingFor(config: RenderedConfig): Promise<readonly string[]> {
+    return Promise.resolve(lacksFor(config, this.#kernel.findings()).map(({ message }) => message));
+  }
+
+  async #watchOtherProxy(): Promise<void> {
+    const { clock, signal, onChange } = this.#parts;
+    while (!signal.aborted) {
+      const found = (await findOtherProxy({ hasNftables: this.#kernel.hasNftables() })) ?? null;
+      const hasChanged = JSON.stringify(found) !== JSON.stringify(this.#otherProxy);
+      const isNew = found?.isRunning === true && this.#otherProxy?.isRunning !== true;
+      this.#otherProxy = found;
+      if (isNew) this.#noteOtherProxy(found);
+      if (hasChanged) onChange();
+      await clock.sleep(OTHER_PROXY_POLL_MS, signal);
+    }
+  }
+
+  #noteOtherProxy({ kind, traces }: OtherProxy): void {
+    const { log, say } = this.#parts;
+    log.warn({ kind, traces }, 'another Service proxy runs on this node');
+    say({
+      type: 'Warning',
+      reason: 'OtherProxyDetected',
+      action: 'Preflight',
+      note: `${kind} runs on this node beside Switchyard${traces.length === 0 ? '' : `: ${traces.join(', ')}`}`,
+    });
+  }
+
+  #noteDrift(name: string): void {
+    this.#parts.onDrift(name);
+    this.#parts.say({
+      type: 'Warning',
+      reason: 'DriftDetected',
+      action: 'Watch',
+      note: `somebody else changed ${name}; see status.sysctls of the NodeProxyState`,
+      about: String(this.#parts.clock.now()),
+    });
+  }
+}

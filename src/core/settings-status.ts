@@ -1,0 +1,86 @@
+import type { NodeProxyStateStatus } from './api/node-proxy-state.ts';
+import { conntrackVerdict, type ConntrackHealth } from './conntrack-health.ts';
+import { conntrackMemoryBytes } from './conntrack-size.ts';
+import type { Lack, OtherProxy } from './preflight.ts';
+import type { SysctlState } from './sysctl.ts';
+import { verdict, type Verdict } from './verdict.ts';
+
+/** What a node says of everything that is not rules. Times are milliseconds since 1970. */
+export interface SettingsFacts {
+  readonly sysctls: readonly SysctlState[];
+  /** The newest thing that somebody else changed, while it is news. */
+  readonly drift: { readonly reason: 'SysctlOverridden' | 'ModuleUnloaded'; readonly message: string } | null;
+  /** What does not work but stops nothing. */
+  readonly problems: readonly string[];
+  readonly otherProxy: OtherProxy | null;
+  readonly conntrack: {
+    readonly max: number;
+    readonly buckets: number;
+    readonly health: ConntrackHealth;
+  } | null;
+}
+
+export const NO_SETTINGS: SettingsFacts = { sysctls: [], drift: null, problems: [], otherProxy: null, conntrack: null };
+
+const MAX_SYSCTLS = 96;
+
+type SettingsStatus = Pick<NodeProxyStateStatus, 'sysctls' | 'conntrack' | 'otherProxy'>;
+
+export function settingsStatus({ sysctls, conntrack, otherProxy }: SettingsFacts): SettingsStatus {
+  return {
+    ...(sysctls.length === 0 ? {} : { sysctls: sysctls.slice(0, MAX_SYSCTLS).map(sysctlStatus) }),
+    ...(conntrack === null
+      ? {}
+      : {
+          conntrack: {
+            max: conntrack.max,
+            buckets: conntrack.buckets,
+            memoryBytes: conntrackMemoryBytes(conntrack.max, conntrack.buckets),
+          },
+        }),
+    ...(otherProxy === null
+      ? {}
+      : { otherProxy: { kind: otherProxy.kind, running: otherProxy.isRunning, traces: [...otherProxy.traces] } }),
+  };
+}
+
+function sysctlStatus(state: SysctlState): NonNullable<SettingsStatus['sysctls']>[number] {
+  return {
+    name: state.name,
+    desired: state.value,
+    compare: state.compare,
+    ...(state.actual === null ? {} : { actual: state.actual }),
+    ...(state.original === null ? {} : { original: state.original }),
+    ...(state.problem === null ? {} : { problem: state.problem.slice(0, 1024) }),
+    drifts: state.drifts,
+    ...(state.lastDriftMs === null
+      ? {}
+      : { lastDrift: new Date(state.lastDriftMs).toISOString().replace(/\.\d+Z$/, 'Z') }),
+  };
+}
+
+/** Another proxy beside ours is said, but stops nothing: taking over from it begins that way. */
+export function preflightVerdict(mode: string, lacks: readonly Lack[], { otherProxy }: SettingsFacts): Verdict {
+  const [first] = lacks;
+  if (first !== undefined) return verdict('False', first.reason, lacks.map(({ message }) => message).join('; '));
+  if (otherProxy?.isRunning === true) {
+    return verdict(
+      'True',
+      'UnmanagedProxyRunning',
+      `this node can run ${mode} mode; ${otherProxy.kind} runs on it too`,
+    );
+  }
+  return verdict('True', 'Supported', `this node can run ${mode} mode`);
+}
+
+export function driftVerdict(rules: Verdict, { drift }: SettingsFacts): Verdict {
+  return rules.status === 'False' && drift !== null ? verdict('True', drift.reason, drift.message) : rules;
+}
+
+export function stateVerdict({ problems }: SettingsFacts): Verdict {
+  return problems.length === 0
+    ? verdict('True', 'Kept', 'what this node must remember is on its disk')
+    : verdict('False', 'NotKept', problems.join('; '));
+}
+
+export { conntrackVerdict };

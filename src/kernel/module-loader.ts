@@ -1,0 +1,51 @@
+import { moduleParameters } from '../core/module.ts';
+import { KernelError } from './error.ts';
+import { runProcess } from './iptables/process.ts';
+import type { ModuleIndex } from './module-index.ts';
+
+const DEADLINE_MS = 30_000;
+const MAX_DETAIL = 400;
+
+/** Loads and unloads kernel modules through kmod. */
+export class ModuleLoader {
+  readonly #index: ModuleIndex;
+
+  constructor(index: ModuleIndex) {
+    this.#index = index;
+  }
+
+  /** Loads a module and what it depends on; one that is there already is success. Throws KernelError. */
+  async load(name: string): Promise<void> {
+    const args = ['--', name, ...moduleParameters(name)];
+    const ended = await runProcess({ program: 'modprobe', args, deadlineMs: DEADLINE_MS });
+    if (ended.code === 0) return;
+    const isDenied = /operation not permitted|permission denied/i.test(ended.stderr);
+    throw new KernelError({
+      operation: 'load',
+      object: `module ${name}`,
+      retryable: false,
+      errno: isDenied ? 'EPERM' : undefined,
+      detail: isDenied
+        ? 'this process may not load modules; it needs the capability SYS_MODULE'
+        : ended.stderr.trim().slice(0, MAX_DETAIL),
+    });
+  }
+
+  /**
+   * Unloads those of `names` that nobody uses, users before what they use. Returns those that are still loaded, because
+   * somebody else uses them now. Never unloads anything else.
+   */
+  async unload(names: readonly string[]): Promise<readonly string[]> {
+    for (;;) {
+      const loaded = this.#index.loaded() ?? new Map<string, { users: number }>();
+      const left = names.filter((name) => loaded.has(name));
+      const idle = left.filter((name) => loaded.get(name)?.users === 0);
+      let hasUnloaded = false;
+      for (const name of idle) {
+        const ended = await runProcess({ program: 'rmmod', args: ['--', name], deadlineMs: DEADLINE_MS });
+        hasUnloaded ||= ended.code === 0;
+      }
+      if (!hasUnloaded) return left;
+    }
+  }
+}
