@@ -35,7 +35,12 @@ describe('rules that somebody else removes', { timeout: 120_000 }, () => {
       assert.equal(await repairs(), 0, await ground.agentLog());
       const whole = await ground.rules();
       await ground.testbed.exec(ground.node, command);
-      await eventually('the rules are as they were', async () => ((await ground.rules()) === whole ? true : undefined));
+      await eventually('the rules are as they were', async () =>
+        (await ground.rules()) === whole ? true : undefined,
+      ).catch(async (error: unknown) => {
+        const log = (await ground.agentLog()).split('\n').slice(-20).join('\n');
+        assert.equal(await ground.rules(), whole, `${String(error)}\n${log}`);
+      });
       assert.ok((await repairs()) >= 1);
       await ground.endAgent('SIGTERM');
     });
