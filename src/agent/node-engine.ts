@@ -88,6 +88,7 @@ export class NodeEngine {
       unprepare: (from, to) => parts.settings.goBack(from, to),
       probe: () => this.#probe(),
       clock: parts.clock,
+      log: parts.log,
     };
   }
 

@@ -3,6 +3,7 @@ import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import { regressions, type ProbeOutcome } from '../core/probe-result.ts';
 import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
 import type { Difference } from '../kernel/dataplane.ts';
 import { SettingsError } from './settings-error.ts';
 import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
@@ -26,6 +27,7 @@ export interface SwitchGround {
   /** Tries what the cluster cannot do without. */
   probe(): Promise<readonly ProbeOutcome[]>;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 const PROBE_TRIES = 3;
@@ -122,7 +124,10 @@ function isSameMode(a: Serving, b: Serving): boolean {
 /** What one mode remembers of clients with session affinity, the other remembers too. */
 async function carryAffinity(from: Serving | null, to: Serving, ground: SwitchGround): Promise<void> {
   if (from === null || isSameMode(from, to)) return;
-  await ground.open(to).takeAffinityFrom(ground.open(from), ground.servicePorts());
+  const { taken, leftOut } = await ground.open(to).takeAffinityFrom(ground.open(from), ground.servicePorts());
+  const fields = { from: from.config.mode, to: to.config.mode, taken, leftOut };
+  if (leftOut > 0) ground.log.warn(fields, 'some clients with session affinity cannot be carried into the other mode');
+  else if (taken > 0) ground.log.info(fields, 'carried session affinity into the other mode');
 }
 
 async function takeAway(serving: Serving, ground: SwitchGround): Promise<void> {
