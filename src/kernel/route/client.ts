@@ -189,7 +189,8 @@ function encodeRoute(operation: AddressOperation): Request {
       routeSchema.encode(writer, {
         destination: addressToBytes(address),
         outputInterface: LOOPBACK_INDEX,
-        metric: METRIC,
+        // Whatever its metric, a route of our protocol goes.
+        ...(isNew ? { metric: METRIC } : {}),
         table: RT_TABLE_LOCAL,
         ...(source === undefined ? {} : { preferredSource: addressToBytes(source) }),
       });

@@ -90,12 +90,13 @@ function frontendObjects(
       },
       realServers: backends.map(({ address, port: backendPort }): RealServer => ({ address, port: backendPort })),
     },
-    ...(['frontends', ...roles] as const).map((role) => member(port, role, frontend)),
-    ...backends
-      .filter(({ isLocal }) => isLocal)
-      .map(({ address, port: backendPort }) =>
-        member(port, 'hairpin', { address, protocol: port.protocol, port: backendPort, source: address }),
-      ),
+    ...(['frontends', ...roles, ...when(!port.hasEndpoints, 'rejected')] as const).map((role) =>
+      member(port, role, frontend),
+    ),
+    // Also of other nodes: a pod of theirs may come back to itself by a NodePort of this one.
+    ...backends.map(({ address, port: backendPort }) =>
+      member(port, 'hairpin', { address, protocol: port.protocol, port: backendPort, source: address }),
+    ),
   ];
 }
 

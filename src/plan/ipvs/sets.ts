@@ -17,10 +17,12 @@ export const SET_PREFIX = 'SWITCHYARD-';
  * - `frontends`: every virtual server of ours. What is in here is ours, also after a restart.
  * - `vips`: addresses that are this node's own only because of us.
  * - `cluster-ips`, `external`: frontends whose packets may have to be masqueraded, by the rules for ClusterIPs or always.
+ * - `rejected`: frontends of Services without endpoints. IPVS would refuse too, but by ICMP alone, which a TCP socket that is
+ *   busy in connect() takes for a hint.
  * - `dropped`: frontends that nobody may reach: internal policy Local, and all endpoints are elsewhere.
  * - `inside`: frontends that only pods and this node may reach: external policy Local, and all endpoints are elsewhere.
  * - `restricted`: frontends with source ranges; `ranges`: who may reach them nevertheless.
- * - `hairpin`: pods of this node, with themselves as source.
+ * - `hairpin`: endpoints, with themselves as source.
  * - `health`: health check ports.
  */
 const TYPES = {
@@ -28,6 +30,7 @@ const TYPES = {
   vips: 'hash:ip',
   'cluster-ips': 'hash:ip,port',
   external: 'hash:ip,port',
+  rejected: 'hash:ip,port',
   dropped: 'hash:ip,port',
   inside: 'hash:ip,port',
   ranges: 'hash:ip,port,net',

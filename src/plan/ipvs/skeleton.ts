@@ -72,9 +72,11 @@ function filterChains(options: DataplaneOptions, family: Family): readonly Chain
     chain('filter', REFUSE, 'refuses new connections', [
       ...dropRules(family),
       `${inSet('inside', 'dst,dst')} -j ${INSIDE}`,
+      ...rejectRules(inSet('rejected', 'dst,dst'), family),
       `${inSet('frontends', 'dst,dst')} -j RETURN`,
       // The node's own servers must not answer at a Service's address; pings may be answered.
-      `! -p ${icmp} ${inSet('vips', 'dst')} ${rejectTarget(family)}`,
+      `-p ${icmp} -j RETURN`,
+      ...rejectRules(inSet('vips', 'dst'), family),
     ]),
     chain('filter', INSIDE, 'lets pods and this node through', [
       ...localSources(options, family).map((source) => rule(source, 'RETURN')),
@@ -85,6 +87,10 @@ function filterChains(options: DataplaneOptions, family: Family): readonly Chain
       '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     ]),
   ];
+}
+
+function rejectRules(match: string, family: Family): readonly string[] {
+  return [`-p tcp ${match} ${rejectTarget(family, 'TCP')}`, `${match} ${rejectTarget(family)}`];
 }
 
 const NEW = '-m conntrack --ctstate NEW';

@@ -14,6 +14,7 @@ export class RuleModel {
         ['POSTROUTING', []],
       ]),
     ],
+    ['mangle', new Map([['OUTPUT', []]])],
     [
       'filter',
       new Map([
@@ -59,7 +60,7 @@ export class RuleModel {
   }
 
   #checkTarget(table: Table, rule: string): void {
-    const target = / -j (\S+)/.exec(` ${rule}`)?.[1] ?? assert.fail(`no target: ${rule}`);
+    const target = / -[jg] (\S+)/.exec(` ${rule}`)?.[1] ?? assert.fail(`no target: ${rule}`);
     if (target.startsWith(PREFIX)) assert.ok(this.#tables.get(table)?.has(target), `${rule}: no such chain`);
   }
 
