@@ -12,7 +12,7 @@ import type { WantedTable } from '../plan/nftables/ruleset.ts';
 import { planUpdate } from '../plan/nftables/update.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { isNotFound, KernelError } from './error.ts';
-import { exportAffinity, importAffinity } from './nftables/affinity-transfer.ts';
+import { exportAffinity, importAffinity, keepAffinity } from './nftables/affinity-transfer.ts';
 import { appliedState } from './nftables/applied-state.ts';
 import type { AppliedState } from './nftables/applied-state.ts';
 import { NftablesClient } from './nftables/client.ts';
@@ -51,7 +51,8 @@ class NftablesDataplane implements Dataplane {
         operations: differences.flatMap((some) => some.operations),
         leftovers: differences.flatMap((some) => some.leftovers),
       };
-      await this.#client.apply(difference.operations, generation);
+      const kept = await keepAffinity(this.#client, difference.operations);
+      await this.#client.apply([...difference.operations, ...kept], generation);
       return difference;
     });
     const removedLeftovers = await this.#removeLeftovers(leftovers);

@@ -105,6 +105,18 @@ for (const flavour of ['nft', 'legacy'] as const) {
       assert.deepEqual(await answers(iptables), before);
     });
 
+    it('a client keeps its backend when nftables mode replaces its table', async () => {
+      await nftables.sync();
+      const before = await answers(nftables);
+      for (const family of ['ip', 'ip6']) {
+        const hook = '{ type filter hook input priority 7; }';
+        await nftables.run('nft', `add chain ${family} switchyard foreign ${hook}`);
+      }
+      await nftables.sync();
+      assert.doesNotMatch(await nftables.run('nft', 'list', 'ruleset'), /foreign/);
+      assert.deepEqual(await answers(nftables), before);
+    });
+
     it('says how long each client has left', async () => {
       await iptables.sync();
       await answers(iptables);

@@ -1,5 +1,5 @@
 import { limitAffinity, type AffinityEntry, type AffinityMemory } from '../../core/affinity.ts';
-import type { Family } from '../../core/ip.ts';
+import { FAMILIES, type Family } from '../../core/ip.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import { affinityEntryElements, readAffinity } from '../../plan/nftables/affinity-memory.ts';
 import { bytesKey } from '../../plan/nftables/bytes.ts';
@@ -64,7 +64,12 @@ async function ensureMap(client: NftablesClient, family: Family): Promise<boolea
     ]);
     return true;
   }
-  const found = (await client.listSets(table)).map(parseSet).find(({ name }) => name === set.name);
+  return hasMap(client, family);
+}
+
+async function hasMap(client: NftablesClient, family: Family): Promise<boolean> {
+  const set = LAYOUTS[family].sets.affinity;
+  const found = (await client.listSets(tableOf(family))).map(parseSet).find(({ name }) => name === set.name);
   return fingerprint(found) === fingerprint(set);
 }
 
@@ -84,4 +89,21 @@ async function addMissing(client: NftablesClient, family: Family, elements: read
       if (!isRace || attempt === ATTEMPTS) throw error;
     }
   }
+}
+
+/** What puts back, in the same transaction, the clients that tables remember which `operations` replace. */
+export async function keepAffinity(client: NftablesClient, operations: readonly Operation[]): Promise<Operation[]> {
+  const kept: Operation[] = [];
+  for (const family of FAMILIES) {
+    const table = tableOf(family);
+    const has = (kind: 'addTable' | 'deleteTable'): boolean =>
+      operations.some((operation) => operation.kind === kind && operation.table.family === table.family);
+    if (!has('deleteTable') || !has('addTable') || !(await hasMap(client, family))) continue;
+    const set = LAYOUTS[family].sets.affinity;
+    // While packets add to it the kernel may list an element twice.
+    const listed = await client.listElements(table, set.name);
+    const elements = [...new Map(listed.map((element) => [bytesKey(element.key), element])).values()];
+    if (elements.length > 0) kept.push({ kind: 'addElements', table, set, elements });
+  }
+  return kept;
 }
