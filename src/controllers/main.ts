@@ -10,7 +10,7 @@ import { LeaderElection } from './leader-election.ts';
 import { leaseStore } from './lease-store.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { createMetrics, type ControllerMetrics } from './metrics.ts';
-import { ProxyOperator } from './proxy-operator.ts';
+import { ProxyOperator, type ProxyOperatorParts } from './proxy-operator.ts';
 
 const LEASE_NAME = 'switchyard-controller';
 const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
@@ -28,6 +28,9 @@ export interface ControllerArgs {
   readonly metricsBindAddress: string;
   readonly logLevel: string;
 }
+
+/** What tests put in the place of the real thing. */
+export type ControllerParts = Partial<Pick<ProxyOperatorParts, 'clock' | 'gateProbe'>>;
 
 interface Running {
   readonly kubeConfig: PooledKubeConfig;
@@ -106,16 +109,21 @@ async function work(running: Running, args: ControllerArgs, signal: AbortSignal)
  * rights are waited out, with a line a minute. Rejects with `UserError` for bad arguments (exit code 2), and when another
  * controller took the Lease.
  */
-export async function runController(args: ControllerArgs, signal: AbortSignal): Promise<void> {
+export async function runController(
+  args: ControllerArgs,
+  signal: AbortSignal,
+  given: ControllerParts = {},
+): Promise<void> {
   const log = createLog('controller', parseLogLevel(args.logLevel));
   const kubeConfig = loadKubeConfig(args.kubeconfig);
-  const clock = systemClock;
+  const { clock = systemClock } = given;
   const metrics = createMetrics();
   const identity = `${hostname()}_${randomUUID()}`;
   const needsServer = !['', '0'].includes(args.metricsBindAddress);
   const server = needsServer ? await startMetricsServer(args.metricsBindAddress, metrics.registry) : undefined;
-  const parts = { kubeConfig, clock, log, metrics, identity };
-  const operator = withKubeconfig(args.kubeconfig, () => new ProxyOperator(parts));
+  const namespace = findNamespace(args.namespace);
+  const parts = { kubeConfig, clock, log, metrics, identity, namespace };
+  const operator = withKubeconfig(args.kubeconfig, () => new ProxyOperator({ ...parts, ...given }));
   const stop = () => operator.stop();
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();

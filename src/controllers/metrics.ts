@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
+import type { RolloutEvent } from '../core/rollout-events.ts';
 import type { ProfilePlan } from '../core/rollout.ts';
 
 export interface ControllerMetrics {
@@ -8,6 +10,71 @@ export interface ControllerMetrics {
   /** Call what it returns when the run ends. */
   startReconcile(): (hasFailed: boolean) => void;
   setProfiles(plans: readonly ProfilePlan[]): void;
+  countEvent(plan: ProfilePlan, event: RolloutEvent): void;
+  countMeasurement(profile: string, gate: string, result: string): void;
+  observeSlotWait(profile: string, seconds: number): void;
+  /** From where the revision of each node is read when somebody asks. */
+  collectNodes(list: () => readonly NodeProxyState[]): void;
+}
+
+/** `fleet` when a revision was rejected, `node` when one node failed and went back. */
+function rollbackOf({ profile, status }: ProfilePlan, { reason, message }: RolloutEvent) {
+  const name = profile.metadata.name;
+  if (reason === 'RollbackStarted') {
+    return { profile: name, scope: 'fleet', cause: status.revision?.rejected?.[0]?.cause ?? 'Unknown' };
+  }
+  // Node NAME failed REVISION: CODE: text
+  return reason === 'NodeFailed'
+    ? { profile: name, scope: 'node', cause: message.split(': ')[1] ?? 'Unknown' }
+    : undefined;
+}
+
+type RolloutMetrics = Pick<ControllerMetrics, 'countEvent' | 'countMeasurement' | 'observeSlotWait' | 'collectNodes'>;
+
+function createRolloutMetrics(registers: Registry[]): RolloutMetrics {
+  const rollbacks = new Counter({
+    name: 'switchyard_rollbacks_total',
+    help: 'Failures that led back: of a node (scope node) or of a revision (scope fleet), by cause.',
+    labelNames: ['profile', 'scope', 'cause'] as const,
+    registers,
+  });
+  const measurements = new Counter({
+    name: 'switchyard_gate_measurements_total',
+    help: 'Measurements of the gates of profiles: Pass, Fail or NoData.',
+    labelNames: ['profile', 'gate', 'result'] as const,
+    registers,
+  });
+  const slotWait = new Histogram({
+    name: 'switchyard_slot_wait_seconds',
+    help: 'Time from the begin of a rollout until a node was started.',
+    labelNames: ['profile'] as const,
+    buckets: [1, 10, 60, 300, 1_800, 7_200, 28_800, 86_400, 604_800],
+    registers,
+  });
+  return {
+    countEvent: (plan, event) => {
+      const labels = rollbackOf(plan, event);
+      if (labels !== undefined) rollbacks.inc(labels);
+    },
+    countMeasurement: (profile, gate, result) => measurements.inc({ profile, gate, result }),
+    observeSlotWait: (profile, seconds) => slotWait.observe({ profile }, Math.max(0, seconds)),
+    collectNodes: (list) => {
+      // Made when somebody asks: a series per node is too much to keep up to date all the time.
+      new Gauge({
+        name: 'switchyard_node_revision',
+        help: 'The revision that each node is to run (target) and runs (live); always 1.',
+        labelNames: ['node', 'profile', 'target', 'live'] as const,
+        registers,
+        collect() {
+          this.reset();
+          for (const { spec, status } of list()) {
+            const { nodeName: node, profile, revision: target } = spec;
+            this.set({ node, profile: profile.name, target, live: status?.current?.revision ?? '' }, 1);
+          }
+        },
+      });
+    },
+  };
 }
 
 export function createMetrics(): ControllerMetrics {
@@ -46,6 +113,7 @@ export function createMetrics(): ControllerMetrics {
   });
   return {
     registry,
+    ...createRolloutMetrics(registers),
     setLeader: (isLeader) => leader.set(isLeader ? 1 : 0),
     countWrite: (kind, verb, status) => writes.inc({ kind, verb, code: status === undefined ? 'ok' : String(status) }),
     startReconcile: () => {

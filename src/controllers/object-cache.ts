@@ -9,7 +9,15 @@ export interface CachedObject {
 
 function isOlder(incoming: ObjectMeta, held: ObjectMeta): boolean {
   if (incoming.uid !== held.uid) return (incoming.creationTimestamp ?? '') < (held.creationTimestamp ?? '');
-  return (incoming.generation ?? 0) < (held.generation ?? 0);
+  const [incomingGeneration, heldGeneration] = [incoming.generation ?? 0, held.generation ?? 0];
+  if (incomingGeneration !== heldGeneration) return incomingGeneration < heldGeneration;
+  return isOlderVersion(incoming.resourceVersion, held.resourceVersion);
+}
+
+/** A status changes no generation. Versions are numbers of the store in every API server that there is; others are not compared. */
+function isOlderVersion(incoming = '', held = ''): boolean {
+  if (!/^\d+$/.test(incoming) || !/^\d+$/.test(held)) return false;
+  return BigInt(incoming) < BigInt(held);
 }
 
 /**
@@ -22,6 +30,10 @@ export class ObjectCache<T extends CachedObject> {
   /** By name, the number of our last write. */
   readonly #writes = new Map<string, number>();
   #writeCount = 0;
+
+  get(name: string): T | undefined {
+    return this.#objects.get(name);
+  }
 
   list(): T[] {
     return [...this.#objects.values()];
@@ -57,7 +69,12 @@ export class ObjectCache<T extends CachedObject> {
   /** Takes a whole list; returns what is gone. */
   replace(objects: readonly T[], mark: number): T[] {
     const names = new Set(objects.map(({ metadata }) => metadata.name));
-    for (const object of objects) this.upsert(object);
+    for (const object of objects) {
+      // A list is the truth, also from a store that was put back to an older state, but for what we wrote meanwhile.
+      const { name } = object.metadata;
+      if ((this.#writes.get(name) ?? 0) > mark) this.upsert(object);
+      else this.#objects.set(name, object);
+    }
     const gone = this.list().filter(
       ({ metadata }) => !names.has(metadata.name) && (this.#writes.get(metadata.name) ?? 0) <= mark,
     );

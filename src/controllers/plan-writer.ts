@@ -2,12 +2,15 @@ import { CoreV1Api, CustomObjectsApi, type CoreV1Event, type KubeConfig } from '
 import { GROUP, VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
-import type { RolloutEvent } from '../core/rollout-events.ts';
+import { nameEvent, type RolloutEvent } from '../core/rollout-events.ts';
+import { FINALIZER, type FinalizerAction } from '../core/rollout-release.ts';
 import type { ProfilePlan, RolloutPlan, StateAction } from '../core/rollout.ts';
 import type { ApiError } from '../kube/error.ts';
+import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { toApiError } from './api-failure.ts';
 import type { ObjectCache } from './object-cache.ts';
+import type { RevisionStore } from './revision-store.ts';
 
 export const FIELD_MANAGER = 'switchyard-controller';
 /** Where events of objects without a namespace live. */
@@ -20,11 +23,26 @@ export interface PlanWriterParts {
   readonly kubeConfig: KubeConfig;
   readonly states: ObjectCache<NodeProxyState>;
   readonly profiles: ObjectCache<ProxyProfile>;
+  readonly revisions: RevisionStore;
+  readonly clock: Clock;
   readonly log: Log;
   /** Of this process, for events. */
   readonly identity: string;
   readonly onWrite: (kind: string, verb: string, error: ApiError | undefined) => void;
+  readonly onGrant: (profile: string) => void;
+  readonly onEvent: (plan: ProfilePlan, event: RolloutEvent) => void;
 }
+
+/** Counts in a status are written no more often than this. */
+const STATUS_INTERVAL_MS = 2_000;
+
+export interface WriteResult {
+  readonly failures: readonly ApiError[];
+  /** In how many milliseconds there is something to write that may wait; undefined when there is nothing. */
+  readonly restInMs: number | undefined;
+}
+
+type Step = () => Promise<ApiError | undefined>;
 
 /**
  * Carries a plan out. Every write states the version of the object that the plan rests on, so that the API server
@@ -34,6 +52,8 @@ export class PlanWriter {
   readonly #parts: PlanWriterParts;
   readonly #objects: CustomObjectsApi;
   readonly #core: CoreV1Api;
+  /** By name of the profile, when its status was last written. */
+  readonly #statusWrittenMs = new Map<string, number>();
 
   constructor(parts: PlanWriterParts) {
     this.#parts = parts;
@@ -41,29 +61,78 @@ export class PlanWriter {
     this.#core = parts.kubeConfig.makeApiClient(CoreV1Api);
   }
 
-  /** Returns the failures. Stops between two writes when `signal` aborts. */
-  async write(plan: RolloutPlan, now: Date, signal: AbortSignal): Promise<ApiError[]> {
+  /** Stops between two writes when `signal` aborts. */
+  async write(plan: RolloutPlan, now: Date, signal: AbortSignal): Promise<WriteResult> {
     const failures: ApiError[] = [];
-    for (const action of plan.actions) {
-      // A slot that could not be given back because its node has just reported is free for others in the next plan only.
-      if (signal.aborted || failures.some((failure) => failure.status === 409)) break;
-      const failure = await this.#writeState(action);
-      if (failure !== undefined) failures.push(failure);
-    }
-    for (const step of plan.profiles.flatMap((profilePlan) => this.#profileSteps(profilePlan, now))) {
-      if (signal.aborted) break;
-      const failure = await step();
-      if (failure !== undefined) failures.push(failure);
-    }
-    return failures;
+    const run = async (steps: readonly Step[], mayGoOn: () => boolean = () => true) => {
+      for (const step of steps) {
+        if (signal.aborted || !mayGoOn()) return;
+        const failure = await step();
+        if (failure !== undefined) failures.push(failure);
+      }
+    };
+    const touched = new Set(plan.finalizers.map(({ profile }) => profile.metadata.name));
+    await run(plan.profiles.flatMap((each) => this.#recordSteps(each)));
+    await run(this.#releaseEvents(plan, now));
+    await run(plan.finalizers.map((each) => () => this.#writeFinalizer(each)));
+    // A slot that could not be given back because its node has just reported is free for others in the next plan only.
+    const before = failures.length;
+    const hasNoConflict = () => !failures.slice(before).some((failure) => failure.status === 409);
+    await run(
+      plan.actions.map((action) => () => this.#writeState(action)),
+      hasNoConflict,
+    );
+    // The others have just changed; the next plan writes their status.
+    const rest = plan.profiles.filter(({ profile }) => !touched.has(profile.metadata.name));
+    const waits = rest.map((each) => this.#statusWaitMs(each));
+    await run(rest.flatMap((each, index) => ((waits[index] ?? 0) > 0 ? [] : this.#profileSteps(each, now))));
+    const waiting = waits.filter((ms) => ms > 0);
+    return { failures, restInMs: waiting.length === 0 ? undefined : Math.min(...waiting) };
+  }
+
+  #statusWaitMs({ profile, isChanged, isUrgent, events }: ProfilePlan): number {
+    if (!isChanged || isUrgent || events.length > 0) return 0;
+    const writtenMs = this.#statusWrittenMs.get(profile.metadata.name) ?? -Infinity;
+    return Math.max(0, writtenMs + STATUS_INTERVAL_MS - this.#parts.clock.monotonicMs());
   }
 
   /** Events first: were the status first, a process that ends between the two would never tell them. */
-  #profileSteps(plan: ProfilePlan, now: Date): (() => Promise<ApiError | undefined>)[] {
+  #profileSteps(plan: ProfilePlan, now: Date): Step[] {
     return [
-      ...plan.events.map((event) => () => this.#writeEvent(plan.profile, event, now)),
+      ...plan.events.map((event) => async () => {
+        const failure = await this.#writeEvent(plan.profile, event, now);
+        if (failure === undefined) this.#parts.onEvent(plan, event);
+        return failure;
+      }),
       ...(plan.isChanged ? [() => this.#writeStatus(plan)] : []),
     ];
+  }
+
+  #recordSteps({ profile, record }: ProfilePlan): Step[] {
+    if (record === undefined) return [];
+    const object = `ControllerRevision of ${profile.metadata.name}`;
+    return [() => this.#attempt('record', object, () => this.#parts.revisions.record(profile, record))];
+  }
+
+  #releaseEvents({ released }: RolloutPlan, now: Date): Step[] {
+    return released.flatMap(({ profile, unanswered }) =>
+      unanswered.map((node) => {
+        const message = `Node ${node} did not release in time and keeps what it runs.`;
+        const event = nameEvent(profile, { type: 'Warning', reason: 'NodeSkipped', message, about: [node, 'release'] });
+        return () => this.#writeEvent(profile, event, now);
+      }),
+    );
+  }
+
+  async #writeFinalizer({ profile, present }: FinalizerAction): Promise<ApiError | undefined> {
+    const { name, finalizers = [] } = profile.metadata;
+    const others = finalizers.filter((each) => each !== FINALIZER);
+    return this.#attempt('update the finalizers of', `ProxyProfile ${name}`, async () => {
+      const metadata = { ...profile.metadata, finalizers: present ? [...others, FINALIZER] : others };
+      const request = { ...PROFILES, name, fieldManager: FIELD_MANAGER, body: { ...profile, metadata } };
+      const written: unknown = await this.#objects.replaceClusterCustomObject(request);
+      if (present) this.#parts.profiles.recordWrite(written as ProxyProfile);
+    });
   }
 
   async #attempt(verb: string, object: string, write: () => Promise<void>): Promise<ApiError | undefined> {
@@ -104,6 +173,7 @@ export class PlanWriter {
       states.recordWrite(written as NodeProxyState);
       const { revision, attempt, profile } = (written as NodeProxyState).spec;
       const purpose = action.kind === 'Create' ? 'Grant' : action.purpose;
+      if (purpose === 'Grant') this.#parts.onGrant(profile.name);
       log.info(
         { node: name, purpose, revision, attempt: attempt?.id, profile: profile.name },
         'wrote the spec of a node',
@@ -121,6 +191,7 @@ export class PlanWriter {
         body: { ...profile, status },
       });
       this.#parts.profiles.recordWrite(written as ProxyProfile);
+      this.#statusWrittenMs.set(name, this.#parts.clock.monotonicMs());
     });
   }
 

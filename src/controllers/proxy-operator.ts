@@ -9,7 +9,10 @@ import type { Log } from '../support/log.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import type { CachedObject } from './object-cache.ts';
 import { PlanWriter } from './plan-writer.ts';
+import { createGateProbe } from './gate-job.ts';
+import { GateRunner, type GateProbe } from './gate-runner.ts';
 import { ReconcileLoop, type ReconcileResult } from './reconcile-loop.ts';
+import { RevisionStore } from './revision-store.ts';
 import { ReliableOperator, type OperatorParts } from './reliable-operator.ts';
 
 const PROFILES = `proxyprofiles.${GROUP}`;
@@ -21,6 +24,10 @@ type ClusterNode = CachedObject & RolloutNode;
 export interface ProxyOperatorParts extends OperatorParts {
   readonly metrics: ControllerMetrics;
   readonly identity: string;
+  /** Where the history of profiles is kept. */
+  readonly namespace: string;
+  /** How gates are asked; the real way when absent. */
+  readonly gateProbe?: GateProbe;
 }
 
 /** Keeps the profiles, nodes and states at hand and, while it leads, does what the planner says. */
@@ -29,6 +36,8 @@ export class ProxyOperator extends ReliableOperator {
   readonly #log: Log;
   readonly #metrics: ControllerMetrics;
   readonly #writer: PlanWriter;
+  readonly #revisions: RevisionStore;
+  readonly #gates: GateRunner;
   readonly #loop: ReconcileLoop;
   /** Of each node, what the planner looks at, to tell changes from heartbeats. */
   readonly #nodeFacts = new Map<string, string>();
@@ -39,14 +48,27 @@ export class ProxyOperator extends ReliableOperator {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#metrics = parts.metrics;
+    this.#revisions = new RevisionStore(parts.kubeConfig, parts.namespace);
     this.#writer = new PlanWriter({
       kubeConfig: parts.kubeConfig,
       states: this.cacheOf<NodeProxyState>(STATES),
       profiles: this.cacheOf<ProxyProfile>(PROFILES),
+      revisions: this.#revisions,
+      clock: parts.clock,
       log: parts.log,
       identity: parts.identity,
       onWrite: (kind, verb, error) => parts.metrics.countWrite(kind, verb, error?.status),
+      onGrant: (profile) => this.#observeGrant(profile),
+      onEvent: (plan, event) => parts.metrics.countEvent(plan, event),
     });
+    this.#gates = new GateRunner({
+      clock: parts.clock,
+      log: parts.log,
+      probe: parts.gateProbe ?? createGateProbe(parts.kubeConfig),
+      onChange: () => this.#loop.trigger(),
+      onMeasurement: (profile, gate, kind) => parts.metrics.countMeasurement(profile, gate, kind),
+    });
+    parts.metrics.collectNodes(() => this.cacheOf<NodeProxyState>(STATES).list());
     this.#loop = new ReconcileLoop(parts.clock, () => this.#reconcile());
   }
 
@@ -77,7 +99,13 @@ export class ProxyOperator extends ReliableOperator {
 
   /** Most of a Node is of no use here. */
   protected override trim(id: string, object: CachedObject): CachedObject {
-    if (id !== NODES) return object;
+    // Who wrote which field takes more memory than all fields together. Left out of an update, the server keeps it.
+    if (id !== NODES) {
+      const { managedFields: _managed, ...rest } = object.metadata as CachedObject['metadata'] & {
+        managedFields?: unknown;
+      };
+      return { ...object, metadata: rest };
+    }
     const { apiVersion, kind, metadata, status } = object as ClusterNode;
     const { name, uid, labels, creationTimestamp, resourceVersion } = metadata;
     const kept: ClusterNode = {
@@ -86,8 +114,8 @@ export class ProxyOperator extends ReliableOperator {
       metadata: { name, ...(labels ? { labels } : {}) },
       status: {
         ...(status?.nodeInfo ? { nodeInfo: { operatingSystem: status.nodeInfo.operatingSystem ?? 'linux' } } : {}),
-        conditions: (status?.conditions ?? []).flatMap(({ type, status: value }) =>
-          type === 'Ready' ? [{ type, status: value }] : [],
+        conditions: (status?.conditions ?? []).flatMap(({ type, status: value, lastTransitionTime }) =>
+          type === 'Ready' ? [{ type, status: value, ...(lastTransitionTime ? { lastTransitionTime } : {}) }] : [],
         ),
       },
     };
@@ -99,25 +127,43 @@ export class ProxyOperator extends ReliableOperator {
   async lead(signal: AbortSignal): Promise<void> {
     this.#leads = signal;
     this.#loop.trigger();
-    await this.#loop.start(signal);
+    try {
+      await this.#loop.start(signal);
+    } finally {
+      this.#gates.stop();
+    }
+  }
+
+  /** How long after the begin of its rollout a node was started. */
+  #observeGrant(name: string): void {
+    const { status } = this.cacheOf<ProxyProfile>(PROFILES).get(name) ?? {};
+    const startedAt = status?.rollout?.startedAt;
+    if (startedAt !== undefined)
+      this.#metrics.observeSlotWait(name, (this.#clock.now() - Date.parse(startedAt)) / 1_000);
   }
 
   async #reconcile(): Promise<ReconcileResult> {
     const finish = this.#metrics.startReconcile();
     try {
       const nowMs = this.#clock.now();
+      const notLoaded = await this.#revisions.load();
       const plan = planRollout({
         profiles: this.cacheOf<ProxyProfile>(PROFILES).list(),
         nodes: this.cacheOf<ClusterNode>(NODES).list(),
         states: this.cacheOf<NodeProxyState>(STATES).list(),
+        histories: this.#revisions.histories,
+        gateResults: this.#gates.results,
         nowMs,
       });
       this.#metrics.setProfiles(plan.profiles);
-      const failures = await this.#writer.write(plan, new Date(nowMs), this.#leads);
+      const { failures, restInMs = Infinity } = await this.#writer.write(plan, new Date(nowMs), this.#leads);
+      if (!this.#leads.aborted) this.#gates.update(plan.gateRequests);
+      const all = notLoaded === undefined ? failures : [notLoaded, ...failures];
       // A conflict means that the plan was older than the object: the event of its change leads to the next one.
-      for (const failure of failures) if (failure.status !== 409) this.failures.report(failure);
-      finish(failures.length > 0);
-      return { wakeAtMs: plan.wakeAtMs, mustRetry: failures.length > 0 };
+      for (const failure of all) if (failure.status !== 409) this.failures.report(failure);
+      finish(all.length > 0);
+      const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + restInMs);
+      return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };
     } catch (error) {
       finish(true);
       this.#log.error(

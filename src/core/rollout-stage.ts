@@ -35,9 +35,10 @@ export interface Stage {
 }
 
 /** Named by what it is about, so that nothing is carried over from another revision, batch, token or wording. */
-function requestGates({ profile, spec, course }: Scene, { batch }: Trial): GateRequest[] {
+function requestGates({ profile, spec, course }: Scene, { batch, settled }: Trial): GateRequest[] {
   if (batch === undefined) return [];
-  const about = [profile.metadata.uid, course.target, batch, spec.rollout.retryToken];
+  const since = Math.max(0, ...settled.map(({ settledAtMs = 0 }) => settledAtMs));
+  const about = [profile.metadata.uid, course.target, batch, since, spec.rollout.retryToken];
   return spec.rollout.gates.custom.map((gate) => ({
     key: canonicalJson([...about, gate]),
     profile: profile.metadata.name,

@@ -53,15 +53,16 @@ describe('the controller', { timeout: 120_000 }, () => {
     const reasons = await cluster.eventReasons('all');
     assert.deepEqual(reasons.filter((reason) => reason === 'RolloutCompleted').length, 2);
     const { status } = await cluster.profile('all');
-    assert.deepEqual(status?.nodes, {
-      matched: 3,
-      updated: 3,
-      ready: 3,
-      inProgress: 0,
-      failed: 0,
-      waiting: 0,
-      skipped: 0,
-    });
+    const { matched, updated, ready, inProgress, failed, waiting } = status?.nodes ?? {};
+    assert.deepEqual([matched, updated, ready, inProgress, failed, waiting], [3, 3, 3, 0, 0, 0]);
+    const { items } = (await cluster.call('GET', '/apis/apps/v1/namespaces/kube-system/controllerrevisions')) as {
+      items: { revision: number; data: { mode: string }; metadata: { ownerReferences: { name: string }[] } }[];
+    };
+    assert.deepEqual(items.map(({ revision, data }) => [revision, data.mode]).sort(), [
+      [1, 'iptables'],
+      [2, 'nftables'],
+    ]);
+    assert.equal(items[0]?.metadata.ownerReferences[0]?.name, 'all');
     const owner = (await cluster.states()).get('n1')?.metadata.ownerReferences?.[0];
     assert.deepEqual([owner?.kind, owner?.name], ['Node', 'n1']);
   });
@@ -112,7 +113,7 @@ describe('the controller', { timeout: 120_000 }, () => {
   it('stops at the failure budget, and a new revision supersedes', async () => {
     cluster.run('one');
     await install();
-    await cluster.editProfile('all', { mode: 'nftables' });
+    await cluster.editProfile('all', { mode: 'nftables', rollout: { onFailure: { fleet: 'Pause' } } });
     await cluster.until('n1 is granted', async () => (await cluster.granted())['n1'] === 'nftables*');
     await cluster.actAsAgents(['n1'], 'RolledBack');
     await cluster.untilCondition('all', 'Degraded=True/FailureBudgetSpent');
@@ -127,7 +128,8 @@ describe('the controller', { timeout: 120_000 }, () => {
   it('counts a node as failed when its deadline passes in silence', async () => {
     cluster.run('one');
     await install({ nodeDeadline: '1s' });
-    await cluster.editProfile('all', { mode: 'nftables', rollout: { nodeDeadline: '1s' } });
+    const rollout = { nodeDeadline: '1s', onFailure: { fleet: 'Pause' } };
+    await cluster.editProfile('all', { mode: 'nftables', rollout });
     await cluster.untilCondition('all', 'Degraded=True/FailureBudgetSpent');
     assert.equal((await cluster.profile('all')).status?.problems?.[0]?.reason, 'NoAnswer');
   });
