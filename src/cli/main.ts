@@ -56,6 +56,7 @@ interface AgentFlags {
   readonly healthzBindAddress: BindAddress | null;
   readonly metricsBindAddress: BindAddress | null;
   readonly logLevel: LogLevel;
+  readonly initOnly?: boolean;
   readonly cleanup?: boolean;
 }
 
@@ -72,12 +73,17 @@ function agentCommand(): Command {
     .addOption(bindAddressOption('healthz', '/healthz and /livez; 0 turns it off', '0.0.0.0:10256'))
     .addOption(bindAddressOption('metrics', '/metrics and /proxyMode; 0 turns it off', '127.0.0.1:10249'))
     .addOption(logLevelOption())
-    .option('--cleanup', 'remove everything of ours from this node, then exit')
+    .option('--init-only', 'load modules and apply kernel settings, then exit; for an init container')
+    .option('--cleanup', 'remove everything of ours from this node, restore what was there before, then exit')
     .action(async (flags: AgentFlags) => {
-      const { cleanUpNode, runAgent } = await import('../agent/main.ts');
+      const { cleanUpNode, initNode, runAgent } = await import('../agent/main.ts');
       if (flags.cleanup === true) {
-        await cleanUpNode(flags.stateDir);
+        await cleanUpNode(flags);
         return;
+      }
+      if (flags.initOnly === true) {
+        await initNode(flags);
+        process.exit(0);
       }
       await runAgent(
         { ...flags, healthz: flags.healthzBindAddress, metrics: flags.metricsBindAddress },
@@ -164,5 +170,11 @@ async function main(): Promise<void> {
     process.exitCode = error instanceof UserError ? error.exitCode : EXIT_FAILURE;
   }
 }
+
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
 await main();
