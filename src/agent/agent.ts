@@ -18,8 +18,9 @@ import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeNetworkSource } from './node-network.ts';
+import { ServiceCache } from './service-cache.ts';
 import { createDataplane, ensureAnchor } from './node-modes.ts';
-import { NodeWatch } from './node-watch.ts';
+import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
 import type { SettingsPlaces } from './node-parts.ts';
 import { runProbes } from './probes.ts';
 import { StateFile } from './state-file.ts';
@@ -35,6 +36,9 @@ export interface AgentParts {
   readonly signal: AbortSignal;
 }
 
+/** How long a start waits for the API server before it serves what was known last. */
+const GRACE_MS = 2_000;
+
 /** The parts of one node's agent, wired; nothing runs yet. */
 export class NodeAgent {
   readonly engine: NodeEngine;
@@ -47,6 +51,7 @@ export class NodeAgent {
   readonly #companions: Companions;
   readonly #clock: Clock;
   readonly #node: NodeWatch;
+  readonly #cache: ServiceCache;
 
   constructor({ nodeName, places, ...parts }: AgentParts) {
     const { clock, log } = parts;
@@ -72,14 +77,9 @@ export class NodeAgent {
       network: () => this.#network.value,
       arrived: () => table.arrived,
     });
-    this.#node = new NodeWatch({
-      ...parts,
-      places,
-      registry: metrics.registry,
-      onChange: () => this.#reporter.request(),
-      onDrift: (name) => metrics.countDrift(name),
-      say: (event) => this.#companions.sayOfNode(event),
-    });
+    this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);
+    const stateFile = new StateFile(places.stateDir, log);
+    this.#cache = new ServiceCache({ ...parts, stateDir: places.stateDir, network: () => this.#network.value });
     this.engine = new NodeEngine({
       ...parts,
       table,
@@ -89,9 +89,10 @@ export class NodeAgent {
       missingFor: (config) => this.#node.missingFor(config),
       ensureAnchor,
       probe: (servicePorts) => runProbes({ client: parts.client, servicePorts }),
-      observers: this.#companions.observers,
-      stateFile: new StateFile(places.stateDir, log),
+      observers: [...this.#companions.observers, this.#cache],
+      stateFile,
       settings: this.#node.settings,
+      release: (policy) => this.#node.release(policy, [stateFile, this.#cache]),
       onTransition: () => this.#reporter.request(),
     });
     this.#drift = this.#openDriftWatch(parts, metrics);
@@ -110,6 +111,18 @@ export class NodeAgent {
     this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
   }
 
+  #openNodeWatch(
+    parts: Pick<NodeWatchParts, 'places' | 'registry' | 'clock' | 'log' | 'signal'>,
+    metrics: AgentMetrics,
+  ): NodeWatch {
+    return new NodeWatch({
+      ...parts,
+      onChange: () => this.#reporter.request(),
+      onDrift: (name) => metrics.countDrift(name),
+      say: (event) => this.#companions.sayOfNode(event),
+    });
+  }
+
   #openDriftWatch(parts: Pick<AgentParts, 'clock' | 'log' | 'signal'>, metrics: AgentMetrics): DriftWatch {
     return new DriftWatch({
       ...parts,
@@ -125,7 +138,9 @@ export class NodeAgent {
     this.inputs.watchNodeProxyState((state) => {
       if (state === undefined) return;
       try {
-        this.engine.setTarget(targetOfState(state));
+        const target = targetOfState(state);
+        if (state.spec.action === 'Release') this.engine.release(target.serving.config.kernel.onRelease);
+        else this.engine.setTarget(target);
         this.#reporter.setState(state);
       } catch (error) {
         const problem = (error as Error).message;
@@ -134,8 +149,33 @@ export class NodeAgent {
     });
   }
 
-  /** Begins to watch; `engine.run` is to follow once `inputs.synced`. */
-  start(): void {
+  /** Works until `signal` aborts; the rules stay when it ends. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#start();
+    let isSynced = false;
+    const synced = Promise.race([this.inputs.synced.then(() => (isSynced = true)), aborted(signal)]);
+    await Promise.race([synced, this.#clock.sleep(GRACE_MS, signal)]);
+    if (!isSynced && !signal.aborted) await this.#programCached();
+    await synced;
+    if (!signal.aborted) await this.engine.run(signal);
+    await this.#cache.flush();
+  }
+
+  /** A node that was started anew must not wait for an API server that may be behind the rules it lacks. */
+  async #programCached(): Promise<void> {
+    try {
+      await this.engine.programCached(() => {
+        const cached = this.#cache.read();
+        if (cached !== undefined) this.#network.setCached(cached.network);
+        return cached?.servicePorts;
+      });
+    } catch (error) {
+      this.#log.error({ problem: (error as Error).message }, 'cannot program what was known last');
+    }
+  }
+
+  #start(): void {
+    this.#node.remember();
     this.inputs.start();
     void this.#network.watch();
     void this.#drift.run();
@@ -177,8 +217,15 @@ export class NodeAgent {
       agent: { version: VERSION, bootID: systemProbe.bootID() },
       preflight: this.#node.preflight(spec.rendered),
       settings: this.#node.facts,
-      isStale: false,
+
       drift: this.#drift.state,
     };
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -1,22 +1,33 @@
+import { systemClock } from '../support/clock.ts';
+import { KernelError } from '../kernel/error.ts';
 import { createLog } from '../support/log.ts';
-import { presentModes, removeMode } from './leftovers.ts';
-import { createDataplane, removeAnchor, requireNetAdmin } from './node-modes.ts';
+import { requireNetAdmin } from './node-modes.ts';
+import { openNodeKernel, type SettingsPlaces } from './node-parts.ts';
+import { releaseNode } from './node-release.ts';
+import { releaseGround } from './release-ground.ts';
+import { ServiceCache } from './service-cache.ts';
 import { StateFile } from './state-file.ts';
 
-/** Removes all rules and files of ours from this node. Throws the first error after having tried everything. */
-export async function cleanUpNode(stateDir: string): Promise<void> {
+/**
+ * Takes everything of ours out of this node: rules, settings, modules and files. Throws KernelError that lists what failed
+ * after having tried everything; then it can be called again.
+ */
+export async function cleanUpNode(places: SettingsPlaces): Promise<void> {
   requireNetAdmin('switchyard agent --cleanup');
   const log = createLog('agent', 'info');
-  const errors: unknown[] = [];
-  const attempt = async (work: () => Promise<void> | void) => {
-    try {
-      await work();
-    } catch (error) {
-      errors.push(error);
-    }
-  };
-  for (const mode of await presentModes(createDataplane, log)) await attempt(() => removeMode(mode, createDataplane));
-  await attempt(removeAnchor);
-  await attempt(() => new StateFile(stateDir, log).remove());
-  if (errors.length > 0) throw errors[0];
+  const { stateDir } = places;
+  const { signal } = new AbortController();
+  const hooks = { clock: systemClock, log, signal, onChange: () => undefined, onDrift: () => undefined };
+  const { settings } = openNodeKernel(places, hooks);
+  const stateFile = new StateFile(stateDir, log);
+  const policy = stateFile.read().serving?.config.kernel.onRelease ?? 'Restore';
+  const cache = new ServiceCache({ ...hooks, stateDir, network: () => ({ podCIDRs: [], primaryAddresses: [] }) });
+  const failures = await releaseNode(releaseGround(settings, stateDir, [stateFile, cache], log), policy);
+  if (failures.length === 0) return;
+  throw new KernelError({
+    operation: 'clean up',
+    object: 'this node',
+    retryable: true,
+    detail: `${failures.join('; ')}; run it again`,
+  });
 }

@@ -13,6 +13,7 @@ import { readProfileFile, watchProfileFile } from './profile-file.ts';
 import { targetOfProfile } from './target.ts';
 
 export { cleanUpNode } from './clean-up.ts';
+export { initNode } from './init-node.ts';
 
 export interface AgentArgs {
   readonly kubeconfig?: string;
@@ -58,9 +59,7 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   } else {
     agent.followController();
   }
-  agent.start();
-  await Promise.race([agent.inputs.synced, aborted(signal)]);
-  if (!signal.aborted) await agent.engine.run(signal);
+  await agent.run(signal);
   await client.close();
   log.info({}, 'the agent stops; the rules stay');
 }
@@ -71,11 +70,4 @@ function warnOfMissingTools(log: Log): void {
     { tool: 'nft', nextStep: 'apt-get install nftables' },
     'nft is not on PATH: nftables mode works without it, but nobody can list the rules on this node',
   );
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -18,6 +18,7 @@ import { BackgroundStep } from './background-step.ts';
 import type { ServicePorts } from './programmed-mode.ts';
 import { presentModes, removeMode } from './leftovers.ts';
 import { ServiceFollower, type FollowerParts } from './service-follower.ts';
+import type { ReleasePolicy } from './node-release.ts';
 import type { StateFile } from './state-file.ts';
 import { performStep, type SwitchGround } from './switch-steps.ts';
 import type { Target } from './target.ts';
@@ -32,6 +33,10 @@ export interface EngineView {
   readonly syncError: string | null;
   /** What the probes said last. */
   readonly probes: readonly ProbeOutcome[];
+  /** The kernel holds Services of an earlier life, and nothing newer has been heard. */
+  readonly isStale: boolean;
+  /** Null unless everything of ours is to be taken out of this node. */
+  readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
 }
 
 export interface EngineParts extends FollowerParts {
@@ -39,6 +44,8 @@ export interface EngineParts extends FollowerParts {
   readonly ensureAnchor: SwitchGround['ensureAnchor'];
   /** Modules and kernel settings. */
   readonly settings: EngineSettings;
+  /** Takes everything of ours out of this node; returns what could not be. */
+  readonly release: (policy: ReleasePolicy) => Promise<readonly string[]>;
   readonly probe: (servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
@@ -50,6 +57,10 @@ export interface EngineSettings {
   resume(config: RenderedConfig): Promise<void>;
   prepare: SwitchGround['prepare'];
   goBack: SwitchGround['unprepare'];
+}
+
+interface Release extends NonNullable<EngineView['release']> {
+  readonly policy: ReleasePolicy;
 }
 
 const IDLE_MS = 3_600_000;
@@ -65,6 +76,7 @@ export class NodeEngine {
   readonly #ground: SwitchGround;
   readonly #retry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   #target: Target | null = null;
+  #release: Release | null = null;
   #serving: Serving | null = null;
   #servingSinceMs = 0;
   #attempt: Attempt | null = null;
@@ -116,12 +128,24 @@ export class NodeEngine {
 
   setTarget(target: Target): void {
     this.#target = target;
+    this.#release = null;
+    this.#wake();
+  }
+
+  /** Everything of ours is to go, until a target is set again. */
+  release(policy: ReleasePolicy): void {
+    if (this.#release?.policy === policy) return;
+    this.#target = null;
+    this.#retryAtMs = null;
+    this.#release = { policy, isDone: false, problem: null };
     this.#wake();
   }
 
   view(): EngineView {
-    const { lastSyncMs, waitingSinceMs, error } = this.#follower;
+    const { lastSyncMs, waitingSinceMs, error, isFromCache } = this.#follower;
     return {
+      isStale: isFromCache,
+      release: this.#release,
       serving: this.#serving,
       servingSinceMs: this.#servingSinceMs,
       attempt: this.#attempt,
@@ -156,6 +180,27 @@ export class NodeEngine {
     this.#follower.close();
   }
 
+  /**
+   * For a node that was started anew while the API server is away: what served, with the Services that were known last.
+   * Does nothing where the kernel has the rules still, since those are newer. Returns whether it programmed.
+   */
+  async programCached(read: () => ServicePorts | undefined): Promise<boolean> {
+    const { createDataplane, log, stateFile, settings, ensureAnchor, onTransition } = this.#parts;
+    const present = await presentModes(createDataplane, log);
+    const { serving } = resume(stateFile.read(), present);
+    if (serving === null || present.includes(serving.config.mode)) return false;
+    const servicePorts = read();
+    if (servicePorts === undefined) return false;
+    await settings.resume(serving.config);
+    await ensureAnchor();
+    const error = await this.#follower.followCached(serving, servicePorts);
+    if (error !== null) return false;
+    this.#serving = serving;
+    log.warn({ mode: serving.config.mode, services: servicePorts.size }, 'serves what was known last; it may be stale');
+    onTransition();
+    return true;
+  }
+
   async #recover(): Promise<void> {
     const present = await presentModes(this.#parts.createDataplane, this.#parts.log);
     const disk = this.#parts.stateFile.read();
@@ -176,6 +221,7 @@ export class NodeEngine {
 
   /** One piece of work; false when there is none to do now. */
   async #turn(): Promise<boolean> {
+    if (this.#release !== null) return this.#releaseOnce(this.#release);
     const errorBefore = this.#follower.error;
     const wasSynced = this.#follower.lastSyncMs !== null;
     if (await this.#follower.follow()) {
@@ -184,6 +230,21 @@ export class NodeEngine {
       return true;
     }
     return (await this.#stepAttempt()) || (await this.#tidy());
+  }
+
+  async #releaseOnce(release: Release): Promise<boolean> {
+    const { clock, log, onTransition } = this.#parts;
+    if (release.isDone || clock.monotonicMs() < (this.#retryAtMs ?? 0)) return false;
+    this.#follower.dropAll();
+    this.#attempt = null;
+    const failures = await this.#parts.release(release.policy);
+    const isDone = failures.length === 0;
+    if (isDone) this.#serving = null;
+    else log.error({ problem: failures.join('; ') }, 'this node cannot be released completely; trying again');
+    this.#retryAtMs = isDone ? null : clock.monotonicMs() + this.#retry.nextMs();
+    if (this.#release === release) this.#release = { ...release, isDone, problem: isDone ? null : failures.join('; ') };
+    onTransition();
+    return true;
   }
 
   async #stepAttempt(): Promise<boolean> {

@@ -41,6 +41,11 @@ export class NodeNetworkSource {
     this.#change({ podCIDRs: node.spec?.podCIDRs ?? [], primaryAddresses });
   }
 
+  /** What an earlier run knew of the Node; the Node itself replaces it. */
+  setCached(known: Pick<NodeNetwork, 'podCIDRs' | 'primaryAddresses'>): void {
+    this.#change(known);
+  }
+
   /** Follows the interfaces until the signal aborts; a new address is noticed within half a second. */
   async watch(): Promise<void> {
     const { clock, signal, configs } = this.#parts;

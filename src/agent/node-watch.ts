@@ -11,7 +11,9 @@ import type { NodeEvent } from './companions.ts';
 import { ConntrackWatch } from './conntrack-watch.ts';
 import { preflight } from './node-modes.ts';
 import { openNodeKernel, type NodeKernel, type SettingsPlaces } from './node-parts.ts';
+import { releaseNode, type ReleasePolicy } from './node-release.ts';
 import type { NodeSettings } from './node-settings.ts';
+import { releaseGround } from './release-ground.ts';
 
 const OTHER_PROXY_POLL_MS = 60_000;
 
@@ -48,6 +50,31 @@ export class NodeWatch {
 
   get facts(): SettingsFacts {
     return { ...this.settings.view, otherProxy: this.#otherProxy, conntrack: this.#conntrack.view };
+  }
+
+  /** What the node has now, before anything of ours looks at the kernel. */
+  remember(): void {
+    try {
+      this.settings.remember();
+    } catch (error) {
+      this.#parts.log.error({ problem: (error as Error).message }, 'cannot save what this node had before');
+    }
+  }
+
+  /** Takes everything of ours out of this node; returns what could not be. `files` go last. */
+  async release(policy: ReleasePolicy, files: readonly { remove(): void }[]): Promise<readonly string[]> {
+    const { log, places, say } = this.#parts;
+    const failures = await releaseNode(releaseGround(this.settings, places.stateDir, files, log), policy);
+    if (failures.length > 0) return failures;
+    log.info({ policy }, 'nothing of ours is left on this node');
+    say({
+      type: 'Normal',
+      reason: 'OriginalsRestored',
+      action: 'Release',
+      note: 'rules, settings, modules and files of Switchyard were taken out of this node',
+      about: String(this.#parts.clock.now()),
+    });
+    return [];
   }
 
   start(): void {

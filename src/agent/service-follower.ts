@@ -38,6 +38,7 @@ export class ServiceFollower {
   #queuedSinceMs: number | null = null;
   #takenSinceMs: number | null = null;
   #error: string | null = null;
+  #isFromCache = false;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -115,12 +116,37 @@ export class ServiceFollower {
     this.#programmed.delete(mode);
   }
 
+  /** Nothing follows any more; the rules are the caller's business. */
+  dropAll(): void {
+    this.close();
+    this.#programmed.clear();
+  }
+
   close(): void {
     for (const { dataplane } of this.#programmed.values()) dataplane.close();
   }
 
+  /** The kernel holds Services of an earlier life of this agent, and nothing newer has been heard. */
+  get isFromCache(): boolean {
+    return this.#isFromCache;
+  }
+
+  /** Programs Services that are not from the API server; the first that are replace them. Returns why it failed. */
+  async followCached(serving: Serving, servicePorts: ServicePorts): Promise<string | null> {
+    this.#servicePorts = servicePorts;
+    const error = await this.#apply(this.open(serving), []);
+    this.#error = error;
+    if (error !== null) return error;
+    this.#isFromCache = true;
+    this.#lastSyncMs = this.#parts.clock.now();
+    return null;
+  }
+
   /** Brings the kernel up to date where it is not; false when there was nothing to do. A failure is kept and tried again. */
   async follow(): Promise<boolean> {
+    // What the kernel holds is not what the table knows, so a difference to the table says nothing.
+    if (this.#isFromCache) for (const mode of this.#programmed.values()) mode.markStale();
+    this.#isFromCache = false;
     const mayRetry = this.#retryAtMs === null || this.#parts.clock.monotonicMs() >= this.#retryAtMs;
     const isStale = [...this.#programmed.values()].some((mode) => mode.isStale);
     if (!this.#isDirty && !(isStale && mayRetry)) return false;

@@ -47,6 +47,8 @@ export interface NodeFacts {
   readonly settings: SettingsFacts;
   /** The rules are those of an earlier life of this agent: the API server has not been heard since. */
   readonly isStale: boolean;
+  /** Null unless everything of ours is to be taken out of this node. */
+  readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
 }
 
 /**
@@ -168,7 +170,8 @@ function preflightStatus({ kernel, modes, missing, tools }: Preflight): NodeProx
   };
 }
 
-function appliedVerdict({ serving, wanted, attempt }: NodeFacts): Verdict {
+function appliedVerdict({ serving, wanted, attempt, release }: NodeFacts): Verdict {
+  if (release !== null) return releaseVerdict(release);
   if (serving?.revision === wanted.revision)
     return verdict('True', 'RevisionApplied', `revision ${wanted.revision} serves`);
   const still = serving === null ? 'nothing serves yet' : `${serving.config.mode} mode goes on serving`;
@@ -178,6 +181,12 @@ function appliedVerdict({ serving, wanted, attempt }: NodeFacts): Verdict {
   if (attempt.failure === null) return verdict('False', 'Applying', `in phase ${attempt.phase}; ${still}`);
   const { code, phase, message } = attempt.failure;
   return verdict('False', code, `failed in phase ${phase}: ${message}; ${still}`);
+}
+
+function releaseVerdict({ isDone, problem }: NonNullable<NodeFacts['release']>): Verdict {
+  if (isDone) return verdict('False', 'Released', 'nothing of Switchyard is left on this node');
+  if (problem === null) return verdict('False', 'Releasing', 'everything of Switchyard is being taken out');
+  return verdict('False', 'ReleaseFailed', `not everything could be taken out; trying again: ${problem}`);
 }
 
 function syncedVerdict({ lastSyncMs, syncError, isStale }: NodeFacts): Verdict {

@@ -43,6 +43,7 @@ const serving: NodeFacts = {
   drift: 'none',
   settings: NO_SETTINGS,
   isStale: false,
+  release: null,
   probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
 };
 
@@ -92,6 +93,38 @@ const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expec
     name: 'the kernel refuses the newest rules',
     facts: { syncError: 'ENOSPC' },
     expected: { DataplaneSynced: ['False', 'SyncFailing'], Ready: ['False', 'SyncFailing'] },
+  },
+  {
+    name: 'serves what was known last',
+    facts: { isStale: true },
+    expected: { DataplaneSynced: ['False', 'StaleProgramming'], Ready: ['False', 'StaleProgramming'] },
+  },
+  {
+    name: 'is released',
+    facts: { serving: null, attempt: null, release: { isDone: true, problem: null } },
+    expected: { Applied: ['False', 'Released'], Ready: ['False', 'Released'] },
+  },
+  {
+    name: 'runs beside another proxy',
+    facts: {
+      settings: { ...NO_SETTINGS, otherProxy: { kind: 'kube-proxy', isRunning: true, traces: ['link kube-ipvs0'] } },
+    },
+    expected: { PreflightPassed: ['True', 'UnmanagedProxyRunning'], Ready: ['True', 'Ready'] },
+  },
+  {
+    name: 'somebody changed a setting',
+    facts: { settings: { ...NO_SETTINGS, drift: { reason: 'SysctlOverridden', message: 'x' } } },
+    expected: { Drifted: ['True', 'SysctlOverridden'], Ready: ['True', 'Ready'] },
+  },
+  {
+    name: 'tracks too many connections',
+    facts: { settings: { ...NO_SETTINGS, conntrack: { max: 10, buckets: 4, health: 'nearlyFull' } } },
+    expected: { ConntrackHealthy: ['False', 'TableNearlyFull'], Ready: ['True', 'Ready'] },
+  },
+  {
+    name: 'lost its originals',
+    facts: { settings: { ...NO_SETTINGS, problems: ['damaged'] } },
+    expected: { StateKept: ['False', 'NotKept'], Ready: ['True', 'Ready'] },
   },
   {
     name: 'nothing programmed yet',

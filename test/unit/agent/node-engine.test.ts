@@ -64,6 +64,7 @@ class Node {
       metrics: new AgentMetrics(clock),
       missingFor: () => Promise.resolve(this.missing),
       ensureAnchor: () => Promise.resolve(),
+      release: () => Promise.resolve([]),
       settings: {
         prepare: () => Promise.resolve(),
         resume: () => Promise.resolve(),
