@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { IMPLEMENTED_MODES } from '../mode.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
+import { kernelFields } from './kernel-config.ts';
 import { API_VERSION, labelSelector, type ObjectMeta } from './meta.ts';
 import { rolloutSpec } from './rollout-spec.ts';
 import type { ProxyProfileStatus } from './rollout-status.ts';
@@ -24,6 +25,7 @@ export const proxyProfileSpec = z
           'node, both are not Accepted and the node keeps what it runs.',
       ),
     ...dataplaneFields,
+    ...kernelFields,
     onDelete: z
       .enum(['Keep', 'Release'])
       .default('Keep')
