@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ProbeResult, ProbeSpec, TrafficProtocol } from '../../src/sandbox/traffic/messages.ts';
 import type { Packet } from '../trace/packet.ts';
 import { NOBODYS, type Ground } from './ground.ts';
-import { HOSTS, type PlannedFlow, type Reached } from './plan.ts';
+import { HOSTS } from './hosts.ts';
+import type { PlannedFlow, Reached } from './plan.ts';
 
 /** How much a machine is asked for at once, and how long for an answer. */
 export interface Pace {

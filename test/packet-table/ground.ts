@@ -3,7 +3,8 @@ import { Testbed, type Host } from '../../src/sandbox/net/testbed.ts';
 import type { Listener, ProbeResult, ProbeSpec } from '../../src/sandbox/traffic/messages.ts';
 import { Worker } from '../../src/sandbox/traffic/worker.ts';
 import { PLACES, type Place, type Sender } from './case.ts';
-import { HOSTS, type PlannedScenario } from './plan.ts';
+import { HOSTS } from './hosts.ts';
+import type { PlannedScenario } from './plan.ts';
 
 /** Identity of what answers where no Service does. */
 export const NOBODYS = 'nobody’s';

@@ -6,7 +6,8 @@ import { nftablesTracer } from '../trace/nftables-tracer.ts';
 import { NOTHING_REMEMBERED, outcomesOf, outcomeText } from '../trace/packet.ts';
 import type { MakeTracer, Memory, NodeFacts, Packet, Tracer } from '../trace/packet.ts';
 import type { TableMode } from './case.ts';
-import { HOSTS, type PlannedExpectation, type PlannedFlow, type PlannedScenario } from './plan.ts';
+import { HOSTS } from './hosts.ts';
+import type { PlannedExpectation, PlannedFlow, PlannedScenario } from './plan.ts';
 import { groups, rounds, type Turn } from './rounds.ts';
 
 const TRACERS: Readonly<Partial<Record<TableMode, MakeTracer>>> = {

@@ -15,6 +15,7 @@ import {
   traveller,
   type Traveller,
 } from './nftables-machine.ts';
+import { isWithin, lengthOf, memoryKey, remembered } from './nftables-sets.ts';
 import { isLocalAddress, NOTHING_REMEMBERED } from './packet.ts';
 import type { Branch, HookName, MakeTracer, Memory, NodeFacts, Outcome, Packet } from './packet.ts';
 
@@ -260,38 +261,6 @@ function numberAsBytes(value: number): Uint8Array {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;
-}
-
-const PART_BYTES: Readonly<Record<Part, number>> = {
-  ipv4_addr: 4,
-  ipv6_addr: 16,
-  inet_proto: 4,
-  inet_service: 4,
-  mark: 4,
-};
-
-function lengthOf(parts: readonly Part[]): number {
-  return parts.reduce((sum, part) => sum + PART_BYTES[part], 0);
-}
-
-/** Each part by itself lies in its range. */
-function isWithin({ key: parts }: SetDefinition, key: Uint8Array, element: Element): boolean {
-  let at = 0;
-  return parts.every((part) => {
-    const slice = (bytes: Uint8Array): Buffer => Buffer.from(bytes.slice(at, at + PART_BYTES[part]));
-    const [value, first, last] = [slice(key), slice(element.key), slice(element.keyEnd ?? element.key)];
-    at += PART_BYTES[part];
-    return Buffer.compare(first, value) <= 0 && Buffer.compare(value, last) <= 0;
-  });
-}
-
-function memoryKey(set: SetDefinition, key: Uint8Array): string {
-  return `${set.name} ${bytesKey(key)}`;
-}
-
-function remembered(memory: Memory, set: SetDefinition, key: Uint8Array): Pick<Element, 'data'> | undefined {
-  const data = memory.get(memoryKey(set, key));
-  return data === undefined ? undefined : { data: Uint8Array.from(data, (char) => char.charCodeAt(0)) };
 }
 
 function outcomeOf({ destination, port, isTranslated, isMasqueraded }: State, end: End): Outcome {
