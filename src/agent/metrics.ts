@@ -1,10 +1,11 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { FAMILIES, type Family } from '../core/ip.ts';
 import type { Serving } from '../core/mode-switch.ts';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { SyncReport } from '../kernel/dataplane.ts';
 import type { Clock } from '../support/clock.ts';
 import { VERSION } from '../support/version.ts';
+import { registerProcessMetrics } from './metrics-process.ts';
 import { DURATION_BUCKETS, SyncMetrics, type SyncExtent } from './metrics-sync.ts';
 
 /** The agent's metrics; where kube-proxy has one for the same thing, under kube-proxy's name. */
@@ -48,7 +49,7 @@ export class AgentMetrics {
   };
 
   constructor(clock: Clock, families: readonly Family[] = FAMILIES) {
-    collectDefaultMetrics({ register: this.registry });
+    registerProcessMetrics(this.registry);
     this.#sync = new SyncMetrics(clock, families, this.registry);
     const build = new Gauge({
       name: 'switchyard_build_info',

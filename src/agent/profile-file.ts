@@ -1,5 +1,5 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { parse } from 'yaml';
+import { parseYaml } from '../support/yaml.ts';
 import { describeProblems } from '../core/api/problems.ts';
 import { proxyProfileDocument, type ProxyProfileSpec } from '../core/api/proxy-profile.ts';
 import type { Log } from '../support/log.ts';
@@ -11,7 +11,7 @@ const POLL_MS = 500;
 export function readProfileFile(path: string): ProxyProfileSpec {
   let document: unknown;
   try {
-    document = parse(readFileSync(path, 'utf8'));
+    document = parseYaml(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new UserError(
       `cannot read the profile ${path}: ${(error as Error).message.split('\n')[0] ?? ''}; check --profile`,

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../support/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../support/log.ts';
@@ -7,6 +8,7 @@ import { VERSION } from '../support/version.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
+const KEEP_COMPILED_AFTER_MS = 5_000;
 
 interface BindAddress {
   readonly host: string;
@@ -85,6 +87,7 @@ function agentCommand(): Command {
         await initNode(flags);
         process.exit(0);
       }
+      keepCompiledModules();
       await runAgent(
         { ...flags, healthz: flags.healthzBindAddress, metrics: flags.metricsBindAddress },
         shutdownSignal(),
@@ -92,6 +95,11 @@ function agentCommand(): Command {
       // Sockets of the API client may linger; nothing of ours is left to do.
       process.exit(0);
     });
+}
+
+/** An agent is often killed, and what was compiled is kept only when a process ends by itself. */
+function keepCompiledModules(): void {
+  setTimeout(flushCompileCache, KEEP_COMPILED_AFTER_MS).unref();
 }
 
 interface ControllerFlags {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { Agent, request, type Dispatcher } from 'undici';
+import type { IncomingMessage } from 'node:http';
 import { ApiError, type StatusBody } from './error.ts';
 import type { KubeConfig } from './kubeconfig.ts';
+import { readText, Transport } from './transport.ts';
 
-const REQUEST_TIMEOUT_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 10_000;
+const BODY_SILENCE_MS = 30_000;
 /** The API server sends a bookmark about once a minute; silence for longer than this means the connection is dead. */
 const WATCH_SILENCE_MS = 120_000;
 const TOKEN_MAX_AGE_MS = 60_000;
@@ -23,7 +23,8 @@ export interface WatchEvent {
 export class KubeClient {
   readonly server: string;
   readonly #config: KubeConfig;
-  readonly #dispatcher: Agent;
+  readonly #transport: Transport;
+  readonly #underWay = new Set<Promise<unknown>>();
   #token: string | undefined;
   #tokenReadAt = 0;
 
@@ -31,19 +32,7 @@ export class KubeClient {
     this.server = config.server;
     this.#config = config;
     this.#token = config.token;
-    this.#dispatcher = new Agent({
-      // One connection a watch: with HTTP/2, undici 8 throws an error that nobody can catch when a connection that had an
-      // aborted stream is closed.
-      allowH2: false,
-      connect: {
-        timeout: CONNECT_TIMEOUT_MS,
-        rejectUnauthorized: !config.insecureSkipTlsVerify,
-        ...(config.ca === undefined ? {} : { ca: config.ca }),
-        ...(config.clientCertificate === undefined ? {} : { cert: config.clientCertificate }),
-        ...(config.clientKey === undefined ? {} : { key: config.clientKey }),
-        ...(config.tlsServerName === undefined ? {} : { servername: config.tlsServerName }),
-      },
-    });
+    this.#transport = new Transport(config);
   }
 
   async get(path: string, query: Query = {}, signal?: AbortSignal): Promise<Record<string, unknown>> {
@@ -68,11 +57,10 @@ export class KubeClient {
   /** The events of a watch in order, until the server ends it. Breaking off the loop closes the connection. */
   async *watch(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent, void> {
     const call = { method: 'GET', path, query: { ...query, watch: 'true' }, signal } as const;
-    const response = await this.#send(call, WATCH_SILENCE_MS);
+    const response = await this.#send(call);
     let rest = '';
     try {
-      response.body.setEncoding('utf8');
-      for await (const chunk of response.body as AsyncIterable<string>) {
+      for await (const chunk of readText(response, WATCH_SILENCE_MS)) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) if (line !== '') yield JSON.parse(line) as WatchEvent;
@@ -80,48 +68,51 @@ export class KubeClient {
     } catch (error) {
       if (signal.aborted) return;
       throw noAnswer(call, error);
-    } finally {
-      response.body.destroy();
     }
   }
 
   /** Ends once what is under way has ended; abort watches first. */
   async close(): Promise<void> {
-    await this.#dispatcher.close();
+    await Promise.allSettled(this.#underWay);
+    this.#transport.close();
   }
 
-  async #json(call: Call): Promise<Record<string, unknown>> {
-    const response = await this.#send(call, REQUEST_TIMEOUT_MS);
+  #json(call: Call): Promise<Record<string, unknown>> {
+    const answer = this.#readJson(call);
+    this.#underWay.add(answer);
+    const forget = () => void this.#underWay.delete(answer);
+    answer.then(forget, forget);
+    return answer;
+  }
+
+  async #readJson(call: Call): Promise<Record<string, unknown>> {
+    const response = await this.#send(call);
     try {
-      return (await response.body.json()) as Record<string, unknown>;
+      return JSON.parse(await textOf(response)) as Record<string, unknown>;
     } catch (error) {
       throw noAnswer(call, error);
     }
   }
 
-  async #send(call: Call, bodyTimeout: number): Promise<Dispatcher.ResponseData> {
-    let response: Dispatcher.ResponseData;
+  /** The answer's head; its body is to be read. Throws ApiError for a refusal. */
+  async #send(call: Call): Promise<IncomingMessage> {
+    const query = new URLSearchParams(call.query).toString();
+    let response: IncomingMessage;
     try {
-      response = await request(`${this.server}${call.path}`, {
-        dispatcher: this.#dispatcher,
+      response = await this.#transport.send({
         method: call.method,
-        headersTimeout: REQUEST_TIMEOUT_MS,
-        bodyTimeout,
+        path: query === '' ? call.path : `${call.path}?${query}`,
         headers: this.#headers(call),
-        query: call.query ?? {},
-        body: call.body === undefined ? null : JSON.stringify(call.body),
-        signal: call.signal ?? null,
+        body: call.body === undefined ? undefined : JSON.stringify(call.body),
+        signal: call.signal,
       });
     } catch (error) {
       throw noAnswer(call, error);
     }
-    // Closing the client breaks a body even when nobody reads it any more.
-    response.body.on('error', () => undefined);
-    if (response.statusCode >= 400) {
-      const text = await response.body.text().catch(() => '');
-      throw new ApiError(call.method, call.path, response.statusCode, parseStatus(text));
-    }
-    return response;
+    const status = response.statusCode ?? 0;
+    if (status < 400) return response;
+    const text = await textOf(response).catch(() => '');
+    throw new ApiError(call.method, call.path, status, parseStatus(text));
   }
 
   #headers(call: Call): Record<string, string> {
@@ -156,6 +147,12 @@ interface Call {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: string[] = [];
+  for await (const chunk of readText(response, BODY_SILENCE_MS)) chunks.push(chunk);
+  return chunks.join('');
 }
 
 function noAnswer(call: Call, error: unknown): ApiError {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { UserError } from '../support/errors.ts';
+import { parseYaml } from '../support/yaml.ts';
 
 /** How to reach the API server and as whom. Byte contents are PEM. */
 export interface KubeConfig {
@@ -60,7 +60,7 @@ export function loadInClusterConfig(environment: Readonly<Record<string, string 
 
 /** Parses kubeconfig text; relative paths in it are relative to `folder`. Throws Error with a one-line reason. */
 export function parseKubeConfig(text: string, folder: string): KubeConfig {
-  const document: unknown = parse(text);
+  const document: unknown = parseYaml(text);
   if (document === null || typeof document !== 'object') throw new Error('it is not a YAML mapping');
   const config = document as Record<string, unknown>;
   const context = findNamed(config['contexts'], config['current-context'], 'context').context ?? {};
