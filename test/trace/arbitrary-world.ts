@@ -164,7 +164,10 @@ function packetsFor(snapshot: Snapshot, facts: NodeFacts): Packet[] {
     const { family, protocol, clusterIP, port, externalIPs, loadBalancerVIPs, nodePort } = servicePort;
     const own = [...ADDRESSES[family].node, ADDRESSES[family].loopback];
     const targets = [
-      ...[clusterIP, ...externalIPs, ...loadBalancerVIPs].map((destination) => ({ destination, port })),
+      ...[clusterIP, ...externalIPs, ...loadBalancerVIPs].flatMap((destination) => [
+        { destination, port },
+        { destination, port: port + 1 },
+      ]),
       ...(nodePort === 0 ? [] : own.map((destination) => ({ destination, port: nodePort }))),
     ];
     return targets.flatMap((target) =>

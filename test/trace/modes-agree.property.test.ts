@@ -9,7 +9,7 @@ import { outcomesOf, outcomeText, type MakeTracer } from './packet.ts';
 
 const MODES: Readonly<Record<string, { readonly makeTracer: MakeTracer; readonly quirks: Quirks }>> = {
   iptables: { makeTracer: iptablesTracer, quirks: { rejectsBeforeSourceRanges: true } },
-  nftables: { makeTracer: nftablesTracer, quirks: {} },
+  nftables: { makeTracer: nftablesTracer, quirks: { rejectsOtherPorts: true } },
 };
 
 /** Without the whole world, which is pages long: the failing comparison and how to repeat it. */

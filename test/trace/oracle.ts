@@ -20,7 +20,8 @@ export function expectedOutcomes(
     const entrance = entranceOf(servicePort, options, facts, packet);
     if (entrance !== undefined) return through(entrance, servicePort, { options, facts, packet, quirks });
   }
-  return [{ kind: 'untouched' }];
+  const isClusterIP = [...snapshot.servicePorts.values()].some(({ clusterIP }) => clusterIP === packet.destination);
+  return [{ kind: isClusterIP && quirks.rejectsOtherPorts === true ? 'reject' : 'untouched' }];
 }
 
 /** Where modes differ, and are meant to. */
@@ -30,6 +31,8 @@ export interface Quirks {
    * that there are no endpoints. nftables mode looks at them first.
    */
   readonly rejectsBeforeSourceRanges?: boolean;
+  /** nftables mode knows ClusterIPs also where the port is no Service's. */
+  readonly rejectsOtherPorts?: boolean;
 }
 
 type Entrance = 'cluster IP' | 'external' | 'restricted';

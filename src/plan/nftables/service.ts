@@ -31,7 +31,7 @@ export function serviceElements(port: ServicePort): ServiceElements {
   if (port.nodePort !== 0) parts.push(externalElements(port, nodePortFrontend(port)));
   return {
     elements: [...parts.flatMap(({ elements }) => elements), ...affinityElements(port)],
-    shared: hairpinElements(port),
+    shared: [{ set: 'cluster-ips', element: { key: join(addressBytes(port.clusterIP)) } }, ...hairpinElements(port)],
     policies: parts.flatMap(({ policies }) => policies),
   };
 }

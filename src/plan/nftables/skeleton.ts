@@ -57,6 +57,13 @@ function baseChains(context: RuleContext): Chain[] {
   );
   const frontends = rule(...matchNew(), goTo('jump', 'refuse'));
   const nodePorts = rule(...matchNew(), ...matchNodePortAddress(context), goTo('jump', 'refuse-node-ports'));
+  // What is translated no longer carries a ClusterIP: only ports that no Service has are left.
+  const otherPorts = rule(
+    ...matchNew(),
+    loadAddress(context.layout, 'daddr', 0),
+    { kind: 'lookup', set: 'cluster-ips', from: 0 },
+    goTo('goto', 'reject'),
+  );
   return [
     { name: 'nat-prerouting', base: nat('prerouting'), rules: [rule(goTo('jump', 'services'))] },
     { name: 'nat-output', base: nat('output'), rules: [rule(goTo('jump', 'services'))] },
@@ -68,8 +75,8 @@ function baseChains(context: RuleContext): Chain[] {
     { name: 'sources-prerouting', base: sources('prerouting'), rules: [restricted] },
     { name: 'sources-output', base: sources('output'), rules: [restricted] },
     { name: 'filter-input', base: filter('input'), rules: [frontends, nodePorts] },
-    { name: 'filter-forward', base: filter('forward'), rules: [frontends] },
-    { name: 'filter-output', base: filter('output'), rules: [frontends] },
+    { name: 'filter-forward', base: filter('forward'), rules: [frontends, otherPorts] },
+    { name: 'filter-output', base: filter('output'), rules: [frontends, otherPorts] },
   ];
 }
 

@@ -2,9 +2,9 @@ import { masqueraded, reaches, REJECT, UNTOUCHED, type Scenario } from '../case.
 
 const BOTH = [{ at: 'l1' }, { at: 'r1' }] as const;
 
-/** In IPVS mode a ClusterIP is an address of this node, where nobody else may answer. */
-const ANSWERED_HERE = {
-  ipvs: { expect: REJECT, reason: 'a ClusterIP is an address of this node' },
+const NO_SUCH_PORT = {
+  ipvs: { expect: REJECT, reason: 'a ClusterIP is an address of this node, where nobody else may answer' },
+  nftables: { expect: REJECT, reason: 'as in kube-proxy, whose iptables mode lets them pass' },
 } as const;
 
 export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
@@ -67,7 +67,7 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    name: 'ports and addresses that no Service has are left alone',
+    name: 'ports of a ClusterIP that no Service has, and addresses that none has',
     covers: ['F6'],
     after: 'TestClusterIPGeneral',
     services: [
@@ -75,9 +75,9 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
       { name: 'other', ports: [{ port: 443 }], endpoints: BOTH },
     ],
     flows: [
-      { from: 'pod', to: 'web clusterIP', protocol: 'UDP', expect: UNTOUCHED, except: ANSWERED_HERE },
-      { from: 'pod', to: 'web clusterIP', port: 443, expect: UNTOUCHED, except: ANSWERED_HERE },
-      { from: 'node', to: 'other clusterIP', port: 80, expect: UNTOUCHED, except: ANSWERED_HERE },
+      { from: 'pod', to: 'web clusterIP', protocol: 'UDP', expect: UNTOUCHED, except: NO_SUCH_PORT },
+      { from: 'pod', to: 'web clusterIP', port: 443, expect: UNTOUCHED, except: NO_SUCH_PORT },
+      { from: 'node', to: 'other clusterIP', port: 80, expect: UNTOUCHED, except: NO_SUCH_PORT },
       { from: 'pod', to: 'web unused', expect: UNTOUCHED },
       { from: 'outside', to: 'web unused', expect: UNTOUCHED },
     ],
