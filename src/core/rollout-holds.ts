@@ -27,10 +27,21 @@ export interface Hold {
   readonly message: string;
 }
 
+function soakOf({ rollout }: Scene['spec'], batch: number): number {
+  return durationMs(batch === 0 ? rollout.canary.soak : rollout.batchSoak);
+}
+
+/** Soaks and gates count from what is written down, so that another controller counts them from there too. */
+export function recordHold({ spec }: Scene, { batch, settled }: Trial): Hold | undefined {
+  const unrecorded = settled.filter(({ settledAtMs }) => settledAtMs === undefined);
+  const isTimed = soakOf(spec, batch ?? 0) > 0 || spec.rollout.gates.custom.length > 0;
+  if (unrecorded.length === 0 || !isTimed) return undefined;
+  return { reason: 'Soaking', message: `${names(unrecorded)} has just come to run it` };
+}
+
 export function soakHold({ spec, nowMs }: Scene, trial: Trial): { hold?: Hold; untilMs?: number } {
   if (trial.batch === undefined || trial.settled.length === 0) return {};
-  const { canary, batchSoak } = spec.rollout;
-  const soakMs = durationMs(trial.batch === 0 ? canary.soak : batchSoak);
+  const soakMs = soakOf(spec, trial.batch);
   const untilMs = Math.max(...trial.settled.map(({ settledAtMs }) => settledAtMs ?? 0)) + soakMs;
   const what = trial.batch === 0 ? 'the canary' : `batch ${trial.batch}`;
   const ill = trial.settled.filter(({ isWell }) => !isWell);

@@ -4,6 +4,7 @@ import {
   approvalHold,
   gateHold,
   preflightHold,
+  recordHold,
   runningHold,
   soakHold,
   windowHold,
@@ -70,7 +71,11 @@ interface Rest {
   readonly gates: readonly GateFinding[];
 }
 
+const NO_REST: Rest = { hold: undefined, soakUntilMs: undefined, gateRequests: [], gates: [] };
+
 function findRest(scene: Scene, trial: Trial): Rest {
+  const unrecorded = recordHold(scene, trial);
+  if (unrecorded !== undefined) return { ...NO_REST, hold: unrecorded };
   const gateRequests = requestGates(scene, trial);
   const gates = findGates(gateRequests, scene.gateResults);
   const soak = soakHold(scene, trial);
@@ -83,8 +88,6 @@ function hasPassedCanary({ spec }: Scene, { batch }: Trial, rest: Rest | undefin
   if (batch === undefined) return false;
   return batch > 0 || (rest !== undefined && rest.hold === undefined);
 }
-
-const NO_REST: Rest = { hold: undefined, soakUntilMs: undefined, gateRequests: [], gates: [] };
 
 function earliest(nowMs: number, ...times: readonly (number | undefined)[]): number | undefined {
   const future = times.filter((ms) => ms !== undefined).filter((ms) => ms > nowMs);

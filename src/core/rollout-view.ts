@@ -31,7 +31,10 @@ export function rolloutView({ grants, ...parts }: ViewParts): RolloutView {
   const granted = new Map(grants.map(({ node, batch }) => [node, batch]));
   const { paused, dryRun } = parts.spec.rollout;
   const nodes = parts.nodes.map((node): NodeAssessment => {
-    if (granted.has(node)) return { ...node, phase: 'InFlight', isUnavailable: true, batch: granted.get(node) };
+    if (granted.has(node)) {
+      const started = { batch: granted.get(node), grantedAtMs: parts.nowMs };
+      return { ...node, phase: 'InFlight', isUnavailable: true, ...started };
+    }
     // Written down by this plan, without a change of the node.
     const isSettled = node.servesGoal && !paused && !dryRun;
     return isSettled ? { ...node, phase: 'Done', failure: undefined, blocked: undefined } : node;

@@ -118,6 +118,31 @@ export class SimulatedCluster {
     return Object.fromEntries(entries.sort());
   }
 
+  /** As `granted`, of the nodes whose spec is not iptables any more. */
+  moved(): Record<string, string> {
+    return Object.fromEntries(Object.entries(this.granted()).filter(([, mode]) => !mode.startsWith('iptables')));
+  }
+
+  /** Node name → batch that brings, or brought, it to what its spec says. */
+  batches(): Record<string, number> {
+    const entries = [...this.states.values()].flatMap(({ metadata, spec }) => {
+      const batch = spec.attempt === undefined ? spec.settled?.batch : spec.attempt.batch;
+      const isTarget = spec.revision === this.profiles.get(spec.profile.name)?.status?.revision?.target;
+      return batch === undefined || !isTarget ? [] : [[metadata.name, batch] as const];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  message(name: string, type: string): string {
+    return this.profile(name).status?.conditions?.find((condition) => condition.type === type)?.message ?? '';
+  }
+
+  annotate(name: string, key: string, value: string): void {
+    const old = this.profile(name);
+    const annotations = { ...old.metadata.annotations, [key]: value };
+    this.profiles.set(name, { ...old, metadata: { ...old.metadata, annotations } });
+  }
+
   report(name: string, change: (status: Mutable<NodeProxyStateStatus>, state: NodeProxyState) => void): void {
     const state = this.states.get(name);
     if (state === undefined) return;
@@ -156,9 +181,11 @@ export class SimulatedCluster {
     });
   }
 
-  setReady(name: string, value: 'True' | 'False'): void {
+  setReady(name: string, value: 'True' | 'False', atMs = START_MS): void {
     this.report(name, (status) => {
-      status.conditions = ready(value, value === 'True' ? 'Ready' : 'StaleProgramming');
+      const reason = value === 'True' ? 'Ready' : 'StaleProgramming';
+      const lastTransitionTime = new Date(atMs).toISOString();
+      status.conditions = ready(value, reason).map((one) => ({ ...one, lastTransitionTime }));
     });
   }
 }

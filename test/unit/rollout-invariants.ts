@@ -6,6 +6,7 @@ import {
 } from '../../src/core/api/node-proxy-state.ts';
 import { proxyProfileSpec, proxyProfileStatus } from '../../src/core/api/proxy-profile.ts';
 import { renderProfile, revisionOf } from '../../src/core/revision.ts';
+import { durationMs } from '../../src/core/api/meta.ts';
 import { resolveMaxUnavailable } from '../../src/core/rollout-budget.ts';
 import type { ProfilePlan, RolloutPlan, StateAction } from '../../src/core/rollout.ts';
 import type { SimulatedCluster } from './rollout-cluster.ts';
@@ -128,12 +129,34 @@ function checkRevisions(grants: readonly StateAction[], { target, lastGood, isBa
   }
 }
 
+/** What changed last has soaked for as long as it should. */
+function checkSoak(cluster: SimulatedCluster): void {
+  const { canary, batchSoak } = rolloutOf(cluster);
+  const { target } = storyOf(cluster);
+  const settled = [...cluster.states.values()].flatMap(({ spec }) =>
+    spec.nodeUID === cluster.nodes.get(spec.nodeName)?.metadata.uid &&
+    spec.revision === target &&
+    spec.attempt === undefined &&
+    spec.settled?.batch !== undefined
+      ? [spec.settled]
+      : [],
+  );
+  const newest = Math.max(...settled.map(({ batch = 0 }) => batch));
+  const last = settled.filter(({ batch }) => batch === newest);
+  // While canary nodes are still to come, those that are there need not soak.
+  if (last.length === 0 || (newest === 0 && last.length < canary.count)) return;
+  const soakMs = durationMs(newest === 0 ? canary.soak : batchSoak);
+  const sinceMs = Math.max(...last.map(({ at }) => Date.parse(at)));
+  assert.ok(cluster.nowMs >= sinceMs + soakMs, `a batch after ${cluster.nowMs - sinceMs} ms of soak`);
+}
+
 function checkTrial(cluster: SimulatedCluster, batch: readonly StateAction[], planned: ProfilePlan): void {
   if (batch.length === 0) return;
   const rollout = rolloutOf(cluster);
   const minute = new Date(cluster.nowMs).getUTCHours() * 60;
   assert.ok(rollout.windows.length === 0 || minute < 60, 'started a batch outside of its window');
   assert.ok((planned.status.nodes?.failed ?? 0) < rollout.maxFailures, 'granted beyond maxFailures');
+  checkSoak(cluster);
   const specs = batch.map((action) => writtenSpec(action));
   assert.equal(new Set(specs.map(({ attempt }) => attempt?.batch)).size, 1, 'two batches in one');
   const zones = batch.map(({ node }) => cluster.nodes.get(node)?.metadata.labels?.['topology.kubernetes.io/zone']);
@@ -176,8 +199,8 @@ const WAITS_FOR_TIME = ['Soaking', 'BatchRunning', 'CanaryRunning'];
 function checkProgress({ status }: ProfilePlan, plan: RolloutPlan): void {
   const progressing = status.conditions?.find(({ type }) => type === 'Progressing');
   assert.ok(progressing !== undefined && progressing.message.length > 10, 'says nothing');
-  if (WAITS_FOR_TIME.includes(progressing.reason))
-    assert.notEqual(plan.wakeAtMs, null, `${progressing.reason} for ever`);
+  const isBusy = WAITS_FOR_TIME.includes(progressing.reason) && plan.actions.length === 0;
+  if (isBusy) assert.notEqual(plan.wakeAtMs, null, `${progressing.reason} for ever`);
   if (progressing.reason === 'BatchRunning') assert.ok((status.nodes?.inProgress ?? 0) > 0);
   if (progressing.reason === 'WaitingForSlot') assert.match(progressing.message, /until n\d/);
   if (progressing.reason === 'Complete') assert.equal(status.nodes?.waiting, 0);
