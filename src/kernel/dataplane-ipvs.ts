@@ -167,8 +167,7 @@ class KernelIpvsDataplane implements IpvsDataplane {
     const objects = [...ledgers.values()].flatMap((ledger): IpvsObject[] => [...ledger.objects()]);
     const frontends = objects.flatMap((object) => (object.kind === 'server' ? [frontendKey(object.server)] : []));
     const observed = await this.#kernel.observe(new Set(frontends));
-    const { excludeCIDRs } = this.#options;
-    return diffIpvs(observed, { families, objects, sourceFor: sourceFrom(node), excludeCIDRs });
+    return diffIpvs(observed, { families, objects, sourceFor: sourceFrom(node) });
   }
 
   #watchRetired(operations: readonly Operation[]): void {

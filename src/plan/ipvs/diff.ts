@@ -1,4 +1,3 @@
-import { parseAddress, parsePrefix, prefixContains } from '../../core/ip.ts';
 import {
   frontendKey,
   memberKey,
@@ -37,7 +36,6 @@ export interface Wanted {
   readonly families: readonly Family[];
   readonly objects: Iterable<IpvsObject>;
   readonly sourceFor: SourceFor;
-  readonly excludeCIDRs: readonly string[];
 }
 
 /**
@@ -58,7 +56,7 @@ export function diffIpvs(observed: Observed, wanted: Wanted): readonly Operation
   const byId = new Map([...wanted.objects].map((object) => [object.id, object]));
   return [
     ...diffSets(observed, wanted.families, byId),
-    ...diffServers(observed, wanted, byId),
+    ...diffServers(observed, byId),
     ...diffAddresses(observed, wanted, byId),
   ];
 }
@@ -90,19 +88,12 @@ function diffSets(observed: Observed, families: readonly Family[], byId: Objects
   return operations;
 }
 
-function diffServers(observed: Observed, wanted: Wanted, byId: Objects): readonly Operation[] {
+function diffServers(observed: Observed, byId: Objects): readonly Operation[] {
   const own = ownFrontends(observed.sets);
-  const excluded = wanted.excludeCIDRs.map(parsePrefix);
-  const isExcluded = (address: string): boolean => {
-    const parsed = parseAddress(address);
-    return excluded.some((prefix) => prefixContains(prefix, parsed));
-  };
   const operations: Operation[] = [];
   for (const object of byId.values()) {
     if (object.kind !== 'server') continue;
     const key = frontendKey(object.server);
-    const isForeign = observed.servers.has(key) && !own.has(key);
-    if (isForeign && isExcluded(object.server.address)) continue;
     operations.push(...diffServer(object, observed.servers.get(key), observed.realServers.get(key) ?? []));
   }
   for (const [key, server] of observed.servers) {

@@ -24,17 +24,17 @@ export interface IpvsTimeouts {
   readonly udpSeconds: number;
 }
 
-/** kube-proxy's section `ipvs`. */
+/**
+ * kube-proxy's section `ipvs`. Its `excludeCIDRs` say which virtual servers are others'; we know our own, and leave all
+ * others alone.
+ */
 export interface IpvsOptions {
   readonly scheduler: IpvsScheduler;
-  /** Virtual servers of others at these addresses are left alone, even where a Service of the cluster has the same address. */
-  readonly excludeCIDRs: readonly string[];
   readonly timeouts: IpvsTimeouts;
 }
 
 export const DEFAULT_IPVS_OPTIONS: IpvsOptions = {
   scheduler: 'rr',
-  excludeCIDRs: [],
   timeouts: { tcpSeconds: 0, tcpFinSeconds: 0, udpSeconds: 0 },
 };
 

@@ -37,7 +37,7 @@ function changesBetween(from: Snapshot | undefined, to: Snapshot): readonly Serv
 function wantedFor(snapshot: Snapshot): Wanted {
   const ledger = emptyLedger();
   ledger.apply(changesBetween(undefined, snapshot));
-  return { families: ['IPv4'], objects: [...ledger.objects()], sourceFor, excludeCIDRs: [] };
+  return { families: ['IPv4'], objects: [...ledger.objects()], sourceFor };
 }
 
 function sync(model: IpvsModel, snapshot: Snapshot): number {
