@@ -68,10 +68,9 @@ export function goalOf({ kind, target, lastGood, rejected }: Course, state: Node
   if (kind !== 'Back' || lastGood === undefined) return target;
   if (rejected?.scope !== 'Batch' || state === undefined) return lastGood;
   const { revision, attempt, settled } = state.spec;
-  const batch = attempt === undefined ? settled?.batch : attempt.batch;
-  const isOfFailedBatch = revision === target && batch !== undefined && batch >= (rejected.batch ?? 0);
-  // Nodes of earlier batches keep what they run, and so do those that were never started.
-  return isOfFailedBatch ? lastGood : revision;
+  const isOfFailedBatch = revision === target && (settled?.batch ?? 0) >= (rejected.batch ?? 0);
+  // What earlier batches were brought to stays, and so does what was never started; nothing else is granted any more.
+  return attempt !== undefined || isOfFailedBatch ? lastGood : revision;
 }
 
 /** What a node is judged by when it is to run `revision`. */
