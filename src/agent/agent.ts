@@ -151,6 +151,7 @@ export class NodeAgent {
 
   /** Works until `signal` aborts; the rules stay when it ends. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#node.remember();
     this.#start();
     let isSynced = false;
     const synced = Promise.race([this.inputs.synced.then(() => (isSynced = true)), aborted(signal)]);
@@ -175,7 +176,6 @@ export class NodeAgent {
   }
 
   #start(): void {
-    this.#node.remember();
     this.inputs.start();
     void this.#network.watch();
     void this.#drift.run();

@@ -37,7 +37,7 @@ export async function initNode(args: InitArgs): Promise<void> {
     onChange: () => undefined,
     onDrift: () => undefined,
   });
-  settings.remember();
+  await settings.remember();
   const config = await findConfig(args, log);
   if (config === undefined) {
     log.info({}, 'nothing says yet what this node is to run; no module was loaded and no setting applied');

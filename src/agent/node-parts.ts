@@ -1,4 +1,5 @@
 import { release } from 'node:os';
+import { listXtables, removeEmptyXtables } from '../kernel/empty-tables.ts';
 import { ModuleIndex } from '../kernel/module-index.ts';
 import { ModuleLoader } from '../kernel/module-loader.ts';
 import { findNode, systemProbe } from '../kernel/probe.ts';
@@ -7,6 +8,7 @@ import type { NodeFindings } from '../core/preflight.ts';
 import type { Log } from '../support/log.ts';
 import { BootFiles } from './boot-files.ts';
 import { NodeModules, type ModuleStore } from './node-modules.ts';
+import { NodeTables } from './node-tables.ts';
 import { NodeSettings, type NodeSettingsParts } from './node-settings.ts';
 import { NodeSysctls } from './node-sysctls.ts';
 import { OriginalsFile } from './originals-file.ts';
@@ -41,16 +43,26 @@ export function openNodeKernel(places: SettingsPlaces, hooks: Hooks): NodeKernel
   const index = new ModuleIndex({ kernelRelease: release() });
   const originals = new OriginalsFile(places.stateDir, log);
   const findings = () => findNode(sysctls, index);
+  const hasNftables = () =>
+    ['loaded', 'builtIn', 'unknown'].includes(index.state({ name: 'nf_tables', option: 'CONFIG_NF_TABLES' }));
   const settings = new NodeSettings({
     ...hooks,
     originals,
     findings,
     sysctls: new NodeSysctls({ store: sysctls, originals, log }),
     modules: new NodeModules({ store: moduleStore(index), originals, bootID: systemProbe.bootID(), log }),
+    tables: new NodeTables({
+      store: {
+        list: async () => (hasNftables() ? listXtables() : undefined),
+        removeEmpty: async (kept) => {
+          if (hasNftables()) await removeEmptyXtables(kept);
+        },
+      },
+      originals,
+      bootID: systemProbe.bootID(),
+    }),
     bootFiles: openBootFiles(places, sysctls, log),
   });
-  const hasNftables = () =>
-    ['loaded', 'builtIn', 'unknown'].includes(index.state({ name: 'nf_tables', option: 'CONFIG_NF_TABLES' }));
   return { settings, sysctls, findings, hasNftables };
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { BootFiles } from './boot-files.ts';
 import type { NodeModules } from './node-modules.ts';
+import type { NodeTables } from './node-tables.ts';
 import type { NodeSysctls } from './node-sysctls.ts';
 import type { OriginalsFile } from './originals-file.ts';
 import { SettingsError } from './settings-error.ts';
@@ -20,6 +21,7 @@ const REMEMBER_MS = 300_000;
 export interface NodeSettingsParts {
   readonly sysctls: NodeSysctls;
   readonly modules: NodeModules;
+  readonly tables: NodeTables;
   readonly originals: OriginalsFile;
   readonly bootFiles: BootFiles;
   readonly findings: () => NodeFindings;
@@ -55,20 +57,26 @@ export class NodeSettings {
     };
   }
 
-  /** Before anything else looks at the kernel. */
-  remember(): void {
-    this.#savingOriginals(() => this.#parts.modules.remember());
+  /** What the node has, before anything else of ours looks at the kernel. Throws SettingsError. */
+  async remember(): Promise<void> {
+    const { modules, tables } = this.#parts;
+    try {
+      modules.remember();
+      await tables.remember();
+    } catch (error) {
+      throw settingsError('OriginalsNotSaved', error);
+    }
   }
 
   /** Loads modules and applies settings. Throws SettingsError, with settings as they were. Again is the same. */
   async prepare(config: RenderedConfig): Promise<void> {
     await this.#exclusively(async () => {
       const { modules, sysctls, findings } = this.#parts;
+      await this.remember();
       const node = findings();
       this.#config = config;
       const needs = modulesFor(config.mode, config, node.traits);
       try {
-        this.#savingOriginals(() => this.#parts.modules.remember());
         await modules.apply(needs);
       } catch (error) {
         throw settingsError('ModuleLoadFailed', error);
@@ -148,9 +156,10 @@ export class NodeSettings {
   async release(policy: 'Restore' | 'Keep'): Promise<readonly string[]> {
     let failures: readonly string[] = [];
     await this.#exclusively(async () => {
-      const { sysctls, modules, originals, bootFiles, log } = this.#parts;
+      const { sysctls, modules, tables, originals, bootFiles, log } = this.#parts;
       this.#config = null;
       bootFiles.remove();
+      await tables.release();
       if (policy === 'Restore') {
         failures = sysctls.restore(Object.keys(originals.value.sysctls));
         const used = await modules.release();

@@ -53,9 +53,9 @@ export class NodeWatch {
   }
 
   /** What the node has now, before anything of ours looks at the kernel. */
-  remember(): void {
+  async remember(): Promise<void> {
     try {
-      this.settings.remember();
+      await this.settings.remember();
     } catch (error) {
       this.#parts.log.error({ problem: (error as Error).message }, 'cannot save what this node had before');
     }

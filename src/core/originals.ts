@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const found = z.strictObject({ bootID: z.string(), names: z.array(z.string()) });
+
 /** What a node had before we came. */
 export const originals = z.strictObject({
   /** Name -> the value before our first write, as the kernel gave it. */
@@ -7,11 +9,13 @@ export const originals = z.strictObject({
   /** Modules that were not loaded before us, dependencies included; after a reboot the same ones are ours. */
   modules: z.array(z.string()),
   /** The modules that were loaded when we were first started in this boot: looking at a kernel makes it load some. */
-  foundModules: z.object({ bootID: z.string(), names: z.array(z.string()) }).nullable(),
+  foundModules: found.nullable(),
+  /** Likewise the tables of iptables, which it makes for itself and leaves behind. */
+  foundTables: found.nullable(),
 });
 export type Originals = z.infer<typeof originals>;
 
-export const NO_ORIGINALS: Originals = { sysctls: {}, modules: [], foundModules: null };
+export const NO_ORIGINALS: Originals = { sysctls: {}, modules: [], foundModules: null, foundTables: null };
 
 /** With these values too; what is known already stays, since it is the older one. */
 export function withSysctls(known: Originals, values: ReadonlyMap<string, string>): Originals {

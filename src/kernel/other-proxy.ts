@@ -39,16 +39,29 @@ export async function findOtherProxy({ procDir = '/proc', hasNftables }: WhereTo
   return { kind, isRunning: sure !== undefined || ports.length > 0, traces };
 }
 
-/** Those that this process can see: in a container, its own and no others unless it shares the host's. */
+/**
+ * Those in our network that this process can see: in a container, its own and no others unless it shares the host's.
+ */
 function processNames(procDir: string): string[] {
   const folders = readdirSync(procDir).filter((name) => /^[0-9]+$/.test(name));
+  const network = readlinkSync(join(procDir, 'self/ns/net'));
   return folders.flatMap((folder) => {
     try {
+      if (!isIn(network, join(procDir, folder, 'ns/net'))) return [];
       return [readFileSync(join(procDir, folder, 'comm'), 'utf8').trim()];
     } catch {
       return [];
     }
   });
+}
+
+/** Without the right to look, a process counts as one in our network. */
+function isIn(network: string, link: string): boolean {
+  try {
+    return readlinkSync(link) === network;
+  } catch {
+    return true;
+  }
 }
 
 function foreignListeners(procDir: string, ports: readonly number[]): number[] {

@@ -47,6 +47,14 @@ export async function eventually<T>(
 const profileText = (mode: string) =>
   `apiVersion: switchyard.dev/v1alpha1\nkind: ProxyProfile\nmetadata: {name: standalone}\nspec: {mode: ${mode}}\n`;
 
+export interface AgentStart {
+  /** A program that runs the agent, with its arguments. */
+  readonly wrapper?: readonly string[];
+  readonly flags?: readonly string[];
+  /** Whether the profile file, or a controller, says what the node runs. */
+  readonly withProfile?: boolean;
+}
+
 /** One node under a real agent that runs from a profile file, two nodes' pods behind one Service, an API server, a load. */
 export class AgentGround {
   readonly testbed: Testbed;
@@ -175,11 +183,12 @@ export class AgentGround {
   }
 
   /** Starts the agent and gives its process id. */
-  startAgent(): number {
+  startAgent({ wrapper = [], flags = [], withProfile = true }: AgentStart = {}): number {
     const log = openSync(this.path('agent.log'), 'a');
-    const argv = [SWITCHYARD, 'agent', '--kubeconfig', this.path('kubeconfig'), '--profile', this.path('profile.yaml')];
-    const flags = ['--node-name', 'n1', '--state-dir', this.path('state'), '--log-level', 'debug'];
-    this.#agent = this.testbed.spawn(this.node, [...argv, ...flags], { stdio: ['ignore', log, log] });
+    const profile = withProfile ? ['--profile', this.path('profile.yaml')] : [];
+    const argv = [...wrapper, SWITCHYARD, 'agent', '--kubeconfig', this.path('kubeconfig'), ...profile];
+    const usual = ['--node-name', 'n1', '--state-dir', this.path('state'), '--log-level', 'debug'];
+    this.#agent = this.testbed.spawn(this.node, [...argv, ...usual, ...flags], { stdio: ['ignore', log, log] });
     closeSync(log);
     return this.#agent.pid ?? 0;
   }

@@ -1,4 +1,5 @@
 import type { ModuleStore } from '../../src/agent/node-modules.ts';
+import type { TableStore } from '../../src/agent/node-tables.ts';
 import type { SysctlStore } from '../../src/agent/node-sysctls.ts';
 import type { NodeFindings } from '../../src/core/preflight.ts';
 import { KernelError } from '../../src/kernel/error.ts';
@@ -89,6 +90,20 @@ export class FakeNode implements SysctlStore {
         if (!this.#used.has(name)) this.#loaded.delete(name);
       }
       return Promise.resolve(names.filter((name) => this.#loaded.has(name)));
+    },
+  };
+
+  /** Tables of iptables that are empty. */
+  readonly iptables = new Set<string>();
+
+  readonly tables: TableStore = {
+    list: () => Promise.resolve([...this.iptables]),
+    removeEmpty: (kept) => {
+      for (const name of this.iptables) {
+        this.#live();
+        if (!kept.includes(name)) this.iptables.delete(name);
+      }
+      return Promise.resolve();
     },
   };
 

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BootFiles } from '../../../src/agent/boot-files.ts';
 import { NodeModules } from '../../../src/agent/node-modules.ts';
 import { NodeSettings } from '../../../src/agent/node-settings.ts';
+import { NodeTables } from '../../../src/agent/node-tables.ts';
 import { NodeSysctls } from '../../../src/agent/node-sysctls.ts';
 import { OriginalsFile } from '../../../src/agent/originals-file.ts';
 import { SettingsError } from '../../../src/agent/settings-error.ts';
@@ -35,6 +36,7 @@ describe('the settings of a node', () => {
       originals,
       sysctls: new NodeSysctls({ store: node, originals, log: silentLog }),
       modules: new NodeModules({ store: node.modules, originals, bootID: node.bootID, log: silentLog }),
+      tables: new NodeTables({ store: node.tables, originals, bootID: node.bootID }),
       bootFiles: new BootFiles({ sysctlDir: path('sysctl.d'), modulesLoadDir: path('modules-load.d') }, silentLog),
       findings: () => node.findings(),
       clock,
@@ -73,6 +75,14 @@ describe('the settings of a node', () => {
     await start().prepare(sets(SOMAXCONN, '16384'));
     await start().release('Restore');
     assert.equal(node.read(SOMAXCONN), '4096');
+  });
+
+  it('leave no table of iptables that was not there before', async () => {
+    node.iptables.add('ip filter');
+    await start().prepare(config());
+    node.iptables.add('ip nat');
+    await start().release('Restore');
+    assert.deepEqual([...node.iptables], ['ip filter']);
   });
 
   it('stay when release is told to keep them', async () => {
