@@ -14,6 +14,7 @@ import { ConntrackLoop } from './conntrack-loop.ts';
 import { EventWriter, type ObjectEvent } from './events.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { HeapTrim } from './heap-trim.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
 import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
@@ -59,6 +60,7 @@ export class Companions {
         arrived: parts.arrived,
         registry: parts.metrics.registry,
       }),
+      new HeapTrim(parts),
     ];
   }
 
