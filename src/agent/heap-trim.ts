@@ -2,7 +2,7 @@ import type { Clock } from '../support/clock.ts';
 import type { FollowObserver } from './follow-observer.ts';
 
 /** After a whole list was worked through: long enough for what follows it to be over. */
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 1_000;
 const SELDOM_MS = 600_000;
 
 export interface HeapTrimParts {
