@@ -4,6 +4,7 @@ import type { ProbeResult, ProbeSpec, TrafficProtocol } from '../../src/sandbox/
 import type { Packet } from '../trace/packet.ts';
 import { NOBODYS, type Ground } from './ground.ts';
 import { HOSTS } from './hosts.ts';
+import type { Fate } from './sctp/scouts.ts';
 import type { PlannedFlow, Reached } from './plan.ts';
 
 /** How much a machine is asked for at once, and how long for an answer. */
@@ -37,12 +38,12 @@ export class FlowRun {
     this.#flow = flow;
   }
 
-  /** Throws when anything but the expected happens. SCTP is left out: Node has no sockets for it. */
+  /** Throws when anything but the expected happens. */
   async check(): Promise<void> {
     const { packets, expect } = this.#flow;
     const [packet] = packets;
     assert.ok(packet !== undefined);
-    if (packet.protocol === 'SCTP') return;
+    if (packet.protocol === 'SCTP') return this.#checkSctp(packet);
     switch (expect.kind) {
       case 'reject':
         return assert.equal(summary(await this.#send(packet, 1)), refusalOf(packet));
@@ -60,6 +61,28 @@ export class FlowRun {
       case 'sticks for three seconds':
         return this.#stickForAWhile(packet, expect);
     }
+  }
+
+  /** The first packet of an association, until each endpoint has had one. */
+  async #checkSctp(packet: Packet): Promise<void> {
+    const { expect, sender } = this.#flow;
+    const { destination: address, port } = packet;
+    const send = (): Promise<Fate> => this.#ground.sendInit(sender, { address, port }, this.#pace.answerMs);
+    if (expect.kind === 'reject') return assert.equal((await send()).kind, 'refused');
+    assert.ok(expect.kind === 'reaches', `SCTP: ${expect.kind} is not told apart from other silence`);
+    const wanted = new Map(expect.backends.map((backend) => [`${backend.address}:${backend.port}`, backend]));
+    const seen = new Set<string>();
+    const { attemptsAtOnce: least } = this.#pace;
+    const most = ATTEMPTS_PER_BACKEND * wanted.size;
+    for (let sent = 0; sent < least || (sent < most && seen.size < wanted.size); sent += 1) {
+      const fate = await send();
+      assert.ok(fate.kind === 'arrived', fate.kind);
+      const backend = wanted.get(`${fate.destination}:${fate.port}`);
+      assert.ok(backend !== undefined, `${fate.destination}:${fate.port} is none of ${[...wanted.keys()].join(', ')}`);
+      assert.deepEqual([fate.source], sourcesFor(packet, { ...expect, backends: [backend] }), 'what it sees');
+      seen.add(`${fate.destination}:${fate.port}`);
+    }
+    assert.deepEqual([...seen].sort(), [...wanted.keys()].sort(), 'endpoints');
   }
 
   #send(packet: Packet, count: number, timeoutMs = this.#pace.answerMs): Promise<ProbeResult> {

@@ -4,6 +4,7 @@ import type { Listener, ProbeResult, ProbeSpec } from '../../src/sandbox/traffic
 import { Worker } from '../../src/sandbox/traffic/worker.ts';
 import { PLACES, type Place, type Sender } from './case.ts';
 import { HOSTS } from './hosts.ts';
+import { Scouts, type Fate } from './sctp/scouts.ts';
 import type { PlannedScenario } from './plan.ts';
 
 /** Identity of what answers where no Service does. */
@@ -12,6 +13,8 @@ export const NOBODYS = 'nobody’s';
 const BEYOND_PORT = 9999;
 /** Everything that endpoints of the table listen on. */
 const ENDPOINT_PORTS = [8080, 8443, 5353, 53];
+/** Endpoints of the flows over SCTP. */
+const SCTP_PLACES: readonly Place[] = ['l1', 'r1'];
 const SERVICE_NETWORKS = ['10.96.0.0/16', 'fd00:96::/108', '198.18.0.0/15', 'fd00:198::/64'];
 const POD_NETWORKS = [
   ['10.244.1.0/24', 'fd00:244:1::/64'],
@@ -23,9 +26,11 @@ const SPARE = 'preferred_lft 0 valid_lft forever';
 /** The pods, nodes and clients of the table as network namespaces, with something that answers wherever packets can end. */
 export class Ground {
   readonly testbed: Testbed;
+  readonly #scouts: Scouts;
 
   private constructor(testbed: Testbed) {
     this.testbed = testbed;
+    this.#scouts = new Scouts(testbed);
   }
 
   static async create(scenarios: readonly PlannedScenario[]): Promise<Ground> {
@@ -47,6 +52,12 @@ export class Ground {
 
   get netns(): string {
     return this.testbed.node('n1').netnsPath;
+  }
+
+  /** One SCTP packet from `sender`. */
+  sendInit(sender: Sender, to: { readonly address: string; readonly port: number }, timeoutMs: number): Promise<Fate> {
+    const places = SCTP_PLACES.map((place) => this.#host(place));
+    return this.#scouts.send(this.#host(sender), to, { places, timeoutMs });
   }
 
   probe(sender: Sender, spec: ProbeSpec): Promise<ProbeResult> {

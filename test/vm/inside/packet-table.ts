@@ -10,5 +10,5 @@ describePackets(
     ipvs: (netns) => createIpvsDataplane({ netns }),
   },
   // An emulated processor is some twenty times slower.
-  { flowsAtOnce: 8, attemptsAtOnce: 4, answerMs: 15_000 },
+  { flowsAtOnce: 12, attemptsAtOnce: 4, answerMs: 15_000 },
 );
