@@ -97,7 +97,7 @@ describe('one node under a real agent', { timeout: TIMEOUT_MS }, () => {
     assert.equal((await ground.get(10256, '/other'))?.status, 404);
     const metrics = await ground.get(10249, '/metrics');
     assert.match(metrics?.body ?? '', /^switchyard_mode\{mode="iptables"\} 1$/m);
-    assert.match(metrics?.body ?? '', /^kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/m);
+    assert.match(metrics?.body ?? '', /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m);
   });
 
   it('removes everything of its own, and nothing else, with --cleanup', async () => {
