@@ -6,6 +6,8 @@ import type { Send } from './scout-main.ts';
 
 const PROGRAM = fileURLToPath(new URL('./scout-main.ts', import.meta.url));
 
+const RESEND_MS = 1_000;
+
 /** What became of one INIT. */
 export type Fate =
   | { readonly kind: 'arrived'; readonly source: string; readonly destination: string; readonly port: number }
@@ -25,7 +27,10 @@ export class Scouts {
     this.#testbed = testbed;
   }
 
-  /** Sends one INIT and waits until one of the `places` has it, its sender is told off, or the time is over. */
+  /**
+   * Sends one INIT, again each second as SCTP does (T1-init), and waits until one of the `places` has it, its sender is
+   * told off, or the time is over.
+   */
   async send(
     from: Host,
     to: { readonly address: string; readonly port: number },
@@ -34,14 +39,17 @@ export class Scouts {
     const [sender] = await Promise.all([from, ...places].map((host) => this.#scout(host)));
     const tag = this.#nextTag++;
     return new Promise((resolve) => {
+      const send = (): void => sender?.send({ ...to, sourcePort: 20_000 + (tag % 10_000), tag });
+      const again = setInterval(send, RESEND_MS);
       const timer = setTimeout(() => settle({ kind: 'lost' }), timeoutMs);
       const settle = (fate: Fate): void => {
+        clearInterval(again);
         clearTimeout(timer);
         this.#waiting.delete(tag);
         resolve(fate);
       };
       this.#waiting.set(tag, settle);
-      sender?.send({ ...to, sourcePort: 20_000 + (tag % 10_000), tag });
+      send();
     });
   }
 
