@@ -22,6 +22,16 @@ await new Command('bench')
       }),
   )
   .addCommand(
+    new Command('rollout')
+      .description('what a rollout that fails in a zone costs the controller; simulated agents, no root needed')
+      .option('--nodes <count>', 'nodes in ten zones', parseCount, 5_000)
+      .option('--max-unavailable <share>', 'as in spec.rollout', '2%')
+      .action(async (options: { nodes: number; maxUnavailable: string }) => {
+        const { benchRollout } = await import('./rollout.ts');
+        console.log(JSON.stringify(await benchRollout(options), undefined, 2));
+      }),
+  )
+  .addCommand(
     new Command('switch')
       .description('switches modes back and forth under load and accounts for every connection')
       .option('--times <count>', 'how many switches', parseCount, 100)

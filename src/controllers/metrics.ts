@@ -9,6 +9,7 @@ export interface ControllerMetrics {
   countWrite(kind: string, verb: string, status: number | undefined): void;
   /** Call what it returns when the run ends. */
   startReconcile(): (hasFailed: boolean) => void;
+  observePlan(seconds: number): void;
   setProfiles(plans: readonly ProfilePlan[]): void;
   countEvent(plan: ProfilePlan, event: RolloutEvent): void;
   countMeasurement(profile: string, gate: string, result: string): void;
@@ -29,7 +30,10 @@ function rollbackOf({ profile, status }: ProfilePlan, { reason, message }: Rollo
     : undefined;
 }
 
-type RolloutMetrics = Pick<ControllerMetrics, 'countEvent' | 'countMeasurement' | 'observeSlotWait' | 'collectNodes'>;
+type RolloutMetrics = Pick<
+  ControllerMetrics,
+  'observePlan' | 'countEvent' | 'countMeasurement' | 'observeSlotWait' | 'collectNodes'
+>;
 
 function createRolloutMetrics(registers: Registry[]): RolloutMetrics {
   const rollbacks = new Counter({
@@ -51,7 +55,14 @@ function createRolloutMetrics(registers: Registry[]): RolloutMetrics {
     buckets: [1, 10, 60, 300, 1_800, 7_200, 28_800, 86_400, 604_800],
     registers,
   });
+  const planSeconds = new Histogram({
+    name: 'switchyard_controller_plan_duration_seconds',
+    help: 'How long it took to decide what to do, without the writes.',
+    buckets: [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2],
+    registers,
+  });
   return {
+    observePlan: (seconds) => planSeconds.observe(seconds),
     countEvent: (plan, event) => {
       const labels = rollbackOf(plan, event);
       if (labels !== undefined) rollbacks.inc(labels);

@@ -147,6 +147,7 @@ export class ProxyOperator extends ReliableOperator {
     try {
       const nowMs = this.#clock.now();
       const notLoaded = await this.#revisions.load();
+      const startedMs = performance.now();
       const plan = planRollout({
         profiles: this.cacheOf<ProxyProfile>(PROFILES).list(),
         nodes: this.cacheOf<ClusterNode>(NODES).list(),
@@ -155,6 +156,7 @@ export class ProxyOperator extends ReliableOperator {
         gateResults: this.#gates.results,
         nowMs,
       });
+      this.#metrics.observePlan((performance.now() - startedMs) / 1_000);
       this.#metrics.setProfiles(plan.profiles);
       const { failures, restInMs = Infinity } = await this.#writer.write(plan, new Date(nowMs), this.#leads);
       if (!this.#leads.aborted) this.#gates.update(plan.gateRequests);
