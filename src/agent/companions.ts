@@ -16,6 +16,7 @@ import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { HeapTrim } from './heap-trim.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
+import { RuleMetrics, type Programmed } from './metrics-rules.ts';
 import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
 
@@ -60,6 +61,7 @@ export class Companions {
         arrived: parts.arrived,
         registry: parts.metrics.registry,
       }),
+      new RuleMetrics(parts.metrics.registry, () => this.#programmed()),
       new HeapTrim(parts),
     ];
   }
@@ -84,8 +86,13 @@ export class Companions {
   }
 
   #nodePortAddresses(): 'all' | readonly string[] {
+    return this.#programmed()?.options.nodePortAddresses ?? [];
+  }
+
+  #programmed(): Programmed | undefined {
     const [config] = this.#parts.configs();
-    return config === undefined ? [] : resolveOptions(config, this.#parts.network()).nodePortAddresses;
+    if (config === undefined) return undefined;
+    return { mode: config.mode, options: resolveOptions(config, this.#parts.network()) };
   }
 
   async #sayBindFailure(service: CheckedService, problem: string): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { ChangeMetrics } from '../../../src/agent/metrics-changes.ts';
+import { RuleMetrics, type Programmed } from '../../../src/agent/metrics-rules.ts';
 import { AgentMetrics } from '../../../src/agent/metrics.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
@@ -161,5 +162,53 @@ describe('metrics', () => {
     assert.equal(await value('switchyard_sync_failures_total{mode="nftables"}'), 1);
     assert.equal(await value('switchyard_kernel_objects_total{mode="iptables",operation="written"}'), 6);
     assert.equal(await value(`${PREFIX}_last_timestamp_seconds${family}`), clock.now() / 1_000);
+  });
+
+  describe('of rules', () => {
+    let programmed: Programmed | undefined;
+    let rules: RuleMetrics;
+
+    beforeEach(() => {
+      programmed = undefined;
+      rules = new RuleMetrics(metrics.registry, () => programmed);
+    });
+
+    const inMode = (mode: 'iptables' | 'nftables'): void => {
+      const { snapshot } = table.take();
+      programmed = { mode, options: snapshot.options };
+      rules.programmed(snapshot.servicePorts);
+    };
+
+    it('grow by three nat rules with each endpoint in iptables mode, as kube-proxy counts', async () => {
+      const nat = () => value(`${PREFIX}_iptables_total{table="nat",ip_family="IPv4"}`);
+      putService({ type: 'ClusterIP', ports: [{ port: 80 }] });
+      putEndpoint('n1');
+      inMode('iptables');
+      const before = (await nat()) ?? 0;
+      table.upsertEndpointSlice({
+        metadata: { namespace: 'shop', name: 'web-2', labels: { 'kubernetes.io/service-name': 'web' } },
+        addressType: 'IPv4',
+        ports: [{ name: '', port: 8080 }],
+        endpoints: [{ addresses: ['10.0.0.2'] }],
+      });
+      inMode('iptables');
+      assert.equal(await nat(), before + 3);
+    });
+
+    it('are those of the mode that serves', async () => {
+      putService();
+      putEndpoint('n1');
+      inMode('iptables');
+      assert.ok(((await value('switchyard_rules{mode="iptables",ip_family="IPv4"}')) ?? 0) > 0);
+      inMode('nftables');
+      assert.ok(((await value('switchyard_rules{mode="nftables",ip_family="IPv4"}')) ?? 0) > 0);
+      assert.equal(await value('switchyard_rules{mode="iptables",ip_family="IPv4"}'), undefined);
+      assert.equal(await value(`${PREFIX}_iptables_total{table="nat",ip_family="IPv4"}`), undefined);
+    });
+
+    it('are none before anything serves', async () => {
+      putService();
+      assert.equal(await value('switchyard_rules{mode="nftables",ip_family="IPv4"}'), undefined);
+    });
   });
 });
