@@ -53,6 +53,17 @@ describe('health check ports of Services under a real agent', { timeout: TIMEOUT
     await until('nobody listens', (answer) => answer === undefined);
   });
 
+  it('come with an event that says on the Node that the agent started', async () => {
+    const path = '/apis/events.k8s.io/v1/namespaces/default/events';
+    const { items } = (await ground.client.get(path)) as { items: { reason: string; regarding: object }[] };
+    const started = items.filter(({ reason }) => reason === 'Starting');
+    const { metadata } = (await ground.client.get('/api/v1/nodes/n1')) as { metadata: { uid: string } };
+    assert.partialDeepStrictEqual(
+      started.map(({ regarding }) => regarding),
+      [{ kind: 'Node', name: 'n1', uid: metadata.uid }],
+    );
+  });
+
   it('say on the Service that a port is taken', async () => {
     await service(10_256);
     const path = '/apis/events.k8s.io/v1/namespaces/default/events';
