@@ -18,7 +18,7 @@ const USUAL_PACE: Pace = { flowsAtOnce: 24, attemptsAtOnce: 8, answerMs: 4_000 }
 
 /** Declares the whole table as tests: each mode programs the kernel, round by round, and sends all flows of a round. */
 export function describePackets(modes: Modes, pace: Pace = USUAL_PACE): void {
-  describe('packet table, with packets', { timeout: 900_000 }, () => {
+  describe('packet table, with packets', { timeout: 1_400_000 }, () => {
     let ground: Ground;
     before(async () => (ground = await Ground.create(PLANNED)));
     after(() => ground?.destroy());

@@ -24,7 +24,7 @@ const ITEMS: readonly (readonly [RegExp, (behaviours: Behaviour[], match: readon
   ],
   [/^ {2}- packet table: (.+)$/, (behaviours, [, scenario = '']) => behaviours.at(-1)?.scenarios.push(scenario)],
   [
-    /^ {2}- `(test\/.+\.test\.ts)`: (.+)$/,
+    /^ {2}- `(test\/.+\.ts)`: (.+)$/,
     (behaviours, [, file = '', name = '']) => behaviours.at(-1)?.tests.push({ file, name }),
   ],
 ];

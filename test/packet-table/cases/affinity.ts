@@ -16,7 +16,7 @@ const EVERY_WAY = ['s clusterIP', 's lb', 's external', 's nodePort'];
 export const AFFINITY_SCENARIOS: readonly Scenario[] = [
   {
     name: 'session affinity keeps a client with its endpoint, whatever address of the Service it uses',
-    covers: ['B14', 'B15', 'B16', 'I8', 'J8', 'J18'],
+    covers: ['B14', 'B15', 'B16', 'I8', 'J8', 'J18', 'K7'],
     services: [{ name: 's', affinity: 600, loadBalancer: 1, external: true, nodePort: true, endpoints: FOUR }],
     flows: [
       { from: 'pod', to: EVERY_WAY, expect: sticks('l1', 'l2', 'r1', 'r2'), ...each('l1', 'l2', 'r1', 'r2') },

@@ -68,7 +68,7 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'ports of a ClusterIP that no Service has, and addresses that none has',
-    covers: ['F6'],
+    covers: ['F6', 'K15'],
     after: 'TestClusterIPGeneral',
     services: [
       { name: 'web', ports: [{ port: 80 }], endpoints: BOTH },

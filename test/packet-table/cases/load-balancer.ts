@@ -5,7 +5,7 @@ const ONE = [{ at: 'r1' }] as const;
 export const LOAD_BALANCER_SCENARIOS: readonly Scenario[] = [
   {
     name: 'source ranges restrict the VIPs of a load balancer, and nothing else',
-    covers: ['B5', 'B7', 'B9', 'B11', 'B12'],
+    covers: ['B5', 'B7', 'B9', 'B11', 'B12', 'K16'],
     after: 'TestLoadBalancer',
     services: [
       {
@@ -123,7 +123,7 @@ export const LOAD_BALANCER_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'external IPs are served whatever the type, to everybody',
-    covers: ['B8'],
+    covers: ['B8', 'K17'],
     services: [{ name: 's', external: true, endpoints: [{ at: 'l1' }, { at: 'r1' }] }],
     flows: [
       { from: 'pod', to: 's external', expect: masqueraded('l1', 'r1') },

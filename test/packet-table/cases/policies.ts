@@ -25,7 +25,7 @@ const entrances = ['s external', 's lb', 's nodePort'] as const;
 export const POLICY_SCENARIOS: readonly Scenario[] = [
   {
     name: 'externalTrafficPolicy Local keeps outside clients on this node with their address, and lets pods reach all',
-    covers: ['D2', 'D4', 'D6', 'D8', 'E6', 'J9'],
+    covers: ['D2', 'D4', 'D6', 'D8', 'D11', 'E6', 'J9'],
     after: 'TestExternalTrafficPolicyLocal',
     services: [{ name: 's', ...EXTERNAL, externalTrafficPolicy: 'Local', endpoints: BOTH }],
     flows: [
