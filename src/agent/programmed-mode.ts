@@ -14,7 +14,7 @@ export interface ProgrammedModeParts {
 }
 
 /** How long after a write of ours its notifications may still come in. */
-const ECHO_MS = 100;
+const ECHO_MS = 1_000;
 
 /**
  * A data plane that stands in the kernel and follows the Services as one configuration says: incrementally, or as a whole
