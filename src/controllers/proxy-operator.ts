@@ -163,6 +163,8 @@ export class ProxyOperator extends ReliableOperator {
       const all = notLoaded === undefined ? failures : [notLoaded, ...failures];
       // A conflict means that the plan was older than the object: the event of its change leads to the next one.
       for (const failure of all) if (failure.status !== 409) this.failures.report(failure);
+      // What we deleted ourselves is no news to the watch, so nothing else would lead to what comes after it.
+      if (failures.length === 0 && plan.actions.some(({ kind }) => kind === 'Delete')) this.#loop.trigger();
       finish(all.length > 0);
       const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + restInMs);
       return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { parse } from 'yaml';
-import { runController, type ControllerArgs } from '../../src/controllers/main.ts';
+import { runController, type ControllerArgs, type ControllerParts } from '../../src/controllers/main.ts';
 import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { NodeProxyState, NodeProxyStateStatus } from '../../src/core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../src/core/api/proxy-profile.ts';
@@ -74,7 +74,7 @@ export class ControllerCluster {
     return path;
   }
 
-  run(name: string, args: Partial<ControllerArgs> = {}): RunningController {
+  run(name: string, args: Partial<ControllerArgs> = {}, parts: ControllerParts = {}): RunningController {
     const abort = new AbortController();
     const all = {
       kubeconfig: this.kubeconfig(name),
@@ -83,7 +83,7 @@ export class ControllerCluster {
       logLevel: process.env['TEST_LOG_LEVEL'] ?? 'silent',
       ...args,
     };
-    const ended = runController(all, abort.signal).catch((error: unknown) => error);
+    const ended = runController(all, abort.signal, parts).catch((error: unknown) => error);
     const running: RunningController = {
       ended,
       stop: () => {
