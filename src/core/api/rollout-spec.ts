@@ -32,7 +32,9 @@ const canary = z
     selector: labelSelector
       .prefault({})
       .describe('The nodes to choose the canary from; empty means all of the profile.'),
-    soak: duration.default('10m').describe('How long the canary must stay healthy before anything else changes.'),
+    soak: duration
+      .default('10s')
+      .describe('How long the canary must stay healthy before anything else changes; for a large fleet, minutes.'),
     approval: z
       .enum(['Auto', 'Manual'])
       .default('Auto')
@@ -151,7 +153,9 @@ const pacing = {
     .enum(['ZoneThenAge'])
     .default('ZoneThenAge')
     .describe('Which nodes come first: one zone (topology.kubernetes.io/zone) at a time, the oldest nodes first.'),
-  batchSoak: duration.default('2m').describe('How long a batch must stay healthy before the next one starts.'),
+  batchSoak: duration
+    .default('2s')
+    .describe('How long a batch must stay healthy before the next one starts; for a large fleet, minutes.'),
   nodeDeadline: duration
     .default('5m')
     .describe(
