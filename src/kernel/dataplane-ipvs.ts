@@ -1,21 +1,22 @@
 import type { Family } from '../core/ip.ts';
-import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import { countOperations as countRules } from '../plan/iptables/operation.ts';
 import { diffIpvs } from '../plan/ipvs/diff.ts';
-import { Ledger } from '../plan/ipvs/ledger.ts';
+import type { Ledger } from '../plan/ipvs/ledger.ts';
 import type { IpvsObject } from '../plan/ipvs/objects.ts';
 import { frontendKey } from '../plan/ipvs/objects.ts';
 import { countOperations, inOrder, type Operation } from '../plan/ipvs/operation.ts';
 import { DEFAULT_IPVS_OPTIONS, IPVS_SYSCTLS, type IpvsOptions } from '../plan/ipvs/options.ts';
-import { planServicePort } from '../plan/ipvs/service-port.ts';
 import { operationsFor } from '../plan/ipvs/transition.ts';
 import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { KernelError } from './error.ts';
 import type { Flavour } from './iptables/tool.ts';
 import { IpvsChains } from './ipvs/chains.ts';
+import { startDrain, stopDrain, type DrainOptions } from './ipvs/drain.ts';
 import { differencesOf, ruleDifferencesOf } from './ipvs/difference.ts';
-import { IpvsKernel, nodePortAddresses, type NodeAddresses } from './ipvs/kernel-state.ts';
-import { leaveIpvs, type DrainOptions } from './ipvs/leave.ts';
+import { IpvsKernel, type NodeAddresses } from './ipvs/kernel-state.ts';
+import { fingerprint, ofFamily, planLedgers, sourceFrom } from './ipvs/node-plan.ts';
+import { busyServers, removeRest, stopServing } from './ipvs/leave.ts';
 import { Retirement } from './ipvs/retirement.ts';
 import { applySysctls } from './ipvs/settings.ts';
 
@@ -30,7 +31,10 @@ export interface IpvsDataplaneOptions {
   readonly ipvs?: Partial<IpvsOptions>;
   /** How often real servers that have retired are looked at. */
   readonly retirementIntervalMs?: number;
-  /** What `remove` does about connections through IPVS; without it they stop at once. */
+  /**
+   * What `remove` does about connections through IPVS. With a deadline it returns as soon as IPVS takes no new ones, and the
+   * rest is removed in the background when the old ones have ended (`sync` and `remove` stop that); without, they stop.
+   */
   readonly drain?: DrainOptions;
 }
 
@@ -58,6 +62,7 @@ class KernelIpvsDataplane implements IpvsDataplane {
   readonly mode = 'ipvs';
   readonly #options: IpvsOptions;
   readonly #netns: string | undefined;
+  readonly #flavour: Flavour | undefined;
   readonly #drain: DrainOptions;
   readonly #kernel: IpvsKernel;
   readonly #chains: IpvsChains;
@@ -68,6 +73,7 @@ class KernelIpvsDataplane implements IpvsDataplane {
   constructor({ netns, flavour, ipvs, retirementIntervalMs, drain }: IpvsDataplaneOptions) {
     this.#options = { ...DEFAULT_IPVS_OPTIONS, ...ipvs };
     this.#netns = netns;
+    this.#flavour = flavour;
     this.#drain = drain ?? { deadlineMs: 0 };
     this.#kernel = new IpvsKernel(netns);
     this.#chains = new IpvsChains(netns, flavour);
@@ -84,11 +90,12 @@ class KernelIpvsDataplane implements IpvsDataplane {
 
   async #sync(snapshot: Snapshot): Promise<SyncReport> {
     this.#applied = undefined;
+    await stopDrain(this.#netns);
     await this.#requireIpvs();
     applySysctls(IPVS_SYSCTLS, this.#netns);
     await this.#setTimeouts();
     const node = await this.#kernel.nodeAddresses();
-    const ledgers = this.#plan(snapshot, node);
+    const ledgers = planLedgers(snapshot, this.#options, node);
     const operations = inOrder(await this.#diff(snapshot, node, ledgers));
     const isBefore = ({ kind }: Operation): boolean => kind === 'createSet' || kind === 'addMember';
     await this.#kernel.apply(operations.filter(isBefore));
@@ -119,7 +126,7 @@ class KernelIpvsDataplane implements IpvsDataplane {
     return this.#exclusively(async () => {
       await this.#requireIpvs();
       const node = await this.#kernel.nodeAddresses();
-      const operations = await this.#diff(snapshot, node, this.#plan(snapshot, node));
+      const operations = await this.#diff(snapshot, node, planLedgers(snapshot, this.#options, node));
       const rules = await this.#chains.diff(snapshot);
       return [...operations.flatMap(differencesOf), ...rules.flatMap(ruleDifferencesOf)];
     });
@@ -133,30 +140,21 @@ class KernelIpvsDataplane implements IpvsDataplane {
   }
 
   remove(): Promise<void> {
-    this.#applied = undefined;
-    this.#retirement.stop();
-    return this.#exclusively(() => leaveIpvs(this.#kernel, this.#chains, this.#drain));
+    return this.#exclusively(async () => {
+      this.#applied = undefined;
+      this.#retirement.stop();
+      await stopDrain(this.#netns);
+      const parts = { netns: this.#netns, kernel: this.#kernel, chains: this.#chains };
+      await stopServing(parts);
+      const mustDrain = this.#drain.deadlineMs > 0 && (await busyServers(this.#kernel)).length > 0;
+      if (mustDrain) startDrain(this.#netns, this.#flavour, this.#drain);
+      else await removeRest(parts);
+    });
   }
 
   close(): void {
     this.#retirement.stop();
     this.#kernel.close();
-  }
-
-  #plan({ options, servicePorts }: Snapshot, node: NodeAddresses): ReadonlyMap<Family, Ledger> {
-    const all = [...servicePorts].map(([key, after]): ServicePortChange => ({ key, after }));
-    const ledgers = options.families.map((family): [Family, Ledger] => {
-      const context = {
-        family,
-        options: this.#options,
-        nodePortAddresses: nodePortAddresses(options, family, node),
-        localAddresses: new Set(node.local),
-      };
-      const ledger = new Ledger((servicePort) => planServicePort(servicePort, context));
-      ledger.apply(ofFamily(all, family));
-      return [family, ledger];
-    });
-    return new Map(ledgers);
   }
 
   async #diff(
@@ -196,17 +194,4 @@ class KernelIpvsDataplane implements IpvsDataplane {
     this.#last = turn.catch(() => undefined);
     return turn;
   }
-}
-
-function ofFamily(changes: readonly ServicePortChange[], family: Family): readonly ServicePortChange[] {
-  return changes.filter(({ before, after }) => (after ?? before)?.family === family);
-}
-
-/** Over IPv6 the kernel chooses well by itself: a bound address is no candidate. */
-function sourceFrom(node: NodeAddresses): (address: string) => string | undefined {
-  return (address) => (address.includes(':') ? undefined : node.source);
-}
-
-function fingerprint(options: DataplaneOptions, node: NodeAddresses): string {
-  return JSON.stringify([options, node]);
 }

@@ -2,5 +2,9 @@ import { describe } from 'node:test';
 import { testInsideVm } from './inside-tests.ts';
 
 describe('IPVS', () => {
-  testInsideVm({ name: 'on a real kernel', files: ['clients.ts', 'ipvs-services.ts'], deadlineMs: 300_000 });
+  testInsideVm({
+    name: 'on a real kernel',
+    files: ['clients.ts', 'ipvs-services.ts', 'ipvs-changes.ts'],
+    deadlineMs: 580_000,
+  });
 });

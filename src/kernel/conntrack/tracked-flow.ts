@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import type { Flow, FlowEnd, FlowScope } from '../../core/conntrack.ts';
 import { eachAttribute, malformed } from '../netlink/attributes.ts';
-import { CTA, CTA_IP, CTA_PROTO, CTA_TUPLE, FAMILY_NUMBERS, PROTOCOL_NUMBERS } from './constants.ts';
+import { CTA, CTA_IP, CTA_PROTO, CTA_TUPLE, FAMILY_NUMBERS, IPS_DST_NAT, PROTOCOL_NUMBERS } from './constants.ts';
 
 /** struct nfgenmsg. */
 const GENERIC_HEADER_BYTES = 4;
@@ -11,6 +11,8 @@ const GENERIC_HEADER_BYTES = 4;
  * one got the memory of the first.
  */
 export interface TrackedFlow extends Flow {
+  /** Its destination is translated by a NAT rule (IPVS translates without one). */
+  readonly isTranslated: boolean;
   /** Contents of CTA_TUPLE_ORIG and CTA_ID. */
   readonly tuple: Uint8Array;
   readonly id: Uint8Array;
@@ -48,6 +50,7 @@ export function parseTrackedFlow(payload: Buffer, scope: FlowScope): TrackedFlow
     protocol: scope.protocol,
     destination: endOf(asked.destination, asked.destinationPort),
     answerer: endOf(answering.source, answering.sourcePort),
+    isTranslated: ((attributes.get(CTA.STATUS)?.readUInt32BE() ?? 0) & IPS_DST_NAT) !== 0,
     // Copies: the receive buffer is used again.
     tuple: new Uint8Array(original),
     id: new Uint8Array(id),

@@ -1,5 +1,4 @@
-import { familyOfText, type Family } from '../../core/ip.ts';
-import type { DataplaneOptions } from '../../core/snapshot.ts';
+import { familyOfText } from '../../core/ip.ts';
 import { ownFrontends, type Observed, type ObservedRealServer } from '../../plan/ipvs/diff.ts';
 import { frontendKey, type Frontend, type SetMember } from '../../plan/ipvs/objects.ts';
 import type { AddressOperation, Operation, ServerOperation, SetOperation } from '../../plan/ipvs/operation.ts';
@@ -115,12 +114,7 @@ export class IpvsKernel {
   }
 }
 
-/** The node's addresses on which NodePorts of a family answer. */
-export function nodePortAddresses(options: DataplaneOptions, family: Family, node: NodeAddresses): readonly string[] {
-  const candidates = options.nodePortAddresses === 'all' ? node.local : options.nodePortAddresses;
-  return [...new Set(candidates)].filter((address) => familyOfText(address) === family && !isLoopback(address));
-}
-
-function isLoopback(address: string): boolean {
+/** Of this node alone: nobody else can reach it. */
+export function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.');
 }

@@ -1,58 +1,60 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { FAMILIES } from '../../core/ip.ts';
 import { frontendKey, type Frontend } from '../../plan/ipvs/objects.ts';
 import type { Operation } from '../../plan/ipvs/operation.ts';
 import { setsOf } from '../../plan/ipvs/sets.ts';
 import type { IpvsChains } from './chains.ts';
 import type { IpvsKernel } from './kernel-state.ts';
+import { forgetFlows } from './stale-flows.ts';
 
-/**
- * Connections through IPVS exist only while their virtual server, their real server and the address are there. Beside
- * another mode's complete rules no new connection comes to IPVS, so those that there are can be waited for.
- */
-export interface DrainOptions {
-  /** Milliseconds after which connections that are left stop nevertheless; 0 waits for none. */
-  readonly deadlineMs: number;
-  /** Milliseconds between two looks. */
-  readonly intervalMs?: number;
-  /** Ends the waiting: then everything stays as it is, and `remove` throws the signal's reason. */
-  readonly signal?: AbortSignal;
+/** What IPVS mode consists of in one network namespace. */
+export interface IpvsParts {
+  readonly netns: string | undefined;
+  readonly kernel: IpvsKernel;
+  readonly chains: IpvsChains;
 }
 
-const LOOK_INTERVAL_MS = 1_000;
+/**
+ * The first half of leaving: nothing is refused by us any more, and no new connection gets a real server. Beside another
+ * mode's complete rules none comes here anyway; those that there are go on.
+ */
+export async function stopServing({ kernel, chains }: IpvsParts): Promise<void> {
+  await chains.removeRefusals();
+  const operations: Operation[] = [];
+  for (const server of await ownServers(kernel)) {
+    for (const { address, port, weight } of await kernel.servers.listRealServers(server)) {
+      if (weight > 0) operations.push({ kind: 'retireRealServer', server, realServer: { address, port } });
+    }
+  }
+  await kernel.apply(operations);
+}
 
 /**
- * Removes everything of ours: refusals first; then, when connections have ended or the deadline has passed, virtual
- * servers and addresses, then the masquerading, then the sets. Nothing there is success.
+ * The second half: removes what is left, and with it the connections that are. Virtual servers and addresses go before the
+ * masquerading, the sets last. Nothing there is success.
  */
-export async function leaveIpvs(kernel: IpvsKernel, chains: IpvsChains, drain: DrainOptions): Promise<void> {
-  await chains.removeRefusals();
-  await drained(kernel, drain);
+export async function removeRest({ netns, kernel, chains }: IpvsParts): Promise<void> {
   const servers = await ownServers(kernel);
   await kernel.apply(servers.map((server): Operation => ({ kind: 'deleteServer', server })));
   const bound = await kernel.routes.listBound();
   await kernel.apply(bound.map(({ address }): Operation => ({ kind: 'unbindAddress', address })));
+  await forgetFlows(servers, netns);
   await chains.remove();
   const names = new Set((await kernel.sets.listSets()).map(({ name }) => name));
   const own = FAMILIES.flatMap(setsOf).filter(({ name }) => names.has(name));
   await kernel.apply(own.map(({ name }): Operation => ({ kind: 'destroySet', set: name })));
 }
 
+/** The virtual servers of `among` (of all of ours without it) that still carry connections. */
+export async function busyServers(kernel: IpvsKernel, among?: readonly Frontend[]): Promise<readonly Frontend[]> {
+  const busy: Frontend[] = [];
+  for (const server of among ?? (await ownServers(kernel))) if (await isBusy(kernel, server)) busy.push(server);
+  return busy;
+}
+
 async function ownServers(kernel: IpvsKernel): Promise<readonly Frontend[]> {
   const own = await kernel.ownFrontends();
   if (own.size === 0 || !(await kernel.servers.isAvailable())) return [];
   return (await kernel.servers.listServers()).filter((server) => own.has(frontendKey(server)));
-}
-
-async function drained(kernel: IpvsKernel, { deadlineMs, intervalMs, signal }: DrainOptions): Promise<void> {
-  const deadline = performance.now() + deadlineMs;
-  let waiting = deadlineMs > 0 ? await ownServers(kernel) : [];
-  while (waiting.length > 0 && performance.now() < deadline) {
-    const busy: Frontend[] = [];
-    for (const server of waiting) if (await isBusy(kernel, server)) busy.push(server);
-    waiting = busy;
-    if (waiting.length > 0) await pause(intervalMs ?? LOOK_INTERVAL_MS, undefined, { signal });
-  }
 }
 
 /** A TCP connection that has been closed is kept for a while, and needs nobody any more; UDP and SCTP have no such state. */

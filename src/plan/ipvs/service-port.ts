@@ -1,7 +1,7 @@
 import { parseAddress, parsePrefix, prefixContains, type Family } from '../../core/ip.ts';
 import type { Backend, ServicePort } from '../../core/snapshot.ts';
 import { frontendKey, memberKey, type Frontend, type IpvsObject, type RealServer, type SetMember } from './objects.ts';
-import { schedulerFlags, type IpvsOptions } from './options.ts';
+import { schedulingOf, type IpvsOptions } from './options.ts';
 import { setName, type SetRole } from './sets.ts';
 
 /** What a ServicePort's objects depend on beside itself. */
@@ -84,8 +84,7 @@ function frontendObjects(
       id: `server ${frontendKey(frontend)}`,
       server: {
         ...frontend,
-        scheduler: options.scheduler,
-        schedulerFlags: schedulerFlags(options.scheduler),
+        ...schedulingOf(port.scheduler, options),
         persistenceSeconds: port.affinitySeconds,
       },
       realServers: backends.map(({ address, port: backendPort }): RealServer => ({ address, port: backendPort })),

@@ -1,5 +1,5 @@
 import type { Transition } from './ledger.ts';
-import { realServerKey, type Frontend, type IpvsObject, type RealServer, type VirtualServer } from './objects.ts';
+import { realServerKey, type IpvsObject, type RealServer, type VirtualServer } from './objects.ts';
 import type { Operation } from './operation.ts';
 
 /** What this node's own processes shall use as source towards an address that is bound for them. */
@@ -42,10 +42,12 @@ function serverOperations(before: IpvsObject | undefined, after: IpvsObject | un
 
 /**
  * Only TCP has connections that end by themselves: a real server of TCP keeps those that it has. Datagrams are sent to
- * another one at once, as kube-proxy does for UDP and SCTP.
+ * another one at once, as kube-proxy does for UDP and SCTP. The scheduler `dh` goes on choosing one that has retired, and
+ * then refuses.
  */
-export function takeOutOfUse(server: Frontend, realServer: RealServer): Operation {
-  return { kind: server.protocol === 'TCP' ? 'retireRealServer' : 'deleteRealServer', server, realServer };
+export function takeOutOfUse(server: VirtualServer, realServer: RealServer): Operation {
+  const mayRetire = server.protocol === 'TCP' && server.scheduler !== 'dh';
+  return { kind: mayRetire ? 'retireRealServer' : 'deleteRealServer', server, realServer };
 }
 
 export function equalServers(a: VirtualServer, b: VirtualServer): boolean {

@@ -16,6 +16,7 @@ const trackedFlow = (answerer: string): TrackedFlow => ({
   protocol: 'UDP',
   destination: { address: VIP, port: 53 },
   answerer: { address: answerer, port: 5353 },
+  isTranslated: true,
   tuple: new Uint8Array([1]),
   id: new Uint8Array([1]),
 });

@@ -127,7 +127,8 @@ describe('the objects of a ServicePort in IPVS mode', () => {
   }
 
   it('follow the scheduler', () => {
-    assert.match(plan(servicePort('s'), { scheduler: 'sh' }).join('\n'), /^172\.30\.0\.41 TCP 80 sh:/);
+    assert.match(plan(servicePort('s'), { scheduler: 'lc' }).join('\n'), /^172\.30\.0\.41 TCP 80 lc:/);
+    assert.match(plan(servicePort('s', { scheduler: 'sourceHash' })).join('\n'), /^172\.30\.0\.41 TCP 80 sh:/);
   });
 });
 

@@ -1,0 +1,48 @@
+import { familyOfText, type Family } from '../../core/ip.ts';
+import type { DataplaneOptions, ServicePortChange, Snapshot } from '../../core/snapshot.ts';
+import { Ledger } from '../../plan/ipvs/ledger.ts';
+import type { IpvsOptions } from '../../plan/ipvs/options.ts';
+import { planServicePort } from '../../plan/ipvs/service-port.ts';
+import type { SourceFor } from '../../plan/ipvs/transition.ts';
+import { isLoopback, type NodeAddresses } from './kernel-state.ts';
+
+/** Who wants what on this node, by family. */
+export function planLedgers(
+  { options, servicePorts }: Snapshot,
+  ipvs: IpvsOptions,
+  node: NodeAddresses,
+): ReadonlyMap<Family, Ledger> {
+  const all = [...servicePorts].map(([key, after]): ServicePortChange => ({ key, after }));
+  const ledgers = options.families.map((family): [Family, Ledger] => {
+    const context = {
+      family,
+      options: ipvs,
+      nodePortAddresses: nodePortAddresses(options, family, node),
+      localAddresses: new Set(node.local),
+    };
+    const ledger = new Ledger((servicePort) => planServicePort(servicePort, context));
+    ledger.apply(ofFamily(all, family));
+    return [family, ledger];
+  });
+  return new Map(ledgers);
+}
+
+/** The node's addresses on which NodePorts of a family answer. */
+function nodePortAddresses(options: DataplaneOptions, family: Family, node: NodeAddresses): readonly string[] {
+  const candidates = options.nodePortAddresses === 'all' ? node.local : options.nodePortAddresses;
+  return [...new Set(candidates)].filter((address) => familyOfText(address) === family && !isLoopback(address));
+}
+
+export function ofFamily(changes: readonly ServicePortChange[], family: Family): readonly ServicePortChange[] {
+  return changes.filter(({ before, after }) => (after ?? before)?.family === family);
+}
+
+/** Over IPv6 the kernel chooses well by itself: a bound address is no candidate. */
+export function sourceFrom(node: NodeAddresses): SourceFor {
+  return (address) => (address.includes(':') ? undefined : node.source);
+}
+
+/** Equal for plans that differ in ServicePorts alone. */
+export function fingerprint(options: DataplaneOptions, node: NodeAddresses): string {
+  return JSON.stringify([options, node]);
+}
