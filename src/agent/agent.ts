@@ -160,6 +160,7 @@ export class NodeAgent {
     await synced;
     if (!signal.aborted) await this.engine.run(signal);
     await this.#cache.flush();
+    await this.#node.settings.finishRelease();
   }
 
   /** A node that was started anew must not wait for an API server that may be behind the rules it lacks. */

@@ -48,8 +48,10 @@ export class Companions {
   constructor(parts: CompanionParts) {
     this.#parts = parts;
     this.#events = new EventWriter(parts);
+    const flows = new ConntrackClient();
+    parts.signal.addEventListener('abort', () => flows.close());
     this.observers = [
-      new ConntrackLoop({ ...parts, flows: new ConntrackClient(), localAddresses: interfaceAddresses }),
+      new ConntrackLoop({ ...parts, flows, localAddresses: interfaceAddresses }),
       new ServiceHealthServer({
         ...parts,
         nodePortAddresses: () => this.#nodePortAddresses(),

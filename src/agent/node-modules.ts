@@ -27,6 +27,7 @@ export interface NodeModulesParts {
 export class NodeModules {
   readonly #parts: NodeModulesParts;
   #needs: readonly ModuleNeed[] = [];
+  #left: readonly string[] = [];
 
   constructor(parts: NodeModulesParts) {
     this.#parts = parts;
@@ -39,20 +40,24 @@ export class NodeModules {
   }
 
   /**
-   * Remembers which modules were there when we first came in this boot; call it before anything else looks at the kernel,
-   * which makes it load some. Throws when the disk refuses.
+   * Once a boot, before anything else of ours looks at the kernel: remembers which modules are there. Looking makes the
+   * kernel load some, so `look` does that now, and what comes with it is known to be ours. Throws when the disk refuses.
    */
-  remember(): void {
+  async remember(look: () => Promise<void>): Promise<void> {
     const { store, originals, bootID } = this.#parts;
     const loaded = store.loaded();
     if (loaded === undefined || originals.value.foundModules?.bootID === bootID) return;
-    originals.save({ ...originals.value, foundModules: { bootID, names: [...loaded].sort() } });
+    const found = new Set(loaded);
+    originals.save({ ...originals.value, foundModules: { bootID, names: [...found].sort() } });
+    await look();
+    this.#claimAllBut(found);
   }
 
   /** Loads what is not there. Throws the first refusal; what was loaded until then stays, and is known to be ours. */
   async apply(needs: readonly ModuleNeed[]): Promise<void> {
     const { store, originals, log } = this.#parts;
     this.#needs = needs;
+    this.#left = [];
     const found = new Set(originals.value.foundModules?.names ?? store.loaded() ?? []);
     if (store.loaded() === undefined) return;
     const files = needs.filter((need) => ['loaded', 'loadable'].includes(store.state(need)));
@@ -60,9 +65,18 @@ export class NodeModules {
     originals.save(withModules(originals.value, ours));
     for (const need of needs) {
       if (!['loadable', 'absent'].includes(store.state(need))) continue;
+      const before = new Set(store.loaded());
       await store.load(need.name);
+      // Loading brings more than dependencies, such as a driver for a checksum; on disk only now, as nobody knows beforehand.
+      this.#claimAllBut(before);
       log.info({ module: need.name }, 'loaded a kernel module');
     }
+  }
+
+  #claimAllBut(before: ReadonlySet<string>): void {
+    const { store, originals } = this.#parts;
+    const appeared = [...(store.loaded() ?? [])].filter((name) => !before.has(name));
+    originals.save(withModules(originals.value, appeared));
   }
 
   /** The modules that somebody has unloaded. */
@@ -76,10 +90,16 @@ export class NodeModules {
     await this.apply(this.#needs);
   }
 
-  /** Unloads what we brought. Returns what stays because somebody else uses it. */
+  /** Unloads what we brought. Returns what stays because somebody else, or this process, uses it. */
   async release(): Promise<readonly string[]> {
     const { store, originals } = this.#parts;
     this.#needs = [];
-    return store.unload(originals.value.modules);
+    this.#left = await store.unload(originals.value.modules);
+    return this.#left;
+  }
+
+  /** The same for what this process used itself until now. */
+  async releaseRest(): Promise<void> {
+    if (this.#left.length > 0) this.#left = await this.#parts.store.unload(this.#left);
   }
 }

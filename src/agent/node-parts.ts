@@ -7,6 +7,8 @@ import { SysctlFolder } from '../kernel/sysctl-folder.ts';
 import type { NodeFindings } from '../core/preflight.ts';
 import type { Log } from '../support/log.ts';
 import { BootFiles } from './boot-files.ts';
+import { presentModes } from './leftovers.ts';
+import { createDataplane } from './node-modes.ts';
 import { NodeModules, type ModuleStore } from './node-modules.ts';
 import { NodeTables } from './node-tables.ts';
 import { NodeSettings, type NodeSettingsParts } from './node-settings.ts';
@@ -49,6 +51,7 @@ export function openNodeKernel(places: SettingsPlaces, hooks: Hooks): NodeKernel
     ...hooks,
     originals,
     findings,
+    look: async () => void (await presentModes(createDataplane, log)),
     sysctls: new NodeSysctls({ store: sysctls, originals, log }),
     modules: new NodeModules({ store: moduleStore(index), originals, bootID: systemProbe.bootID(), log }),
     tables: new NodeTables({

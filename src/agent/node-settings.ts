@@ -25,6 +25,8 @@ export interface NodeSettingsParts {
   readonly originals: OriginalsFile;
   readonly bootFiles: BootFiles;
   readonly findings: () => NodeFindings;
+  /** Looks at the kernel's rules in every way that we do. */
+  readonly look: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -59,9 +61,9 @@ export class NodeSettings {
 
   /** What the node has, before anything else of ours looks at the kernel. Throws SettingsError. */
   async remember(): Promise<void> {
-    const { modules, tables } = this.#parts;
+    const { modules, tables, look } = this.#parts;
     try {
-      modules.remember();
+      await modules.remember(look);
       await tables.remember();
     } catch (error) {
       throw settingsError('OriginalsNotSaved', error);
@@ -168,6 +170,11 @@ export class NodeSettings {
       if (failures.length === 0) originals.remove();
     });
     return failures;
+  }
+
+  /** At the end of the process that released: nothing of ours uses the kernel any more. */
+  async finishRelease(): Promise<void> {
+    await this.#parts.modules.releaseRest();
   }
 
   #say(reason: 'SysctlOverridden' | 'ModuleUnloaded', message: string): void {

@@ -73,8 +73,10 @@ export function preflightVerdict(mode: string, lacks: readonly Lack[], { otherPr
   return verdict('True', 'Supported', `this node can run ${mode} mode`);
 }
 
+/** Rules that two owners fight over come first. */
 export function driftVerdict(rules: Verdict, { drift }: SettingsFacts): Verdict {
-  return rules.status === 'False' && drift !== null ? verdict('True', drift.reason, drift.message) : rules;
+  if (drift === null || rules.reason === 'RulesContested') return rules;
+  return verdict('True', drift.reason, drift.message);
 }
 
 export function stateVerdict({ problems }: SettingsFacts): Verdict {

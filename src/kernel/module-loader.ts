@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { moduleParameters } from '../core/module.ts';
 import { KernelError } from './error.ts';
 import { runProcess } from './iptables/process.ts';
@@ -5,6 +6,9 @@ import type { ModuleIndex } from './module-index.ts';
 
 const DEADLINE_MS = 30_000;
 const MAX_DETAIL = 400;
+/** The kernel frees what rules used after they are gone, in the background; until then their modules count as used. */
+const SETTLE_MS = 3_000;
+const PAUSE_MS = 100;
 
 /** Loads and unloads kernel modules through kmod. */
 export class ModuleLoader {
@@ -36,6 +40,7 @@ export class ModuleLoader {
    * somebody else uses them now. Never unloads anything else.
    */
   async unload(names: readonly string[]): Promise<readonly string[]> {
+    const deadlineMs = performance.now() + SETTLE_MS;
     for (;;) {
       const loaded = this.#index.loaded() ?? new Map<string, { users: number }>();
       const left = names.filter((name) => loaded.has(name));
@@ -45,7 +50,8 @@ export class ModuleLoader {
         const ended = await runProcess({ program: 'rmmod', args: ['--', name], deadlineMs: DEADLINE_MS });
         hasUnloaded ||= ended.code === 0;
       }
-      if (!hasUnloaded) return left;
+      if (left.length === 0 || (!hasUnloaded && performance.now() > deadlineMs)) return left;
+      if (!hasUnloaded) await setTimeout(PAUSE_MS);
     }
   }
 }

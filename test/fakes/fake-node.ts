@@ -62,6 +62,14 @@ export class FakeNode implements SysctlStore {
     this.#loaded.add(name);
   }
 
+  /** A module that the kernel loads when somebody looks at its rules. */
+  loadsOnLook: string | undefined;
+
+  look(): Promise<void> {
+    if (this.loadsOnLook !== undefined) this.load(this.loadsOnLook);
+    return Promise.resolve();
+  }
+
   unload(name: string): void {
     this.#loaded.delete(name);
   }

@@ -39,6 +39,7 @@ describe('the settings of a node', () => {
       tables: new NodeTables({ store: node.tables, originals, bootID: node.bootID }),
       bootFiles: new BootFiles({ sysctlDir: path('sysctl.d'), modulesLoadDir: path('modules-load.d') }, silentLog),
       findings: () => node.findings(),
+      look: () => node.look(),
       clock,
       log: silentLog,
       signal: new AbortController().signal,
@@ -75,6 +76,13 @@ describe('the settings of a node', () => {
     await start().prepare(sets(SOMAXCONN, '16384'));
     await start().release('Restore');
     assert.equal(node.read(SOMAXCONN), '4096');
+  });
+
+  it('unload what the kernel loaded because we looked at it', async () => {
+    node.loadsOnLook = 'crc32c_intel';
+    await start().prepare(config());
+    await start().release('Restore');
+    assert.deepEqual([...node.modules.loaded()], []);
   });
 
   it('leave no table of iptables that was not there before', async () => {
