@@ -16,9 +16,6 @@ const LEASE_NAME = 'switchyard-controller';
 const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 const DEFAULT_NAMESPACE = 'kube-system';
 
-/** `/metrics` and `/healthz`; the port next to those of the control plane. */
-export const DEFAULT_METRICS_BIND_ADDRESS = '127.0.0.1:10247';
-
 export interface ControllerArgs {
   readonly kubeconfig?: string;
   /** Of the Lease; the namespace of the pod, else kube-system, when absent. */

@@ -19,8 +19,6 @@ export interface AffinityMemory {
   readonly leftOut: number;
 }
 
-export const NO_AFFINITY: AffinityMemory = { entries: [], leftOut: 0 };
-
 /** The ServicePorts that remember their clients, in the families that are served. */
 export function affinityPorts({ options, servicePorts }: Snapshot): readonly ServicePort[] {
   return [...servicePorts.values()].filter(

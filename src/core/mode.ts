@@ -5,7 +5,3 @@ export type Mode = (typeof MODES)[number];
 /** The modes this version implements; a profile that asks for another one is refused when it is applied. */
 export const IMPLEMENTED_MODES = ['iptables', 'nftables'] as const satisfies readonly Mode[];
 export type ImplementedMode = (typeof IMPLEMENTED_MODES)[number];
-
-export function isImplementedMode(value: string): value is ImplementedMode {
-  return (IMPLEMENTED_MODES as readonly string[]).includes(value);
-}

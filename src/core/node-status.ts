@@ -13,6 +13,7 @@ import {
   type SettingsFacts,
 } from './settings-status.ts';
 import { verdict, type Verdict } from './verdict.ts';
+import { timeText } from './time.ts';
 
 /** What this node can run, found without touching anything. */
 export interface Preflight {
@@ -60,7 +61,7 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
   const dataplane =
     facts.lastSyncMs === null
       ? {}
-      : { dataplane: { services: facts.services, endpoints: facts.endpoints, lastSync: time(facts.lastSyncMs) } };
+      : { dataplane: { services: facts.services, endpoints: facts.endpoints, lastSync: timeText(facts.lastSyncMs) } };
   return {
     observedGeneration: facts.generation,
     agent: facts.agent,
@@ -69,7 +70,7 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
     ...(serving === null ? {} : currentAndLastGood(serving, facts.servingSinceMs)),
     ...(attempt === null
       ? {}
-      : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: time(attempt.startedAtMs) } }),
+      : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: timeText(attempt.startedAtMs) } }),
     ...lastFailure(facts, previous),
     ...dataplane,
     ...probesOf(facts, previous),
@@ -78,7 +79,7 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
 }
 
 function currentAndLastGood({ revision, config: { mode } }: Serving, sinceMs: number) {
-  return { current: { revision, mode, since: time(sinceMs) }, lastGood: { revision, mode } };
+  return { current: { revision, mode, since: timeText(sinceMs) }, lastGood: { revision, mode } };
 }
 
 function probesOf({ probes, attempt, nowMs }: NodeFacts, previous: NodeProxyStateStatus | undefined) {
@@ -91,7 +92,7 @@ function probesOf({ probes, attempt, nowMs }: NodeFacts, previous: NodeProxyStat
       ...(baseline === undefined ? {} : { baseline }),
       result,
       ...(message === '' ? {} : { message }),
-      at: before?.result === result ? before.at : time(nowMs),
+      at: before?.result === result ? before.at : timeText(nowMs),
     };
   });
   return { probes: listed };
@@ -116,7 +117,7 @@ function lastFailure(
   const isSame =
     before !== undefined &&
     Object.entries(failure).every(([key, value]) => before[key as keyof typeof before] === value);
-  return { lastFailure: { ...failure, at: isSame ? before.at : time(nowMs) } };
+  return { lastFailure: { ...failure, at: isSame ? before.at : timeText(nowMs) } };
 }
 
 function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Condition[] {
@@ -137,7 +138,7 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
   };
   return Object.entries(verdicts).map(([type, now]) => {
     const before = previous.find((condition) => condition.type === type);
-    const lastTransitionTime = before?.status === now.status ? before.lastTransitionTime : time(facts.nowMs);
+    const lastTransitionTime = before?.status === now.status ? before.lastTransitionTime : timeText(facts.nowMs);
     return { type, ...now, lastTransitionTime, observedGeneration: facts.generation };
   });
 }
@@ -214,9 +215,4 @@ function rolledBackVerdict({ attempt }: NodeFacts): Verdict {
     attempt.failure.code,
     `went back to ${attempt.from.config.mode} mode: ${attempt.failure.message}`,
   );
-}
-
-/** RFC 3339 without fractions, as metav1.Time is written. */
-function time(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }

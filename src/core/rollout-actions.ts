@@ -1,7 +1,7 @@
 import { API_VERSION, durationMs } from './api/meta.ts';
 import type { NodeProxyState, NodeProxyStateSpec } from './api/node-proxy-state.ts';
 import type { ProxyProfile } from './api/proxy-profile.ts';
-import { timeText } from './rollout-time.ts';
+import { timeText } from './time.ts';
 import type { Grant } from './rollout-grants.ts';
 import type { NodeAssessment } from './rollout-node.ts';
 import { isHealthy } from './rollout-outcome.ts';

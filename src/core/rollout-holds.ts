@@ -1,5 +1,5 @@
 import { durationMs } from './api/meta.ts';
-import { timeText as at } from './rollout-time.ts';
+import { timeText as at } from './time.ts';
 import { isCandidate } from './rollout-budget.ts';
 import type { GateFinding } from './rollout-gates.ts';
 import { inconclusiveGates } from './rollout-health.ts';

@@ -4,7 +4,7 @@ import type { RejectedRevision } from './api/rollout-status.ts';
 import { durationMs } from './api/meta.ts';
 import { canonicalJson } from './revision.ts';
 import { grantAction, settleActions, type StateAction } from './rollout-actions.ts';
-import { timeText } from './rollout-time.ts';
+import { timeText } from './time.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import { countBudget } from './rollout-budget.ts';
 import { findCourse, goalOf, targetFor, type Course, type KnownRevision } from './rollout-course.ts';

@@ -2,7 +2,7 @@ import { durationMs } from './api/meta.ts';
 import type { NodeProxyState } from './api/node-proxy-state.ts';
 import { proxyProfileSpec, type ProxyProfile } from './api/proxy-profile.ts';
 import type { StateAction } from './rollout-actions.ts';
-import { timeText } from './rollout-time.ts';
+import { timeText } from './time.ts';
 import { resolveMaxUnavailable } from './rollout-budget.ts';
 
 /** Keeps a profile that wants its nodes released until they are. */

@@ -1,7 +1,7 @@
 import { durationMs, type Condition } from './api/meta.ts';
 import { PROXY_PROFILE_CONDITIONS, type ProxyProfile, type ProxyProfileStatus } from './api/proxy-profile.ts';
 import type { RolloutStep } from './api/rollout-status.ts';
-import { timeText } from './rollout-time.ts';
+import { timeText } from './time.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import { findConditions, findInvalid, type Finding, type Findings } from './rollout-conditions.ts';
 import { countNodes, isAccepted, isComplete, listProblems, type RolloutView } from './rollout-view.ts';

@@ -4,6 +4,7 @@ import { conntrackMemoryBytes } from './conntrack-size.ts';
 import type { Lack, OtherProxy } from './preflight.ts';
 import type { SysctlState } from './sysctl.ts';
 import { verdict, type Verdict } from './verdict.ts';
+import { timeText } from './time.ts';
 
 /** What a node says of everything that is not rules. Times are milliseconds since 1970. */
 export interface SettingsFacts {
@@ -53,9 +54,7 @@ function sysctlStatus(state: SysctlState): NonNullable<SettingsStatus['sysctls']
     ...(state.original === null ? {} : { original: state.original }),
     ...(state.problem === null ? {} : { problem: state.problem.slice(0, 1024) }),
     drifts: state.drifts,
-    ...(state.lastDriftMs === null
-      ? {}
-      : { lastDrift: new Date(state.lastDriftMs).toISOString().replace(/\.\d+Z$/, 'Z') }),
+    ...(state.lastDriftMs === null ? {} : { lastDrift: timeText(state.lastDriftMs) }),
   };
 }
 

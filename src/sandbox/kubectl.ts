@@ -23,8 +23,3 @@ export function listKubectls(environment: NodeJS.ProcessEnv): string[] {
   const seen = new Map(found.reverse().map((path) => [realpathSync(path), path]));
   return [...seen.values()].reverse();
 }
-
-/** The kubectl to use; undefined when there is none. */
-export function findKubectl(environment: NodeJS.ProcessEnv): string | undefined {
-  return listKubectls(environment)[0];
-}

@@ -26,8 +26,3 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', finish);
     }),
 };
-
-/** RFC 3339 without fractions, as metav1.Time is written. */
-export function timestamp(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-}

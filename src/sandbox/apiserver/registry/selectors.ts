@@ -98,8 +98,3 @@ function parseFieldTerm(term: string, readers: FieldReaders): Predicate {
   const value = wanted.replace(/\\([\\,=])/g, '$1');
   return operator === '!=' ? (object) => read(object) !== value : (object) => read(object) === value;
 }
-
-/** The value of `metadata.name` that a field selector demands, if it does. */
-export function selectedName(text: string): string | undefined {
-  return /(?:^|,)metadata\.name==?([^,]+)/.exec(text)?.[1];
-}
