@@ -30,3 +30,20 @@ export async function removeMode(mode: ImplementedMode, createDataplane: CreateD
     dataplane.close();
   }
 }
+
+/** Removes the rules of every mode that is not kept; what cannot be removed is said in the log. */
+export async function removeLeftovers(
+  createDataplane: CreateDataplane,
+  isKept: (mode: ImplementedMode) => boolean,
+  log: Log,
+): Promise<void> {
+  for (const mode of await presentModes(createDataplane, log)) {
+    if (isKept(mode)) continue;
+    try {
+      await removeMode(mode, createDataplane);
+      log.info({ mode }, 'removed rules that an earlier run left behind');
+    } catch (error) {
+      log.warn({ mode, problem: (error as Error).message }, 'cannot remove rules that an earlier run left behind');
+    }
+  }
+}

@@ -200,6 +200,27 @@ describe('node engine', () => {
     });
   }
 
+  it('rests after it went back', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    refuse('sync', 'nftables');
+    node.engine.setTarget(target('nftables'));
+    await node.untilPhase('RolledBack');
+    const asked: number[] = [];
+    const sleep = node.clock.sleep.bind(node.clock);
+    node.clock.sleep = (ms, signal) => {
+      asked.push(ms);
+      return sleep(ms, signal);
+    };
+    for (let turn = 0; turn < 5; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(60_000);
+      node.engine.notify();
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(asked.length > 0 && asked.every((ms) => ms > 0), asked.join(' '));
+  });
+
   it('goes back when the deadline passes during the switch', async () => {
     node.engine.setTarget(target('iptables'));
     await node.untilServing('iptables');

@@ -1,0 +1,44 @@
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import type { Attempt, Serving } from '../core/mode-switch.ts';
+import type { ProbeOutcome } from '../core/probe-result.ts';
+import type { ReleasePolicy } from './node-release.ts';
+import type { ServicePorts } from './programmed-mode.ts';
+import type { FollowerParts } from './service-follower.ts';
+import type { StateFile } from './state-file.ts';
+import type { SwitchGround } from './switch-steps.ts';
+
+/** What the engine does, for status, health and logs. */
+export interface EngineView {
+  readonly serving: Serving | null;
+  readonly servingSinceMs: number;
+  readonly attempt: Attempt | null;
+  readonly lastSyncMs: number | null;
+  readonly waitingSinceMs: number | null;
+  readonly syncError: string | null;
+  /** What the probes said last. */
+  readonly probes: readonly ProbeOutcome[];
+  /** The kernel holds Services of an earlier life, and nothing newer has been heard. */
+  readonly isStale: boolean;
+  /** Null unless everything of ours is to be taken out of this node. */
+  readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
+}
+
+export interface EngineParts extends FollowerParts {
+  readonly missingFor: SwitchGround['missingFor'];
+  readonly ensureAnchor: SwitchGround['ensureAnchor'];
+  /** Modules and kernel settings. */
+  readonly settings: EngineSettings;
+  /** Takes everything of ours out of this node; returns what could not be. */
+  readonly release: (policy: ReleasePolicy) => Promise<readonly string[]>;
+  readonly probe: (servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
+  readonly stateFile: StateFile;
+  /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
+  readonly onTransition: () => void;
+}
+
+export interface EngineSettings {
+  /** Brings the node to the settings of what serves, whatever of them works. */
+  resume(config: RenderedConfig): Promise<void>;
+  prepare: SwitchGround['prepare'];
+  goBack: SwitchGround['unprepare'];
+}

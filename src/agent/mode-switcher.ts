@@ -1,0 +1,211 @@
+import type { Resumption } from '../core/agent-state.ts';
+import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import {
+  advance,
+  expire,
+  isInBackground,
+  isOver,
+  startAttempt,
+  type Attempt,
+  type AttemptEvent,
+  type Serving,
+} from '../core/mode-switch.ts';
+import type { ProbeOutcome } from '../core/probe-result.ts';
+import { Backoff } from '../support/backoff.ts';
+import { BackgroundStep } from './background-step.ts';
+import type { EngineParts } from './engine-parts.ts';
+import type { ServiceFollower } from './service-follower.ts';
+import { performStep, type SwitchGround } from './switch-steps.ts';
+import type { Target } from './target.ts';
+
+export type SwitcherParts = Pick<
+  EngineParts,
+  'clock' | 'log' | 'metrics' | 'missingFor' | 'ensureAnchor' | 'settings' | 'probe' | 'stateFile' | 'onTransition'
+> & {
+  readonly follower: ServiceFollower;
+  /** There is work again. */
+  readonly wake: () => void;
+};
+
+/** Brings the node from what serves to what is wanted, one step of one attempt at a time, each noted on disk before it is done. */
+export class ModeSwitcher {
+  readonly #parts: SwitcherParts;
+  readonly #ground: SwitchGround;
+  readonly #retry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
+  readonly #background: BackgroundStep;
+  #target: Target | null = null;
+  #serving: Serving | null = null;
+  #servingSinceMs = 0;
+  #attempt: Attempt | null = null;
+  #retryAtMs: number | null = null;
+  #probes: readonly ProbeOutcome[] = [];
+
+  constructor(parts: SwitcherParts) {
+    this.#parts = parts;
+    const { follower, settings } = parts;
+    this.#background = new BackgroundStep(parts.wake);
+    this.#ground = {
+      open: (serving) => follower.open(serving),
+      drop: (mode) => follower.drop(mode),
+      servicePorts: () => follower.servicePorts,
+      missingFor: parts.missingFor,
+      ensureAnchor: parts.ensureAnchor,
+      prepare: (config) => settings.prepare(config),
+      unprepare: (from, to) => settings.goBack(from, to),
+      probe: () => this.#probe(),
+      clock: parts.clock,
+      log: parts.log,
+    };
+  }
+
+  get serving(): Serving | null {
+    return this.#serving;
+  }
+
+  get servingSinceMs(): number {
+    return this.#servingSinceMs;
+  }
+
+  /** The attempt under way, or the last one. */
+  get attempt(): Attempt | null {
+    return this.#attempt;
+  }
+
+  /** What the probes said last. */
+  get probes(): readonly ProbeOutcome[] {
+    return this.#probes;
+  }
+
+  /** The configurations that are, or may be, in the kernel. */
+  configs(): RenderedConfig[] {
+    const { from, to } = this.#attempt ?? {};
+    return [this.#serving, from, to].flatMap((each) => each?.config ?? []);
+  }
+
+  /** When there is something to do again without being woken, monotonic; Infinity when there is not. */
+  dueMs(): number {
+    return Math.min(this.#retryDueMs(), this.#deadlineMs());
+  }
+
+  setTarget(target: Target | null): void {
+    this.#target = target;
+  }
+
+  /** What an earlier life of this agent left. */
+  resume({ serving, attempt }: Resumption, servingSinceMs: number): void {
+    this.#serving = serving;
+    this.#attempt = attempt;
+    this.#servingSinceMs = servingSinceMs;
+  }
+
+  /** This serves, and was not brought about by an attempt. */
+  adopt(serving: Serving): void {
+    this.#serving = serving;
+  }
+
+  /** No attempt is under way any more, as far as it had come. */
+  abandon(): void {
+    this.#attempt = null;
+    this.#retryAtMs = null;
+  }
+
+  /** Nothing of ours serves any more. */
+  forget(): void {
+    this.#serving = null;
+  }
+
+  /** Does the next step towards the target; false when there is none to do now. */
+  async step(): Promise<boolean> {
+    if (!this.#parts.follower.hasServices) return false;
+    this.#begin();
+    if (this.#attempt === null || isOver(this.#attempt)) return false;
+    const { clock, log } = this.#parts;
+    const current = expire(this.#attempt, clock.now());
+    if (isInBackground(current)) return this.#stepInBackground(current);
+    this.#keep(current);
+    const { id, phase, from, to } = current;
+    log.info({ attempt: id, phase, from: from?.config.mode, to: to.config.mode, revision: to.revision }, 'switch step');
+    this.#conclude(current, await performStep(current, this.#ground));
+    return true;
+  }
+
+  /** False while it goes on. */
+  #stepInBackground(current: Attempt): boolean {
+    const event = this.#background.take(current, () => performStep(current, this.#ground));
+    if (event === undefined) return false;
+    this.#conclude(current, event);
+    return true;
+  }
+
+  #conclude(current: Attempt, event: AttemptEvent): void {
+    const { clock, log } = this.#parts;
+    const { id, phase } = current;
+    const next = advance(current, event);
+    if (event.kind === 'stepFailed')
+      log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
+    if (next.phase === 'Committed') this.#commit(next);
+    else if (isOver(next)) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
+    this.#keep(next);
+  }
+
+  async #probe(): Promise<readonly ProbeOutcome[]> {
+    const { probe, follower } = this.#parts;
+    this.#probes = await probe(() => follower.servicePorts);
+    return this.#probes;
+  }
+
+  /** A target that differs from what serves starts an attempt, unless that same attempt has been made and failed. */
+  #begin(): void {
+    const target = this.#target;
+    if (target === null || (this.#attempt !== null && !isOver(this.#attempt))) return;
+    const { serving: to, attemptId: id, allowedMs } = target;
+    if (to.revision === this.#serving?.revision) return;
+    const isSpent = this.#attempt?.id === id && this.#attempt.to.revision === to.revision;
+    if (isSpent && this.#parts.clock.monotonicMs() < this.#retryDueMs()) return;
+    this.#retryAtMs = null;
+    const nowMs = this.#parts.clock.now();
+    const deadlineAtMs = allowedMs === null ? null : nowMs + allowedMs;
+    this.#attempt = startAttempt({ id, from: this.#serving, to, nowMs, deadlineAtMs });
+  }
+
+  #commit({ id, to }: Attempt): void {
+    const { clock, log, metrics, follower } = this.#parts;
+    this.#serving = to;
+    this.#servingSinceMs = clock.now();
+    this.#retry.reset();
+    this.#retryAtMs = null;
+    follower.markSynced(true);
+    metrics.setServing(to);
+    log.info({ attempt: id, mode: to.config.mode, revision: to.revision }, 'the node serves in the wanted mode');
+  }
+
+  #keep(attempt: Attempt): void {
+    this.#attempt = attempt;
+    try {
+      this.#parts.stateFile.write({
+        version: 1,
+        serving: this.#serving,
+        servingSinceMs: this.#servingSinceMs,
+        attempt,
+      });
+    } catch (error) {
+      this.#parts.log.error({ problem: (error as Error).message }, 'cannot save the state on disk; check --state-dir');
+    }
+    this.#parts.onTransition();
+  }
+
+  /**
+   * When an attempt that failed may be made again, monotonic. With nothing to go back to there is nothing to lose by trying
+   * on, at growing intervals; where something serves, never: the next attempt is somebody's decision.
+   */
+  #retryDueMs(): number {
+    return this.#serving === null ? (this.#retryAtMs ?? Infinity) : Infinity;
+  }
+
+  /** When the attempt under way turns back, monotonic. */
+  #deadlineMs(): number {
+    const { clock } = this.#parts;
+    if (this.#attempt === null || isOver(this.#attempt) || this.#attempt.deadlineAtMs === null) return Infinity;
+    return clock.monotonicMs() + this.#attempt.deadlineAtMs - clock.now();
+  }
+}
