@@ -98,6 +98,10 @@ export default tseslint.config(
           ],
         },
       ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'fc', property: 'assert', message: 'assertProperty of test/property.ts keeps to one seed.' },
+      ],
     },
   },
 );

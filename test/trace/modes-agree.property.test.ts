@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../property.ts';
 import { arbitraryWorld, type World } from './arbitrary-world.ts';
 import { iptablesTracer } from './iptables-tracer.ts';
 import { nftablesTracer } from './nftables-tracer.ts';
@@ -23,7 +24,7 @@ function reporter(run: fc.RunDetails<[World]>): void {
 describe('any Services, any options, any packet', () => {
   for (const [mode, { makeTracer, quirks }] of Object.entries(MODES)) {
     it(`${mode} mode does what the Services say`, () => {
-      fc.assert(
+      assertProperty(
         fc.property(arbitraryWorld, ({ snapshot, facts, packets }) => {
           const tracer = makeTracer(snapshot, facts);
           for (const packet of packets) {

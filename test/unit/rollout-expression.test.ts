@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../property.ts';
 import { ExpressionError, parseCondition } from '../../src/core/rollout-expression.ts';
 
 describe('the condition of a gate', () => {
@@ -56,7 +57,7 @@ describe('the condition of a gate', () => {
       '/',
       ' ',
     );
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(token, { maxLength: 12 }), fc.double(), (tokens, result) => {
         try {
           assert.equal(typeof parseCondition(tokens.join(' '), ['result'])({ result }), 'boolean');

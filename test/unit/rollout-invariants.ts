@@ -13,6 +13,7 @@ import type { SimulatedCluster } from './rollout-cluster.ts';
 import { rolloutOf } from './rollout-scenario.ts';
 
 type Attempt = NonNullable<NodeProxyStateSpec['attempt']>;
+type Settled = NonNullable<NodeProxyStateSpec['settled']>;
 
 function isGrant(action: StateAction): boolean {
   return action.kind === 'Create' || (action.kind === 'ReplaceSpec' && action.purpose === 'Grant');
@@ -129,22 +130,37 @@ function checkRevisions(grants: readonly StateAction[], { target, lastGood, isBa
   }
 }
 
-/** What changed last has soaked for as long as it should. */
-function checkSoak(cluster: SimulatedCluster): void {
+/** What came to run the revision on trial through a batch, and has not failed since. */
+function soaking(cluster: SimulatedCluster, target: string): Settled[] {
+  return [...cluster.states.values()].flatMap((state) => {
+    const { spec } = state;
+    const isOwn = spec.nodeUID === cluster.nodes.get(spec.nodeName)?.metadata.uid;
+    if (!isOwn || spec.revision !== target || spec.attempt !== undefined || spec.settled === undefined) return [];
+    return hasFallenIll(cluster, state, spec.settled) ? [] : [spec.settled];
+  });
+}
+
+/** For as long as a node may take in all, so that it counts among the failed ones. */
+function hasFallenIll(cluster: SimulatedCluster, { status }: NodeProxyState, settled: Settled): boolean {
+  const since = [
+    ...(status?.conditions ?? [])
+      .filter(({ type, status: value }) => type === 'Ready' && value !== 'True')
+      .map(({ lastTransitionTime }) => lastTransitionTime),
+    ...(status?.probes ?? []).filter(({ result }) => result === 'Fail').map(({ at }) => at),
+  ];
+  const limitMs = durationMs(rolloutOf(cluster).nodeDeadline);
+  return since.some((at) => cluster.nowMs >= Math.max(Date.parse(at), Date.parse(settled.at)) + limitMs);
+}
+
+/** What changed last has soaked for as long as it should, and batches come after as many canary nodes as there should be. */
+function checkSoak(cluster: SimulatedCluster, next: number | undefined): void {
   const { canary, batchSoak } = rolloutOf(cluster);
-  const { target } = storyOf(cluster);
-  const settled = [...cluster.states.values()].flatMap(({ spec }) =>
-    spec.nodeUID === cluster.nodes.get(spec.nodeName)?.metadata.uid &&
-    spec.revision === target &&
-    spec.attempt === undefined &&
-    spec.settled?.batch !== undefined
-      ? [spec.settled]
-      : [],
-  );
+  const settled = soaking(cluster, storyOf(cluster).target).filter(({ batch }) => batch !== undefined);
   const newest = Math.max(...settled.map(({ batch = 0 }) => batch));
   const last = settled.filter(({ batch }) => batch === newest);
-  // While canary nodes are still to come, those that are there need not soak.
-  if (last.length === 0 || (newest === 0 && last.length < canary.count)) return;
+  // While canary nodes are still to come, or to be replaced, those that are there need not soak.
+  if (next === 0) return assert.ok(settled.length < canary.count, 'a canary larger than it should be');
+  if (last.length === 0) return;
   const soakMs = durationMs(newest === 0 ? canary.soak : batchSoak);
   const sinceMs = Math.max(...last.map(({ at }) => Date.parse(at)));
   assert.ok(cluster.nowMs >= sinceMs + soakMs, `a batch after ${cluster.nowMs - sinceMs} ms of soak`);
@@ -156,8 +172,8 @@ function checkTrial(cluster: SimulatedCluster, batch: readonly StateAction[], pl
   const minute = new Date(cluster.nowMs).getUTCHours() * 60;
   assert.ok(rollout.windows.length === 0 || minute < 60, 'started a batch outside of its window');
   assert.ok((planned.status.nodes?.failed ?? 0) < rollout.maxFailures, 'granted beyond maxFailures');
-  checkSoak(cluster);
   const specs = batch.map((action) => writtenSpec(action));
+  checkSoak(cluster, specs[0]?.attempt?.batch);
   assert.equal(new Set(specs.map(({ attempt }) => attempt?.batch)).size, 1, 'two batches in one');
   const zones = batch.map(({ node }) => cluster.nodes.get(node)?.metadata.labels?.['topology.kubernetes.io/zone']);
   const isCanary = specs[0]?.attempt?.batch === 0;

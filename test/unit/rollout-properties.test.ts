@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../property.ts';
 import { proxyProfileStatus } from '../../src/core/api/proxy-profile.ts';
 import { planRollout } from '../../src/core/rollout.ts';
 import { checkPlan } from './rollout-invariants.ts';
@@ -21,14 +22,14 @@ function play(given: Scenario): SimulatedCluster {
 
 describe('whatever happens to a rollout', () => {
   it('no plan breaks an invariant', () => {
-    fc.assert(
+    assertProperty(
       fc.property(scenario, (given) => void play(given)),
       { numRuns: 400 },
     );
   });
 
   it('the same objects at the same time give the same plan, in whatever order they come', () => {
-    fc.assert(
+    assertProperty(
       fc.property(scenario, (given) => {
         const input = play(given).input();
         const backward = {
@@ -44,7 +45,7 @@ describe('whatever happens to a rollout', () => {
   });
 
   it('a plan that was carried out is soon followed by an empty one, and no event is told twice', () => {
-    fc.assert(
+    assertProperty(
       fc.property(scenario, (given) => {
         const cluster = play(given);
         for (let round = 0; round < 4; round++) cluster.reconcile();
@@ -60,7 +61,7 @@ describe('whatever happens to a rollout', () => {
   });
 
   it('a controller that loses half of its writes, whenever it is replaced, breaks none either', () => {
-    fc.assert(
+    assertProperty(
       fc.property(scenario, fc.infiniteStream(fc.boolean()), (given, luck) => {
         const cluster = begin(given);
         const isLucky = () => luck.next().value === true;
@@ -77,7 +78,7 @@ describe('whatever happens to a rollout', () => {
   });
 
   it('once agents work again, another try leads every node to the revision', () => {
-    fc.assert(
+    assertProperty(
       fc.property(scenario, (given) => {
         const cluster = play(given);
         const { canary, ...others } = rolloutOf(cluster);

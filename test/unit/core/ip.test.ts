@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../property.ts';
 import { parseAddress, parsePrefix, prefixContains } from '../../../src/core/ip.ts';
 
 describe('parseAddress', () => {
@@ -39,7 +40,7 @@ describe('parseAddress', () => {
       ));
   }
   it('is idempotent', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
         const once = parseAddress(text);
         assert.deepEqual(parseAddress(once.text), once);

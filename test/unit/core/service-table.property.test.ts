@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../property.ts';
 import type { EndpointSlice, Node, Service } from '../../../src/core/kubernetes.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import type { ServicePort } from '../../../src/core/snapshot.ts';
@@ -215,7 +216,7 @@ const sorted = (map: ReadonlyMap<string, ServicePort>) => [...map].sort(([a], [b
 
 describe('ServiceTable', () => {
   it('depends only on the final objects, and its changes add up to its snapshot', () => {
-    fc.assert(
+    assertProperty(
       fc.property(events, (list) => {
         const table = new ServiceTable({ nodeName: 'n1', dataplane: OPTIONS });
         const final = new FinalObjects();
@@ -235,7 +236,7 @@ describe('ServiceTable', () => {
   });
 
   it('never throws, whatever JSON an object holds, and serves the others', () => {
-    fc.assert(
+    assertProperty(
       fc.property(hostileService, hostileSlice, fc.jsonValue(), (badService, badSlice, badNode) => {
         const table = new ServiceTable({ nodeName: 'n1', dataplane: OPTIONS });
         table.upsertService(badService as Service);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../property.ts';
 import { decodeExpression, encodeExpression } from '../../../src/kernel/nftables/expressions.ts';
 import { rawExpressionSchema } from '../../../src/kernel/nftables/objects.ts';
 import { registerOf } from '../../../src/kernel/nftables/register.ts';
@@ -94,7 +95,7 @@ function throughTheKernel(expression: Expression): Expression {
 describe('rule expressions', () => {
   for (const [name, generator] of Object.entries(GENERATORS)) {
     it(`are read back as they were written: ${name}`, () => {
-      fc.assert(
+      assertProperty(
         fc.property(generator as fc.Arbitrary<Expression>, (expression) => {
           const back = throughTheKernel(expression);
           assert.equal(fingerprint(back), fingerprint(expression));

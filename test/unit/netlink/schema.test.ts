@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../property.ts';
 import { KernelError } from '../../../src/kernel/error.ts';
 import { AttributeWriter, eachAttribute, MAX_ATTRIBUTE_BYTES } from '../../../src/kernel/netlink/attributes.ts';
 import {
@@ -47,7 +48,7 @@ const outerValues = fc.record(
 
 describe('attribute schemas', () => {
   it('read back what they write', () => {
-    fc.assert(
+    assertProperty(
       fc.property(outerValues, (values) => {
         assert.deepEqual(outer.decode(encodeToBytes(outer, values)), values);
       }),
@@ -83,7 +84,7 @@ describe('attribute schemas', () => {
   }
 
   it('never read past the end, whatever the bytes', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         try {
           outer.decode(Buffer.from(bytes));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../property.ts';
 import type { ServicePortChange, Snapshot } from '../../../../src/core/snapshot.ts';
 import { diffChanges, diffRuleset } from '../../../../src/plan/iptables/diff.ts';
 import { countOperations, renderRestore } from '../../../../src/plan/iptables/operation.ts';
@@ -27,7 +28,7 @@ const NOTHING = { written: 0, removed: 0 };
 
 describe('iptables rules', () => {
   it('are complete after one sync, from whatever was there', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, arbitrarySnapshot, (before, after) => {
         const model = new RuleModel();
         sync(model, before);
@@ -38,7 +39,7 @@ describe('iptables rules', () => {
   });
 
   it('are the same after an update as after a sync', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, arbitrarySnapshot, (before, after) => {
         const model = new RuleModel();
         sync(model, before);
@@ -52,7 +53,7 @@ describe('iptables rules', () => {
   });
 
   it('leave nothing when removed, and neither refuse nor dispatch after the step that says so', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, (snapshot) => {
         const empty = new RuleModel().toText();
         const model = new RuleModel();

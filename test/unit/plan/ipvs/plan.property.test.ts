@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../property.ts';
 import type { ServicePortChange, Snapshot } from '../../../../src/core/snapshot.ts';
 import { diffIpvs, type Wanted } from '../../../../src/plan/ipvs/diff.ts';
 import { Ledger } from '../../../../src/plan/ipvs/ledger.ts';
@@ -54,7 +55,7 @@ function programmed(snapshot: Snapshot): IpvsModel {
 
 describe('IPVS mode', () => {
   it('comes from any state to any other by a sync, and then has nothing more to write', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, arbitrarySnapshot, fc.boolean(), (from, to, isBusy) => {
         const model = programmed(from);
         model.setBusy(isBusy);
@@ -67,7 +68,7 @@ describe('IPVS mode', () => {
   });
 
   it('comes to the same state by updates, whatever claims the same addresses', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, fc.array(arbitrarySnapshot, { maxLength: 4 }), (first, others) => {
         const model = programmed(first);
         const ledger = emptyLedger();
@@ -85,7 +86,7 @@ describe('IPVS mode', () => {
   });
 
   it('writes nothing for what did not change', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, (snapshot) => {
         const ledger = emptyLedger();
         const changes = changesBetween(undefined, snapshot);
@@ -108,7 +109,7 @@ describe('IPVS mode', () => {
       schedulerFlags: 0,
       persistenceSeconds: 0,
     } as const;
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, arbitrarySnapshot, (from, to) => {
         const model = programmed(from);
         model.addForeign(foreign);
@@ -122,7 +123,7 @@ describe('IPVS mode', () => {
   });
 
   it('has after each step of a change only virtual servers that it can tell as its own', () => {
-    fc.assert(
+    assertProperty(
       fc.property(arbitrarySnapshot, arbitrarySnapshot, (from, to) => {
         const model = programmed(from);
         for (const operation of inOrder(diffIpvs(model.observe(), wantedFor(to)))) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../property.ts';
 import type { Backend } from '../../../../src/core/snapshot.ts';
 import { slotOwners } from '../../../../src/plan/nftables/slots.ts';
 
@@ -22,7 +23,7 @@ function moved(before: readonly Backend[], after: readonly Backend[], except: Ba
 
 describe('slots of hashed clients', () => {
   it('a backend that goes moves nobody but its own clients, and they come back with it', () => {
-    fc.assert(
+    assertProperty(
       fc.property(several, fc.nat(), (numbers, choice) => {
         const before = numbers.map(backend);
         const gone = before[choice % before.length] ?? assert.fail();

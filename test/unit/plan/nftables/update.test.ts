@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../property.ts';
 import { FAMILIES } from '../../../../src/core/ip.ts';
 import { SCHEDULERS } from '../../../../src/core/snapshot.ts';
 import type { Backend, DataplaneOptions, ServicePort, ServicePortChange } from '../../../../src/core/snapshot.ts';
@@ -157,7 +158,7 @@ const step = fc.uniqueArray(fc.record({ number: fc.nat(4), shape: fc.option(shap
 
 describe('nftables updates', () => {
   it('leave the table as planning it anew would, without a step that the kernel refuses', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
         const servicePorts = new Map<string, ServicePort>();
         const snapshot = { options: OPTIONS, servicePorts };
@@ -188,7 +189,7 @@ describe('nftables updates', () => {
   });
 
   it('write nothing for a change that changes nothing', () => {
-    fc.assert(
+    assertProperty(
       fc.property(shape, (same) => {
         const port = servicePort(1, same);
         const wanted = planTable('IPv4', { options: OPTIONS, servicePorts: new Map([[port.key, port]]) });

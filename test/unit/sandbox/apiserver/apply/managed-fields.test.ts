@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../../property.ts';
 import { FieldSet, formatPath } from '../../../../../src/sandbox/apiserver/apply/field-set.ts';
 import type {
   ManagedFieldsEntry,
@@ -136,7 +137,7 @@ function setOf(list: string[][]): FieldSet {
 
 describe('FieldSet', () => {
   it('survives being written and read', () => {
-    fc.assert(
+    assertProperty(
       fc.property(paths, (list) => {
         const set = setOf(list);
         assert.deepEqual(FieldSet.parse(set.toFieldsV1()).paths(), set.paths());
@@ -145,7 +146,7 @@ describe('FieldSet', () => {
   });
 
   it('obeys the laws of sets', () => {
-    fc.assert(
+    assertProperty(
       fc.property(paths, paths, (a, b) => {
         const [left, right] = [setOf(a), setOf(b)];
         assert.ok(left.union(right).equals(right.union(left)));

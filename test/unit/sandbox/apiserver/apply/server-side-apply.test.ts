@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../../property.ts';
 import type { ApplyRequest } from '../../../../../src/sandbox/apiserver/apply/managed-fields-entry.ts';
 import { trackUpdate } from '../../../../../src/sandbox/apiserver/apply/managed-fields.ts';
 import { serverSideApply } from '../../../../../src/sandbox/apiserver/apply/server-side-apply.ts';
@@ -286,7 +287,7 @@ const disjoint = fc
 
 describe('serverSideApply, for any configuration', () => {
   it('changes nothing when applied again, not even a time', () => {
-    fc.assert(
+    assertProperty(
       fc.property(spec, spec, (theirs, mine) => {
         const once = apply(apply(undefined, 'other', theirs), 'me', mine, { force: true });
         const twice = apply(once, 'me', mine, { time: '2027-07-07T07:07:07Z', force: true });
@@ -296,7 +297,7 @@ describe('serverSideApply, for any configuration', () => {
   });
 
   it('leaves nothing of a configuration that is withdrawn, and nothing less than what others apply', () => {
-    fc.assert(
+    assertProperty(
       fc.property(specs(1), specs(1), (theirs, mine) => {
         const before = apply(undefined, 'other', theirs);
         const outcome = attempt(before, 'me', mine);
@@ -318,7 +319,7 @@ describe('serverSideApply, for any configuration', () => {
   });
 
   it('does not depend on the order in which managers of different fields apply', () => {
-    fc.assert(
+    assertProperty(
       fc.property(disjoint, ([left, right]) => {
         const one = apply(apply(undefined, 'l', left), 'r', right);
         const other = apply(apply(undefined, 'r', right), 'l', left);

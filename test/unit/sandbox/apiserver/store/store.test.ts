@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { assertProperty } from '../../../../property.ts';
 import type { KubeObject } from '../../../../../src/sandbox/apiserver/object.ts';
 import { CompactedError, Store } from '../../../../../src/sandbox/apiserver/store/store.ts';
 
@@ -60,7 +61,7 @@ describe('Store', () => {
 
   it('lists every revision as it was, whatever happened since', () => {
     const change = fc.record({ key: fc.constantFrom('a', 'b', 'c'), isRemoval: fc.boolean(), value: fc.nat(9) });
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
         const store = new Store(1000);
         const snapshots = new Map<number, string>();
