@@ -1,3 +1,4 @@
+import { PRIORITY_CLASS, SYSTEM_PRIORITIES } from './builtin/scheduling.ts';
 import { SERVICE } from './builtin/service.ts';
 import { NAMESPACE } from './builtin/core.ts';
 import type { KubeObject } from './object.ts';
@@ -9,9 +10,12 @@ import type { JsonObject } from './schema/json-schema.ts';
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
-/** Creates what every cluster has from the start: four namespaces and the Service `kubernetes`. */
+/** Creates what every cluster has from the start: four namespaces, two priority classes and the Service `kubernetes`. */
 export function createInitialObjects(registry: Registry, port: number): void {
   for (const name of NAMESPACES) add(registry, NAMESPACE, { metadata: { name } });
+  for (const [name, value] of Object.entries(SYSTEM_PRIORITIES)) {
+    add(registry, PRIORITY_CLASS, { metadata: { name }, value });
+  }
   add(registry, SERVICE, {
     metadata: {
       name: 'kubernetes',

@@ -4,7 +4,7 @@ import type { ResourceKind } from '../registry/resource-kind.ts';
 import { invalidValue, requiredValue, unsupportedValue, type FieldProblem } from '../schema/field-problem.ts';
 import type { JsonObject, JsonValue } from '../schema/json-schema.ts';
 import { defineKind } from './define-kind.ts';
-import { applyPodDefaults, podSpecProblems } from './pod-spec.ts';
+import { applyPodDefaults, templateProblems } from './pod-spec.ts';
 
 function fillIn(set: KubeObject): void {
   const spec = objectAt(set, 'spec');
@@ -22,18 +22,7 @@ function fillIn(set: KubeObject): void {
 
 function validate(set: KubeObject, old: KubeObject | undefined): FieldProblem[] {
   const spec = objectAt(set, 'spec');
-  const problems = podSpecProblems(objectAt(spec, 'template', 'spec'), 'spec.template.spec');
-  const wanted = objectAt(spec, 'selector', 'matchLabels');
-  const labels = objectAt(spec, 'template', 'metadata', 'labels');
-  const isEmpty = Object.keys(wanted).length === 0 && listAt(spec, 'selector', 'matchExpressions').length === 0;
-  if (spec.selector === undefined) problems.push(requiredValue('spec.selector'));
-  else if (isEmpty)
-    problems.push(invalidValue('spec.selector', spec.selector, 'empty selector is invalid for daemonset'));
-  if (Object.entries(wanted).some(([key, value]) => labels[key] !== value)) {
-    problems.push(invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
-  }
-  const policy = textAt(spec, 'template', 'spec', 'restartPolicy');
-  if (policy !== 'Always') problems.push(unsupportedValue('spec.template.spec.restartPolicy', policy, ['Always']));
+  const problems = templateProblems(spec, 'daemonset');
   const type = textAt(spec, 'updateStrategy', 'type');
   if (!['RollingUpdate', 'OnDelete'].includes(type)) {
     problems.push(unsupportedValue('spec.updateStrategy.type', type, ['OnDelete', 'RollingUpdate']));

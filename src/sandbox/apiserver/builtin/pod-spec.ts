@@ -1,4 +1,4 @@
-import { listAt, textAt, valueAt } from '../object.ts';
+import { listAt, objectAt, textAt, valueAt } from '../object.ts';
 import { labelProblems } from '../registry/names.ts';
 import {
   duplicateValue,
@@ -84,5 +84,22 @@ function containerProblems(container: JsonValue, path: string, names: Set<string
       problems.push(unsupportedValue(`${path}.ports[${index}].protocol`, protocol, PROTOCOLS));
     }
   });
+  return problems;
+}
+
+/** What is wrong with the selector and the pod template of something that keeps pods running. */
+export function templateProblems(spec: JsonObject, what: string): FieldProblem[] {
+  const problems = podSpecProblems(objectAt(spec, 'template', 'spec'), 'spec.template.spec');
+  const wanted = objectAt(spec, 'selector', 'matchLabels');
+  const labels = objectAt(spec, 'template', 'metadata', 'labels');
+  const isEmpty = Object.keys(wanted).length === 0 && listAt(spec, 'selector', 'matchExpressions').length === 0;
+  if (spec.selector === undefined) problems.push(requiredValue('spec.selector'));
+  else if (isEmpty)
+    problems.push(invalidValue('spec.selector', spec.selector, `empty selector is invalid for ${what}`));
+  if (Object.entries(wanted).some(([key, value]) => labels[key] !== value)) {
+    problems.push(invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
+  }
+  const policy = textAt(spec, 'template', 'spec', 'restartPolicy');
+  if (policy !== 'Always') problems.push(unsupportedValue('spec.template.spec.restartPolicy', policy, ['Always']));
   return problems;
 }
