@@ -79,11 +79,25 @@ function settledSpec(
   return { nodeName, nodeUID, profile: profileReference(profile), revision: goal, settled, rendered };
 }
 
-/** The spec with the profile that the node belongs to now, where it is done and names another one. */
+/** The spec with the profile that the node belongs to now, where it is done and names another one; its batch meant that one. */
 function adoptedSpec({ profile }: Scene, { phase }: NodeAssessment, spec: NodeProxyStateSpec): NodeProxyStateSpec {
   const reference = profileReference(profile);
   const isOther = spec.profile.uid !== reference.uid || spec.profile.name !== reference.name;
-  return phase === 'Done' && isOther ? { ...spec, profile: reference } : spec;
+  if (phase !== 'Done' || !isOther) return spec;
+  const { attempt, settled, ...rest } = spec;
+  return {
+    ...rest,
+    profile: reference,
+    ...(attempt === undefined ? {} : { attempt: withoutBatch(attempt) }),
+    ...(settled === undefined ? {} : { settled: withoutBatch(settled) }),
+  };
+}
+
+function withoutBatch<T extends { readonly batch?: number | undefined }>({
+  batch: _batch,
+  ...rest
+}: T): Omit<T, 'batch'> {
+  return rest;
 }
 
 function finishedSpec(

@@ -84,7 +84,21 @@ export function approvalHold(scene: Scene, trial: Trial): Hold | undefined {
   return { reason: 'AwaitingApproval', message: `the canary is well; to go on: ${command}` };
 }
 
-export function preflightHold({ nodes, spec, course }: Scene, { onTarget, canaryWanted }: Trial): Hold | undefined {
+/** Batches need a canary that is well; where none is left to try, a person has to say how to go on. */
+function noCanary({ nodes, spec }: Scene, { pool, batch = 0, settled, canaryWanted }: Trial): Hold | undefined {
+  const isTried = spec.rollout.canary.count === 0 || batch > 0 || settled.length > 0 || canaryWanted > 0;
+  if (isTried || !nodes.some(isCandidate)) return undefined;
+  const failed = pool.filter(({ phase }) => phase === 'Failed');
+  const message =
+    failed.length === 0
+      ? 'no node that can be started matches spec.rollout.canary.selector'
+      : `the canary ${names(failed)} failed, and no other node that can be started matches spec.rollout.canary.selector`;
+  return { reason: 'NoCanary', message };
+}
+
+export function preflightHold(scene: Scene, trial: Trial): Hold | undefined {
+  const { nodes, spec, course } = scene;
+  const { onTarget } = trial;
   const blocked = nodes.filter(({ blocked: by }) => by !== undefined);
   if (onTarget.length === 0 && blocked.length >= spec.rollout.maxFailures && blocked.length > 0) {
     const message =
@@ -92,11 +106,7 @@ export function preflightHold({ nodes, spec, course }: Scene, { onTarget, canary
       'these nodes, take them out by spec.nodeSelector, or raise spec.rollout.maxFailures above their number.';
     return { reason: 'PreflightFailed', message: message.slice(0, 8000) };
   }
-  const hasWaiting = nodes.some(isCandidate);
-  if (spec.rollout.canary.count > 0 && onTarget.length === 0 && canaryWanted === 0 && hasWaiting) {
-    return { reason: 'NoCanary', message: 'no node that can be started matches spec.rollout.canary.selector' };
-  }
-  return undefined;
+  return noCanary(scene, trial);
 }
 
 export function runningHold({ course }: Scene, { busy, batch }: Trial): Hold | undefined {

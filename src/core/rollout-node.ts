@@ -146,10 +146,17 @@ function timeOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Date.parse(text);
 }
 
-function recordOf(state: NodeProxyState | undefined): Pick<NodeAssessment, 'batch' | 'grantedAtMs' | 'settledAtMs'> {
-  const { attempt, settled } = state?.spec ?? {};
+function recordOf(
+  state: NodeProxyState | undefined,
+  { profileUid }: RolloutTarget,
+  phase: NodePhase,
+): Pick<NodeAssessment, 'batch' | 'grantedAtMs' | 'settledAtMs'> {
+  const { attempt, settled, profile } = state?.spec ?? {};
+  // The batches of another profile say nothing about a trial of this one.
+  const isOwn = profile?.uid === profileUid || phase === 'InFlight';
+  const batch = attempt === undefined ? settled?.batch : attempt.batch;
   return {
-    batch: attempt === undefined ? settled?.batch : attempt.batch,
+    batch: isOwn ? batch : undefined,
     grantedAtMs: timeOf(attempt?.grantedAt),
     settledAtMs: timeOf(settled?.at),
   };
@@ -165,8 +172,15 @@ function judge(node: RolloutNode, state: NodeProxyState | undefined, target: Rol
   if (state === undefined) return { seen: granted, ill: undefined };
   const ill = illness(node, state, target.gates);
   const { illAfterMs } = target;
-  if (illAfterMs === null || nodeReady(node)?.status === 'Unknown') return { seen: granted, ill };
+  if (illAfterMs === null || diedLater(node, state, illAfterMs)) return { seen: granted, ill };
   return { seen: onTrial(granted, state.spec.settled, ill, { illAfterMs, nowMs }), ill };
+}
+
+/** A machine that falls silent soon after its change may have died of it; one that does so later died by chance. */
+function diedLater(node: RolloutNode, { spec: { settled } }: NodeProxyState, illAfterMs: number): boolean {
+  const kubelet = nodeReady(node);
+  if (kubelet?.status !== 'Unknown') return false;
+  return settled === undefined || kubelet.sinceMs > Date.parse(settled.at) + illAfterMs;
 }
 
 type Service = Pick<NodeAssessment, 'isReady' | 'isWell' | 'isUpdated' | 'servesGoal' | 'isUnavailable'>;
@@ -217,7 +231,7 @@ export function assessNode(
     ...serviceOf(state, target, liveness, judged),
     isUnreachable: liveness.isUnreachable,
     isSkipped: isIdle && nowMs >= liveness.deadAtMs,
-    ...recordOf(state),
+    ...recordOf(state, target, phase),
     changesAtMs: Math.min(changesAtMs, deadAtMs),
   };
 }

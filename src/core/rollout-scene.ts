@@ -50,7 +50,8 @@ export function examine(scene: Scene): Trial {
   const batches = onTarget.flatMap(({ batch }) => (batch === undefined ? [] : [batch]));
   const batch = batches.length === 0 ? undefined : Math.max(...batches);
   const pool = canaryPool(scene);
-  const done = pool.filter(({ phase }) => phase === 'Done').length;
+  // Nodes that came to run it beside the batches, as new ones may, have shown nothing: nobody waited for them.
+  const done = pool.filter(({ phase, batch: of }) => phase === 'Done' && of !== undefined).length;
   const eligible = done + pool.filter((node) => isCandidate(node) || node.phase === 'InFlight').length;
   return {
     onTarget,

@@ -83,10 +83,10 @@ function findRest(scene: Scene, trial: Trial): Rest {
   return { hold, soakUntilMs: hold?.reason === 'Soaking' ? soak.untilMs : undefined, gateRequests, gates };
 }
 
-function hasPassedCanary({ spec }: Scene, { batch }: Trial, rest: Rest | undefined): boolean {
+function hasPassedCanary({ spec }: Scene, { batch, settled }: Trial, rest: Rest | undefined): boolean {
   if (spec.rollout.canary.count === 0) return true;
   if (batch === undefined) return false;
-  return batch > 0 || (rest !== undefined && rest.hold === undefined);
+  return batch > 0 || (settled.length > 0 && rest !== undefined && rest.hold === undefined);
 }
 
 function earliest(nowMs: number, ...times: readonly (number | undefined)[]): number | undefined {

@@ -94,9 +94,9 @@ function checkSlots(cluster: SimulatedCluster, grants: readonly StateAction[], {
   const max = resolveMaxUnavailable(rolloutOf(cluster).maxUnavailable, cluster.nodes.size);
   const before = away(cluster);
   const disturbed = grants.map(({ node }) => node).filter((name) => !before.includes(name));
-  // A serving node that only missed its deadline counts as away already, so to grant it anew adds nothing.
+  // A serving node that only missed its deadline, or whose agent begins anew by itself, is away already.
   const fresh = disturbed.filter(
-    (name) => cluster.states.get(name)?.spec.attempt === undefined || hasTold(cluster, name),
+    (name) => cluster.states.get(name)?.spec.attempt === undefined || isOver(cluster, name),
   );
   if (fresh.length > 0) {
     assert.ok(
@@ -111,9 +111,10 @@ function checkSlots(cluster: SimulatedCluster, grants: readonly StateAction[], {
   assert.ok(grants.length === 0 || busy.length <= max, `${busy.join()} under way at a maximum of ${max}`);
 }
 
-function hasTold(cluster: SimulatedCluster, name: string): boolean {
-  const state = cluster.states.get(name);
-  return state?.spec.attempt !== undefined && hasEnded(state, state.spec.attempt);
+/** Its agent touches nothing more. */
+function isOver(cluster: SimulatedCluster, name: string): boolean {
+  const { spec, status } = cluster.states.get(name) ?? {};
+  return spec?.attempt?.id === status?.attempt?.id && status?.attempt?.phase === 'RolledBack';
 }
 
 /** Nothing superseded or rejected is granted; new nodes alone may be given the last completed revision in a trial. */
@@ -130,13 +131,17 @@ function checkRevisions(grants: readonly StateAction[], { target, lastGood, isBa
   }
 }
 
-/** What came to run the revision on trial through a batch, and has not failed since. */
+/** What came to run the revision on trial through a batch, and neither failed nor died since. */
 function soaking(cluster: SimulatedCluster, target: string): Settled[] {
   return [...cluster.states.values()].flatMap((state) => {
     const { spec } = state;
     const isOwn = spec.nodeUID === cluster.nodes.get(spec.nodeName)?.metadata.uid;
-    if (!isOwn || spec.revision !== target || spec.attempt !== undefined || spec.settled === undefined) return [];
-    return hasFallenIll(cluster, state, spec.settled) ? [] : [spec.settled];
+    // What ran under another profile is not part of this one's trial.
+    const isOfProfile = spec.profile.uid === cluster.profile('all').metadata.uid;
+    if (!isOwn || !isOfProfile || spec.revision !== target || spec.attempt !== undefined || spec.settled === undefined)
+      return [];
+    const isLost = isDead(cluster, spec.nodeName) || hasFallenIll(cluster, state, spec.settled);
+    return isLost ? [] : [spec.settled];
   });
 }
 
@@ -152,6 +157,13 @@ function hasFallenIll(cluster: SimulatedCluster, { status }: NodeProxyState, set
   return since.some((at) => cluster.nowMs >= Math.max(Date.parse(at), Date.parse(settled.at)) + limitMs);
 }
 
+/** A canary that has come to run the revision, whose slot is still to be given back. */
+function isCanary(cluster: SimulatedCluster, state: NodeProxyState): boolean {
+  const { attempt, revision, nodeName } = state.spec;
+  if (attempt?.batch !== 0 || revision !== storyOf(cluster).target) return false;
+  return hasSucceeded(state) && serves(cluster, nodeName);
+}
+
 /** What changed last has soaked for as long as it should, and batches come after as many canary nodes as there should be. */
 function checkSoak(cluster: SimulatedCluster, next: number | undefined): void {
   const { canary, batchSoak } = rolloutOf(cluster);
@@ -160,6 +172,8 @@ function checkSoak(cluster: SimulatedCluster, next: number | undefined): void {
   const last = settled.filter(({ batch }) => batch === newest);
   // While canary nodes are still to come, or to be replaced, those that are there need not soak.
   if (next === 0) return assert.ok(settled.length < canary.count, 'a canary larger than it should be');
+  const hasCanary = last.length > 0 || [...cluster.states.values()].some((state) => isCanary(cluster, state));
+  assert.ok(hasCanary || next !== 1 || canary.count === 0, 'a first batch without a canary that is well');
   if (last.length === 0) return;
   const soakMs = durationMs(newest === 0 ? canary.soak : batchSoak);
   const sinceMs = Math.max(...last.map(({ at }) => Date.parse(at)));
