@@ -37,10 +37,12 @@ interface Listed {
 export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<void> {
   const { clock, complaints, signal } = options;
   const backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
+  // Version 0 lets the API server answer from its watch cache, which hundreds of nodes that start together need.
+  let atLeast = '0';
   let resourceVersion = '';
   while (!signal.aborted) {
     try {
-      if (resourceVersion === '') resourceVersion = await listAll(options);
+      if (resourceVersion === '') resourceVersion = await listAll(options, atLeast);
       const startedMs = clock.monotonicMs();
       await watchOnce(options, resourceVersion, (version) => (resourceVersion = version));
       // A server that ends each watch at once must not be asked in a tight loop.
@@ -49,7 +51,10 @@ export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<voi
     } catch (error) {
       if (signal.aborted) return;
       if (isGone(error)) {
+        // Another API server's cache may be older than what we have seen: only the newest list never leads back in time.
+        atLeast = '';
         resourceVersion = '';
+        await clock.sleep(backoff.nextMs(), signal);
         continue;
       }
       complaints.say(options.path, error);
@@ -58,10 +63,11 @@ export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<voi
   }
 }
 
-async function listAll<T>(options: ListWatchOptions<T>): Promise<string> {
+/** `atLeast` is a resource version as a list takes it: 0 for any that is cached, empty for the newest. */
+async function listAll<T>(options: ListWatchOptions<T>, atLeast: string): Promise<string> {
   const { client, path, selectors, handler, signal } = options;
-  // Version 0 lets the API server answer from its watch cache, which hundreds of nodes that start together need.
-  const list = await client.get(path, { ...selectors, resourceVersion: '0' }, signal);
+  const query = atLeast === '' ? selectors : { ...selectors, resourceVersion: atLeast };
+  const list = await client.get(path, query, signal);
   options.complaints.forget();
   handler.replace((list['items'] ?? []) as T[]);
   return (list as Listed).metadata?.resourceVersion ?? '';

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { KubeClient } from '../../src/kube/client.ts';
 import { Complaints } from '../../src/kube/complaints.ts';
@@ -84,11 +86,11 @@ describe('list and watch', () => {
     );
 
   /** Runs `story` while the list-watch runs, then stops it. */
-  async function watching(story: () => Promise<void>, path = PATH): Promise<void> {
+  async function watching(story: () => Promise<void>, of: KubeClient = client): Promise<void> {
     const stop = new AbortController();
     const ended = runListWatch<ConfigMap>({
-      client,
-      path,
+      client: of,
+      path: PATH,
       selectors: { fieldSelector: 'metadata.name!=kube-root-ca.crt' },
       handler: belief.handler,
       clock: systemClock,
@@ -134,6 +136,28 @@ describe('list and watch', () => {
       server.compact();
       await belief.until(() => belief.objects.has('compacted'));
     });
+  });
+
+  it('is never led back in time by the old cache of another API server', async () => {
+    const answers = createServer((request, response) => {
+      const query = new URL(request.url ?? '/', 'http://server').searchParams;
+      const [version, name] = query.get('resourceVersion') === '0' ? ['50', 'old'] : ['100', 'new'];
+      const list = { metadata: { resourceVersion: version }, items: [{ metadata: { name } }] };
+      const gone = { type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } };
+      if (!query.has('watch')) response.end(JSON.stringify(list));
+      else if (query.get('resourceVersion') === '50') response.end(`${JSON.stringify(gone)}\n`);
+      else response.writeHead(200).flushHeaders();
+    });
+    await new Promise<void>((resolve) => void answers.listen(0, '127.0.0.1', resolve));
+    const server = `http://127.0.0.1:${(answers.address() as AddressInfo).port}`;
+    const one = new KubeClient({ server, insecureSkipTlsVerify: false });
+    try {
+      await watching(() => belief.until(() => belief.objects.has('new')), one);
+    } finally {
+      await one.close();
+      answers.closeAllConnections();
+      answers.close();
+    }
   });
 
   it('reports a refusal with its status and what was asked for', async () => {
