@@ -2,16 +2,20 @@ import { healthOf, type Health } from '../core/health.ts';
 import { nodeStatus } from '../core/node-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
 import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
+import { durationMs } from '../core/api/meta.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
 import { watchForeignChanges } from '../kernel/nftables/monitor.ts';
+import { watchBoundAddresses } from '../kernel/route/monitor.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { Companions } from './companions.ts';
+import { Draining } from './draining.ts';
+import { DriftPoll } from './drift-poll.ts';
 import { DriftWatch, type Drifted, type DriftParts } from './drift-watch.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
@@ -48,10 +52,12 @@ export class NodeAgent {
   readonly #reporter: StatusReporter;
   readonly #network: NodeNetworkSource;
   readonly #drift: DriftWatch;
+  readonly #driftPoll: DriftPoll;
   readonly #companions: Companions;
   readonly #clock: Clock;
   readonly #node: NodeWatch;
   readonly #cache: ServiceCache;
+  readonly #draining: Draining;
 
   constructor({ nodeName, places, ...parts }: AgentParts) {
     const { clock, log } = parts;
@@ -78,13 +84,14 @@ export class NodeAgent {
       arrived: () => table.arrived,
     });
     this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);
+    this.#draining = this.#openDraining(parts);
     const stateFile = new StateFile(places.stateDir, log);
     this.#cache = new ServiceCache({ ...parts, stateDir: places.stateDir, network: () => this.#network.value });
     this.engine = new NodeEngine({
       ...parts,
       table,
       network: () => this.#network.value,
-      createDataplane,
+      createDataplane: (mode) => createDataplane(mode, () => this.#draining.options()),
       metrics,
       missingFor: (config) => this.#node.missingFor(config),
       ensureAnchor,
@@ -96,6 +103,7 @@ export class NodeAgent {
       onTransition: () => this.#reporter.request(),
     });
     this.#drift = this.#openDriftWatch(parts, metrics);
+    this.#driftPoll = this.#openDriftPoll(parts);
     this.inputs = new Inputs({
       ...parts,
       nodeName,
@@ -130,6 +138,24 @@ export class NodeAgent {
       guarded: () => this.#guarded(),
       onDrift: (what) => this.#repair(what),
       onNotice: (what) => metrics.countDrift(what),
+    });
+  }
+
+  #openDriftPoll(parts: Pick<AgentParts, 'clock' | 'log' | 'signal'>): DriftPoll {
+    return new DriftPoll({
+      ...parts,
+      held: () => this.engine.heldDataplanes(),
+      onDrift: (mode, what) => this.#drift.notice(mode, what),
+      watchBound: watchBoundAddresses,
+    });
+  }
+
+  #openDraining(parts: Pick<AgentParts, 'clock' | 'log'>): Draining {
+    return new Draining({
+      ...parts,
+      deadlineMs: () => durationMs(this.engine.configs().at(-1)?.ipvs.drainDeadline ?? '0s'),
+      say: (event) => this.#companions.sayOfNode(event),
+      onChange: () => this.#reporter.request(),
     });
   }
 
@@ -180,6 +206,7 @@ export class NodeAgent {
     this.inputs.start();
     void this.#network.watch();
     void this.#drift.run();
+    void this.#driftPoll.run();
     this.#node.start();
   }
 
@@ -218,7 +245,7 @@ export class NodeAgent {
       agent: { version: VERSION, bootID: systemProbe.bootID() },
       preflight: this.#node.preflight(spec.rendered),
       settings: this.#node.facts,
-
+      draining: this.#draining.view,
       drift: this.#drift.state,
     };
   }

@@ -6,9 +6,17 @@ import type { Log } from '../support/log.ts';
 
 /** Changes come in bursts (a flush is one notification an object); one repair answers them all. */
 const SETTLE_MS = 5;
-const OWN_CHAIN_PREFIX = 'SWITCHYARD';
 const BUILT_IN_CHAINS: readonly string[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
-const IPTABLES_TABLES: readonly string[] = ['nat', 'filter'];
+
+interface OwnChains {
+  readonly tables: readonly string[];
+  readonly names: RegExp;
+}
+
+const CHAINS: Readonly<Record<'iptables' | 'ipvs', OwnChains>> = {
+  iptables: { tables: ['nat', 'filter'], names: /^SWITCHYARD(?!-IPVS-)/ },
+  ipvs: { tables: ['nat', 'filter', 'mangle'], names: /^SWITCHYARD-IPVS-/ },
+};
 
 /** The rules whose owner is this agent. */
 export type Drifted = ImplementedMode | 'anchor';
@@ -58,13 +66,18 @@ export class DriftWatch {
     }
   }
 
+  /** Somebody else changed these rules, as was found in another way than by what the kernel tells of nftables. */
+  notice(what: Drifted, change: unknown): void {
+    if (this.#parts.guarded().some((guarded) => guarded.what === what)) this.#schedule(what, change);
+  }
+
   #hear(change: ForeignChange | undefined): void {
     for (const { what, isEchoing } of this.#parts.guarded()) {
       if (change === undefined || concerns(change, what, isEchoing)) this.#schedule(what, change);
     }
   }
 
-  #schedule(what: Drifted, change: ForeignChange | undefined): void {
+  #schedule(what: Drifted, change: unknown): void {
     if (this.#pending.has(what)) return;
     this.#pending.add(what);
     const { clock, log, signal, onNotice } = this.#parts;
@@ -80,19 +93,25 @@ export class DriftWatch {
 
 /**
  * Whether somebody else changed these rules. Our own netlink writes are not reported at all; those of a program that we
- * run cannot be told from others', so while it writes only what it never does counts: take a rule out of a built-in chain.
+ * run cannot be told from others', so while it writes only what it never does counts: take its jump out of a built-in chain.
  */
-function concerns({ table, chain, isRemoval }: ForeignChange, what: Drifted, isEchoing: boolean): boolean {
+function concerns(change: ForeignChange, what: Drifted, isEchoing: boolean): boolean {
   switch (what) {
     case 'nftables':
-      return table === 'switchyard';
+      return change.table === 'switchyard';
     case 'anchor':
-      return table === 'switchyard-anchor';
-    case 'iptables': {
-      if (!IPTABLES_TABLES.includes(table)) return false;
-      // Our jumps stand in the built-in chains, and a table takes all its chains along.
-      const isOfAll = isRemoval && (chain === undefined || BUILT_IN_CHAINS.includes(chain));
-      return isOfAll || (!isEchoing && chain?.startsWith(OWN_CHAIN_PREFIX) === true);
-    }
+      return change.table === 'switchyard-anchor';
+    case 'iptables':
+    case 'ipvs':
+      return concernsChains(change, CHAINS[what], isEchoing);
   }
+}
+
+function concernsChains({ table, chain, isRemoval, ownChain }: ForeignChange, own: OwnChains, isEchoing: boolean) {
+  if (!own.tables.includes(table)) return false;
+  // A table takes all its chains along.
+  if (isRemoval && chain === undefined) return true;
+  const isJump = isRemoval && ownChain !== undefined && own.names.test(ownChain);
+  if (isJump && BUILT_IN_CHAINS.includes(chain ?? '')) return true;
+  return !isEchoing && chain !== undefined && own.names.test(chain);
 }

@@ -55,6 +55,10 @@ export class NodeEngine {
     return this.#follower.guardedModes();
   }
 
+  heldDataplanes(): ReturnType<ServiceFollower['held']> {
+    return this.#follower.held();
+  }
+
   /** Somebody else changed this mode's rules: look, and send what differs. */
   repair(mode: ImplementedMode): void {
     this.#follower.markDrifted(mode);

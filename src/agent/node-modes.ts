@@ -4,16 +4,23 @@ import type { Preflight } from '../core/node-status.ts';
 import { lacksFor, type NodeFindings } from '../core/preflight.ts';
 import { createAnchor } from '../kernel/anchor.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';
+import { createIpvsDataplane } from '../kernel/dataplane-ipvs.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
+import type { DrainOptions } from '../kernel/ipvs/drain.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import { UserError } from '../support/errors.ts';
 
-/** The data plane of a mode in this process's network namespace. */
-export function createDataplane(mode: ImplementedMode): Dataplane {
+/**
+ * The data plane of a mode in this process's network namespace. Without `drain`, removing IPVS mode cuts off the
+ * connections through it.
+ */
+export function createDataplane(mode: ImplementedMode, drain?: () => DrainOptions): Dataplane {
   switch (mode) {
     case 'iptables':
       return createIptablesDataplane({});
+    case 'ipvs':
+      return createIpvsDataplane(drain === undefined ? {} : { drain });
     case 'nftables':
       return createNftablesDataplane({});
   }

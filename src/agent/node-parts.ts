@@ -51,7 +51,7 @@ export function openNodeKernel(places: SettingsPlaces, hooks: Hooks): NodeKernel
     ...hooks,
     originals,
     findings,
-    look: async () => void (await presentModes(createDataplane, log)),
+    look: async () => void (await presentModes((mode) => createDataplane(mode), log)),
     sysctls: new NodeSysctls({ store: sysctls, originals, log }),
     modules: new NodeModules({ store: moduleStore(index), originals, bootID: systemProbe.bootID(), log }),
     tables: new NodeTables({

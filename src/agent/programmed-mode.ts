@@ -26,6 +26,7 @@ export class ProgrammedMode {
   readonly #clock: Clock;
   #config: RenderedConfig;
   #options: DataplaneOptions;
+  #addresses: readonly string[];
   #isStale = true;
   #isWriting = false;
   #wroteAtMs = Number.NEGATIVE_INFINITY;
@@ -36,6 +37,7 @@ export class ProgrammedMode {
     this.#clock = clock;
     this.#config = config;
     this.#options = resolveOptions(config, network());
+    this.#addresses = network().localAddresses;
   }
 
   /** The kernel may not hold what it should; the next `follow` looks and repairs. */
@@ -60,9 +62,12 @@ export class ProgrammedMode {
 
   /** The node's addresses or CIDRs may have changed. */
   refreshNetwork(): void {
-    const options = resolveOptions(this.#config, this.#network());
-    if (canonicalJson(options) === canonicalJson(this.#options)) return;
+    const network = this.#network();
+    const options = resolveOptions(this.#config, network);
+    const isMoved = this.dataplane.followsNodeAddresses === true && !isEqual(network.localAddresses, this.#addresses);
+    if (!isMoved && isEqual(options, this.#options)) return;
     this.#options = options;
+    this.#addresses = network.localAddresses;
     this.#isStale = true;
   }
 
@@ -110,4 +115,8 @@ export class ProgrammedMode {
   #snapshot(servicePorts: ServicePorts): Snapshot {
     return { options: this.#options, servicePorts };
   }
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  return canonicalJson(a) === canonicalJson(b);
 }

@@ -12,7 +12,7 @@ export function releaseGround(
   log: Log,
 ): ReleaseGround {
   return {
-    createDataplane,
+    createDataplane: (mode) => createDataplane(mode),
     removeAnchor,
     releaseSettings: (policy) => settings.release(policy),
     removeFiles() {

@@ -92,6 +92,11 @@ export class ServiceFollower {
     return held.map(([mode, { isEchoing }]) => ({ mode, isEchoing }));
   }
 
+  /** The data planes that hold what they were told. */
+  held(): readonly Dataplane[] {
+    return [...this.#programmed.values()].filter(({ isStale }) => !isStale).map(({ dataplane }) => dataplane);
+  }
+
   /** Somebody else changed this mode's rules. */
   markDrifted(mode: ImplementedMode): void {
     this.#programmed.get(mode)?.markStale();

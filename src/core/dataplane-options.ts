@@ -1,4 +1,5 @@
 import type { RenderedConfig } from './api/node-proxy-state.ts';
+import { ipvsOptions } from './ipvs-options.ts';
 import { parseAddress, parsePrefix, prefixContains, type Family } from './ip.ts';
 import type { DataplaneOptions, LocalDetector } from './snapshot.ts';
 
@@ -14,8 +15,9 @@ export interface NodeNetwork {
   readonly localAddresses: readonly string[];
 }
 
-/** Whether NodePorts depend on which addresses the node has now. */
-export function needsLocalAddresses({ nodePortAddresses }: RenderedConfig): boolean {
+/** Whether the rules depend on which addresses the node has now; IPVS has virtual servers for them. */
+export function needsLocalAddresses({ mode, nodePortAddresses }: RenderedConfig): boolean {
+  if (mode === 'ipvs') return true;
   return nodePortAddresses.some((each) => each !== 'primary');
 }
 
@@ -27,6 +29,7 @@ export function resolveOptions(config: RenderedConfig, network: NodeNetwork): Da
     masqueradeAll: config.masqueradeAll,
     masqueradeBit: config.masqueradeBit,
     nodePortAddresses: nodePortAddresses(config, network),
+    ...(config.mode === 'ipvs' ? { ipvs: ipvsOptions(config) } : {}),
   };
 }
 

@@ -46,6 +46,8 @@ export interface NodeFacts {
   /** Whether others changed our rules lately, and so often that repairs wait. */
   readonly drift: 'none' | 'recent' | 'contested';
   readonly settings: SettingsFacts;
+  /** What is left of IPVS mode for the connections through it; null when nothing is. */
+  readonly draining: { readonly mode: Mode; readonly sinceMs: number; readonly deadlineAtMs: number } | null;
   /** The rules are those of an earlier life of this agent: the API server has not been heard since. */
   readonly isStale: boolean;
   /** Null unless everything of ours is to be taken out of this node. */
@@ -73,9 +75,16 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
       : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: timeText(attempt.startedAtMs) } }),
     ...lastFailure(facts, previous),
     ...dataplane,
+    ...drainingStatus(facts),
     ...probesOf(facts, previous),
     conditions: conditionsOf(facts, previous?.conditions ?? []),
   };
+}
+
+function drainingStatus({ draining }: NodeFacts): Pick<NodeProxyStateStatus, 'draining'> {
+  if (draining === null) return {};
+  const { mode, sinceMs, deadlineAtMs } = draining;
+  return { draining: { mode, since: timeText(sinceMs), deadline: timeText(deadlineAtMs) } };
 }
 
 function currentAndLastGood({ revision, config: { mode } }: Serving, sinceMs: number) {

@@ -1,4 +1,5 @@
 import type { Family } from './ip.ts';
+import type { IpvsOptions } from './ipvs-options.ts';
 
 export const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -86,6 +87,8 @@ export interface DataplaneOptions {
    * this node, both families mixed).
    */
   readonly nodePortAddresses: 'all' | readonly string[];
+  /** For IPVS mode alone; absent means kube-proxy's defaults. */
+  readonly ipvs?: IpvsOptions;
 }
 
 /** Everything the kernel must hold. `servicePorts` is a live view that stays valid until the table it came from changes. */

@@ -1,4 +1,5 @@
 import type { Family } from '../core/ip.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../core/ipvs-options.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import { countOperations as countRules } from '../plan/iptables/operation.ts';
 import { diffIpvs } from '../plan/ipvs/diff.ts';
@@ -6,7 +7,6 @@ import type { Ledger } from '../plan/ipvs/ledger.ts';
 import type { IpvsObject } from '../plan/ipvs/objects.ts';
 import { frontendKey } from '../plan/ipvs/objects.ts';
 import { countOperations, inOrder, type Operation } from '../plan/ipvs/operation.ts';
-import { DEFAULT_IPVS_OPTIONS, IPVS_SYSCTLS, type IpvsOptions } from '../plan/ipvs/options.ts';
 import { operationsFor } from '../plan/ipvs/transition.ts';
 import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { KernelError } from './error.ts';
@@ -17,8 +17,8 @@ import { differencesOf, ruleDifferencesOf } from './ipvs/difference.ts';
 import { IpvsKernel, type NodeAddresses } from './ipvs/kernel-state.ts';
 import { fingerprint, ofFamily, planLedgers, sourceFrom } from './ipvs/node-plan.ts';
 import { busyServers, removeRest, stopServing } from './ipvs/leave.ts';
+import { IpvsLook } from './ipvs/look.ts';
 import { Retirement } from './ipvs/retirement.ts';
-import { applySysctls } from './ipvs/settings.ts';
 
 const RETIREMENT_INTERVAL_MS = 10_000;
 
@@ -27,27 +27,23 @@ export interface IpvsDataplaneOptions {
   readonly netns?: string;
   /** Absent: the one in use there. */
   readonly flavour?: Flavour;
-  /** What is not given is as in kube-proxy. */
-  readonly ipvs?: Partial<IpvsOptions>;
   /** How often real servers that have retired are looked at. */
   readonly retirementIntervalMs?: number;
   /**
    * What `remove` does about connections through IPVS. With a deadline it returns as soon as IPVS takes no new ones, and the
    * rest is removed in the background when the old ones have ended (`sync` and `remove` stop that); without, they stop.
    */
-  readonly drain?: DrainOptions;
+  readonly drain?: () => DrainOptions;
 }
-
-export type IpvsDataplane = Omit<Dataplane, 'mode'> & { readonly mode: 'ipvs' };
 
 /**
  * IPVS mode: virtual servers and real servers by netlink, addresses bound by local routes, ipsets `SWITCHYARD-4-*` and
  * `SWITCHYARD-6-*`, and chains `SWITCHYARD-IPVS-*` that never change with Services. Opens netlink sockets; `close` it.
  *
  * IPVS knows no transactions: a change that fails half way leaves a part of it, in an order in which no packet is sent to
- * the wrong place. Only `sync` may follow then.
+ * the wrong place. Only `sync` may follow then. The settings that it needs (`desiredSysctls`) are the caller's business.
  */
-export function createIpvsDataplane(options: IpvsDataplaneOptions = {}): IpvsDataplane {
+export function createIpvsDataplane(options: IpvsDataplaneOptions = {}): Dataplane {
   return new KernelIpvsDataplane(options);
 }
 
@@ -58,25 +54,26 @@ interface Applied {
   readonly ledgers: ReadonlyMap<Family, Ledger>;
 }
 
-class KernelIpvsDataplane implements IpvsDataplane {
+class KernelIpvsDataplane implements Dataplane {
   readonly mode = 'ipvs';
-  readonly #options: IpvsOptions;
+  readonly followsNodeAddresses = true;
   readonly #netns: string | undefined;
   readonly #flavour: Flavour | undefined;
-  readonly #drain: DrainOptions;
+  readonly #drain: () => DrainOptions;
   readonly #kernel: IpvsKernel;
   readonly #chains: IpvsChains;
   readonly #retirement: Retirement;
+  readonly #look: IpvsLook;
   #last: Promise<unknown> = Promise.resolve();
   #applied: Applied | undefined;
 
-  constructor({ netns, flavour, ipvs, retirementIntervalMs, drain }: IpvsDataplaneOptions) {
-    this.#options = { ...DEFAULT_IPVS_OPTIONS, ...ipvs };
+  constructor({ netns, flavour, retirementIntervalMs, drain }: IpvsDataplaneOptions) {
     this.#netns = netns;
     this.#flavour = flavour;
-    this.#drain = drain ?? { deadlineMs: 0 };
+    this.#drain = drain ?? (() => ({ deadlineMs: 0 }));
     this.#kernel = new IpvsKernel(netns);
     this.#chains = new IpvsChains(netns, flavour);
+    this.#look = new IpvsLook(netns, this.#kernel.sets);
     this.#retirement = new Retirement({
       kernel: this.#kernel,
       intervalMs: retirementIntervalMs ?? RETIREMENT_INTERVAL_MS,
@@ -89,13 +86,12 @@ class KernelIpvsDataplane implements IpvsDataplane {
   }
 
   async #sync(snapshot: Snapshot): Promise<SyncReport> {
-    this.#applied = undefined;
+    this.#forget();
     await stopDrain(this.#netns);
     await this.#requireIpvs();
-    applySysctls(IPVS_SYSCTLS, this.#netns);
-    await this.#setTimeouts();
+    await this.#setTimeouts(snapshot);
     const node = await this.#kernel.nodeAddresses();
-    const ledgers = planLedgers(snapshot, this.#options, node);
+    const ledgers = planLedgers(snapshot, node);
     const operations = inOrder(await this.#diff(snapshot, node, ledgers));
     const isBefore = ({ kind }: Operation): boolean => kind === 'createSet' || kind === 'addMember';
     await this.#kernel.apply(operations.filter(isBefore));
@@ -112,7 +108,7 @@ class KernelIpvsDataplane implements IpvsDataplane {
       const applied = this.#applied;
       const node = await this.#kernel.nodeAddresses();
       if (applied?.fingerprint !== fingerprint(snapshot.options, node)) return this.#sync(snapshot);
-      this.#applied = undefined;
+      this.#forget();
       const transitions = [...applied.ledgers].flatMap(([family, ledger]) => ledger.apply(ofFamily(changes, family)));
       const operations = inOrder(transitions.flatMap((each) => operationsFor(each, sourceFrom(node))));
       await this.#kernel.apply(operations);
@@ -126,9 +122,17 @@ class KernelIpvsDataplane implements IpvsDataplane {
     return this.#exclusively(async () => {
       await this.#requireIpvs();
       const node = await this.#kernel.nodeAddresses();
-      const operations = await this.#diff(snapshot, node, planLedgers(snapshot, this.#options, node));
+      const operations = await this.#diff(snapshot, node, planLedgers(snapshot, node));
       const rules = await this.#chains.diff(snapshot);
       return [...operations.flatMap(differencesOf), ...rules.flatMap(ruleDifferencesOf)];
+    });
+  }
+
+  isIntact(): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const applied = this.#applied;
+      if (applied === undefined) return true;
+      return this.#look.isIntact(() => [...applied.ledgers.values()].flatMap((ledger) => [...ledger.objects()]));
     });
   }
 
@@ -141,14 +145,16 @@ class KernelIpvsDataplane implements IpvsDataplane {
 
   remove(): Promise<void> {
     return this.#exclusively(async () => {
-      this.#applied = undefined;
+      this.#forget();
       this.#retirement.stop();
       await stopDrain(this.#netns);
       const parts = { netns: this.#netns, kernel: this.#kernel, chains: this.#chains };
       await stopServing(parts);
-      const mustDrain = this.#drain.deadlineMs > 0 && (await busyServers(this.#kernel)).length > 0;
-      if (mustDrain) startDrain(this.#netns, this.#flavour, this.#drain);
-      else await removeRest(parts);
+      const drain = this.#drain();
+      const busy = drain.deadlineMs > 0 ? (await busyServers(this.#kernel)).length : 0;
+      if (busy === 0) return removeRest(parts);
+      startDrain(this.#netns, this.#flavour, drain);
+      drain.onStart?.(busy);
     });
   }
 
@@ -173,14 +179,19 @@ class KernelIpvsDataplane implements IpvsDataplane {
       if (operation.kind === 'retireRealServer') this.#retirement.add(operation.server);
   }
 
+  #forget(): void {
+    this.#applied = undefined;
+    this.#look.forget();
+  }
+
   async #requireIpvs(): Promise<void> {
     if (await this.#kernel.servers.isAvailable()) return;
     const detail = 'this kernel has no IPVS; load its module (modprobe ip_vs) or choose another mode';
     throw new KernelError({ operation: 'find', object: 'the kernel module ip_vs', detail, retryable: false });
   }
 
-  async #setTimeouts(): Promise<void> {
-    const { timeouts } = this.#options;
+  async #setTimeouts({ options: { ipvs } }: Snapshot): Promise<void> {
+    const { timeouts } = ipvs ?? DEFAULT_IPVS_OPTIONS;
     const wanted = Object.entries(timeouts) as [keyof typeof timeouts, number][];
     if (wanted.every(([, seconds]) => seconds === 0)) return;
     const now = await this.#kernel.servers.timeouts();

@@ -28,6 +28,9 @@ export interface Difference {
 export interface Dataplane {
   readonly mode: ImplementedMode;
 
+  /** Set where what it writes depends on the addresses that the node has, whatever the options say: `sync` looks them up. */
+  readonly followsNodeAddresses?: true;
+
   /**
    * Makes the kernel hold exactly `snapshot`, whatever it held before: reads back what is ours and sends the difference,
    * so traffic through unchanged Services never notices. Call it first, and again after any failure. Atomic per mode's
@@ -57,6 +60,12 @@ export interface Dataplane {
    * stand in the kernel, that is nftables.
    */
   importAffinity?(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport>;
+
+  /**
+   * Whether the kernel still holds what was written last, as far as nobody tells when that changes; cheap enough to ask every
+   * few seconds. Optional: most modes hear of every change. True before the first `sync` and after a failure.
+   */
+  isIntact?(): Promise<boolean>;
 
   /** Whether anything of ours in this mode exists in the kernel, complete or not. */
   isPresent(): Promise<boolean>;

@@ -32,6 +32,7 @@ const change = (table: string, chain?: string, isRemoval = true): ForeignChange 
   chain,
   isRemoval,
 });
+const jump = (table: string, chain: string, ownChain: string): ForeignChange => ({ ...change(table, chain), ownChain });
 
 const TABLE: readonly {
   name: string;
@@ -41,17 +42,34 @@ const TABLE: readonly {
   repaired: readonly Drifted[];
 }[] = [
   { name: 'our own iptables-restore', change: change('nat', 'SWITCHYARD-SERVICES'), isEchoing: true, repaired: [] },
-  { name: 'a flush while we write', change: change('nat', 'PREROUTING'), isEchoing: true, repaired: ['iptables'] },
+  {
+    name: 'a flush while we write',
+    change: jump('nat', 'PREROUTING', 'SWITCHYARD-SERVICES'),
+    isEchoing: true,
+    repaired: ['iptables'],
+  },
   { name: 'our table while we write', change: change('switchyard'), isEchoing: true, repaired: ['nftables'] },
   { name: 'our nftables table', change: change('switchyard', 'services'), repaired: ['nftables'] },
   { name: 'an element added to our table', change: change('switchyard', undefined, false), repaired: ['nftables'] },
   { name: 'the anchor', change: change('switchyard-anchor'), repaired: ['anchor'] },
   { name: 'one of our chains', change: change('nat', 'SWITCHYARD-SERVICES'), repaired: ['iptables'] },
-  { name: 'a rule gone from a built-in chain', change: change('filter', 'FORWARD'), repaired: ['iptables'] },
+  { name: "one of IPVS mode's chains", change: change('nat', 'SWITCHYARD-IPVS-SERVICES'), repaired: ['ipvs'] },
+  {
+    name: 'our jump gone from a built-in chain',
+    change: jump('filter', 'FORWARD', 'SWITCHYARD-FORWARD'),
+    repaired: ['iptables'],
+  },
+  {
+    name: "IPVS mode's jump gone from a built-in chain",
+    change: jump('mangle', 'OUTPUT', 'SWITCHYARD-IPVS-OUTPUT'),
+    repaired: ['ipvs'],
+  },
+  { name: 'a table gone with its chains', change: change('nat'), repaired: ['iptables', 'ipvs'] },
+  { name: "somebody's rule gone from a built-in chain", change: change('filter', 'FORWARD'), repaired: [] },
   { name: 'a rule added to a built-in chain', change: change('filter', 'FORWARD', false), repaired: [] },
   { name: "somebody's chain in the same table", change: change('nat', 'DOCKER'), repaired: [] },
   { name: "somebody's table", change: change('cilium', 'x'), repaired: [] },
-  { name: 'lost notifications', change: undefined, repaired: ['nftables', 'iptables', 'anchor'] },
+  { name: 'lost notifications', change: undefined, repaired: ['nftables', 'iptables', 'ipvs', 'anchor'] },
 ];
 
 describe('drift watch', () => {
@@ -69,7 +87,10 @@ describe('drift watch', () => {
           return Promise.resolve();
         },
         guarded: () =>
-          (['nftables', 'iptables', 'anchor'] as const).map((what) => ({ what, isEchoing: isEchoing ?? false })),
+          (['nftables', 'iptables', 'ipvs', 'anchor'] as const).map((what) => ({
+            what,
+            isEchoing: isEchoing ?? false,
+          })),
         onDrift: (what) => got.push(what),
         onNotice: () => undefined,
       });

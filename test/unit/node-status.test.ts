@@ -41,6 +41,7 @@ const serving: NodeFacts = {
   services: 4,
   endpoints: 7,
   drift: 'none',
+  draining: null,
   settings: NO_SETTINGS,
   isStale: false,
   release: null,

@@ -325,7 +325,7 @@ describe('nodes and profiles', () => {
   it('an invalid spec changes nothing, lists all its problems, and keeps its nodes from profiles of lower priority', () => {
     const cluster = switching();
     cluster.profiles.set('low', profile('low', { mode: 'nftables', priority: -1 }));
-    cluster.editProfile('all', { mode: 'ipvs', nodeSelector: { matchLabels: { '-bad': 'x' } } });
+    cluster.editProfile('all', { mode: 'ebpf', nodeSelector: { matchLabels: { '-bad': 'x' } } });
     assert.deepEqual(cluster.reconcile().actions, []);
     assert.equal(cluster.condition('all', 'Accepted'), 'False/InvalidSpec');
     const message = cluster.profile('all').status?.conditions?.[0]?.message ?? '';

@@ -5,6 +5,7 @@ describe('IPVS', () => {
   testInsideVm({
     name: 'on a real kernel',
     files: ['clients.ts', 'ipvs-services.ts', 'ipvs-changes.ts'],
+    modules: ['ip_vs'],
     deadlineMs: 580_000,
   });
 });

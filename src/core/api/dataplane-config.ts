@@ -3,6 +3,10 @@ import { celRules } from './meta.ts';
 
 const inner = (pattern: RegExp): string => pattern.source.slice(1, -1);
 const CIDR = `(${inner(z.regexes.cidrv4)}|${inner(z.regexes.cidrv6)})`;
+export const cidr = z
+  .string()
+  .max(49)
+  .regex(new RegExp(`^${CIDR}$`));
 const INTERFACE_NAME = /^[^\s/:]{1,15}$/;
 
 const PRIMARY = 'primary';

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { IPVS_SCHEDULERS } from '../ipvs-options.ts';
 import { MODES } from '../mode.ts';
 import { COMPARISONS, isSingleNumber, SYSCTL_NAME, SYSCTL_VALUE } from '../sysctl.ts';
+import { cidr } from './dataplane-config.ts';
 import { celRules, duration } from './meta.ts';
 
 const ONE_NUMBER = 'AtLeast and AtMost compare one number';
@@ -42,17 +44,39 @@ export const kernelFields = {
   ipvs: z
     .strictObject({
       scheduler: z
-        .string()
-        .max(15)
-        .regex(/^[a-z]+$/)
+        .enum(IPVS_SCHEDULERS)
         .default('rr')
-        .describe('IPVS scheduler of Services that name none, such as rr, wlc or mh; its kernel module is loaded.'),
+        .describe('IPVS scheduler of Services that name none; its kernel module is loaded.'),
       strictARP: z
         .enum(STRICT_ARP)
         .default('Unmanaged')
         .describe(
           'Answer ARP only for addresses of the asked interface, which load balancers in layer 2 need beside IPVS mode. ' +
             'Enforced sets it in IPVS mode; Restored puts back what the node had before; Unmanaged leaves it alone.',
+        ),
+      tcpTimeout: duration
+        .default('0s')
+        .describe('How long IPVS remembers an idle TCP connection; 0s leaves it as it is.'),
+      tcpFinTimeout: duration
+        .default('0s')
+        .describe('How long IPVS remembers a TCP connection that is being closed; 0s leaves it as it is.'),
+      udpTimeout: duration
+        .default('0s')
+        .describe('How long IPVS remembers a UDP flow after its last packet; 0s leaves it as it is.'),
+      excludeCIDRs: z
+        .array(cidr)
+        .max(64)
+        .default([])
+        .describe(
+          'Addresses of virtual servers that belong to others: they stay where kube-proxy is replaced in IPVS mode and what ' +
+            'it left is removed. Beside that, a virtual server that Switchyard has not made always stays.',
+        )
+        .meta({ 'x-kubernetes-list-type': 'atomic' }),
+      drainDeadline: duration
+        .default('1h0m0s')
+        .describe(
+          'Connections through IPVS outlive a change to another mode for as long as this; what is left then is cut off. 0s cuts ' +
+            'them off at once.',
         ),
     })
     .prefault({})

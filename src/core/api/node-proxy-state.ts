@@ -209,6 +209,14 @@ export const nodeProxyStateStatus = z
       })
       .optional()
       .describe('What the data plane holds, coarsely.'),
+    draining: z
+      .strictObject({
+        mode: z.enum(MODES).describe('The mode that takes no new connections.'),
+        since: time.describe('Since when.'),
+        deadline: time.describe('When connections that are left are cut off.'),
+      })
+      .optional()
+      .describe('A mode that has been left and still carries the connections that began in it.'),
     conditions,
   })
   .describe('What the node runs. Written by its agent only.')

@@ -39,16 +39,25 @@ export class IpsetClient {
 
   /** The sets that there are, whoever made them, without their members; those of types that we do not use are left out. */
   async listSets(): Promise<SetDefinition[]> {
-    const sets = await this.#connection.dump(
-      ipsetRequest('LIST', 'all sets', listSchema, { protocol: IPSET_PROTOCOL, flags: IPSET_FLAG_LIST_HEADER }),
-      (payload) => listSchema.decode(payload.subarray(GENERIC_HEADER_BYTES)),
-    );
+    const sets = await this.#listHeaders();
     return sets.flatMap(({ name = '', type, family }) => {
       const known = SET_TYPES.find((one) => one === type);
       // A set of ports is of no family in the kernel; the name tells which of ours it is.
       const ofFamily = FAMILIES.find((one) => FAMILY_NUMBERS[one] === family) ?? setDefinition(name)?.family ?? 'IPv4';
       return known === undefined ? [] : [{ name, type: known, family: ofFamily }];
     });
+  }
+
+  /** How many members each set has, by name; undefined where the kernel does not tell. */
+  async listSizes(): Promise<ReadonlyMap<string, number | undefined>> {
+    return new Map((await this.#listHeaders()).map(({ name = '', data }) => [name, data?.elements]));
+  }
+
+  #listHeaders(): Promise<ReturnType<typeof listSchema.decode>[]> {
+    return this.#connection.dump(
+      ipsetRequest('LIST', 'all sets', listSchema, { protocol: IPSET_PROTOCOL, flags: IPSET_FLAG_LIST_HEADER }),
+      (payload) => listSchema.decode(payload.subarray(GENERIC_HEADER_BYTES)),
+    );
   }
 
   /** Throws (ENOENT) when there is no such set. */

@@ -29,6 +29,8 @@ export const dataSchema = container({
   /** Of a set; for members the same number means something else, which none of ours has. */
   hashSize: field(inNetworkOrder(18), u32be),
   maxElements: field(inNetworkOrder(19), u32be),
+  /** How many there are; told, never asked for. */
+  elements: field(inNetworkOrder(24), u32be),
 });
 
 export const memberSchema = container({
@@ -64,5 +66,6 @@ export const listSchema = container({
   revision: field(4, u8),
   family: field(5, u8),
   flags: field(inNetworkOrder(6), u32be),
+  data: field(7, dataSchema),
   members: field(8, listOf(7, memberSchema)),
 });

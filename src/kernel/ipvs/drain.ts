@@ -14,9 +14,16 @@ export interface DrainOptions {
   readonly deadlineMs: number;
   /** Milliseconds between two looks. */
   readonly intervalMs?: number;
-  /** Called at the end with the number of virtual servers that still had connections, or with why it could not be done. */
-  readonly onEnd?: (left: number | Error) => void;
+  /** Called with the number of virtual servers that have connections, where it is not 0. */
+  readonly onStart?: (busy: number) => void;
+  readonly onEnd?: (end: DrainEnd) => void;
 }
+
+/**
+ * The number of virtual servers that still had connections, or why the rest could not be removed; `stopped` where `sync` or
+ * `remove` came first.
+ */
+export type DrainEnd = number | 'stopped' | Error;
 
 const LOOK_INTERVAL_MS = 2_000;
 
@@ -37,12 +44,10 @@ export function startDrain(netns: string | undefined, flavour: Flavour | undefin
   const key = netns ?? '';
   const stop = new AbortController();
   const ended = drain(netns, flavour, options, stop.signal)
-    .then(
-      (left) => options.onEnd?.(left),
-      (error: unknown) => stop.signal.aborted || options.onEnd?.(error as Error),
-    )
-    .then(() => {
+    .catch((error: unknown): DrainEnd => (stop.signal.aborted ? 'stopped' : (error as Error)))
+    .then((end) => {
       if (drains.get(key)?.stop === stop) drains.delete(key);
+      options.onEnd?.(end);
     });
   drains.set(key, { stop, ended });
 }

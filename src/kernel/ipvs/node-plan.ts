@@ -1,22 +1,18 @@
 import { familyOfText, type Family } from '../../core/ip.ts';
 import type { DataplaneOptions, ServicePortChange, Snapshot } from '../../core/snapshot.ts';
 import { Ledger } from '../../plan/ipvs/ledger.ts';
-import type { IpvsOptions } from '../../plan/ipvs/options.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../../core/ipvs-options.ts';
 import { planServicePort } from '../../plan/ipvs/service-port.ts';
 import type { SourceFor } from '../../plan/ipvs/transition.ts';
 import { isLoopback, type NodeAddresses } from './kernel-state.ts';
 
 /** Who wants what on this node, by family. */
-export function planLedgers(
-  { options, servicePorts }: Snapshot,
-  ipvs: IpvsOptions,
-  node: NodeAddresses,
-): ReadonlyMap<Family, Ledger> {
+export function planLedgers({ options, servicePorts }: Snapshot, node: NodeAddresses): ReadonlyMap<Family, Ledger> {
   const all = [...servicePorts].map(([key, after]): ServicePortChange => ({ key, after }));
   const ledgers = options.families.map((family): [Family, Ledger] => {
     const context = {
       family,
-      options: ipvs,
+      options: options.ipvs ?? DEFAULT_IPVS_OPTIONS,
       nodePortAddresses: nodePortAddresses(options, family, node),
       localAddresses: new Set(node.local),
     };

@@ -10,8 +10,11 @@ const GROUP_NFTABLES = 7;
 const GENERIC_HEADER_BYTES = 4;
 /** In the messages of every kind of object, attribute 1 is the table's name. */
 const ATTRIBUTE_TABLE = 1;
-/** NFTA_RULE_CHAIN; NFTA_CHAIN_NAME */
+/** The mark of our chains, as the kernel writes names: in plain letters. */
+const OWN_CHAIN = /SWITCHYARD-[A-Z0-9-]+/;
+/** NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS; NFTA_CHAIN_NAME */
 const ATTRIBUTE_RULE_CHAIN = 2;
+const ATTRIBUTE_RULE_EXPRESSIONS = 4;
 const ATTRIBUTE_CHAIN_NAME = 3;
 
 const REMOVALS: readonly number[] = [
@@ -33,6 +36,8 @@ export interface ForeignChange {
   /** Of a rule or chain; undefined for tables, sets and elements. */
   readonly chain: string | undefined;
   readonly isRemoval: boolean;
+  /** The chain of ours that the rule names, for rules of iptables-nft. */
+  readonly ownChain?: string;
 }
 
 /**
@@ -63,6 +68,7 @@ function parseChange({ type, payload }: Message): ForeignChange | undefined {
   if (type >> 8 !== NFNL_SUBSYS_NFTABLES || family === undefined) return undefined;
   let table = '';
   let chain: string | undefined;
+  let ownChain: string | undefined;
   const isRule = type === NFT_MSG.NEWRULE || type === NFT_MSG.DELRULE;
   const isChain = type === NFT_MSG.NEWCHAIN || type === NFT_MSG.DELCHAIN;
   eachAttribute(payload.subarray(align(GENERIC_HEADER_BYTES)), (attribute, value) => {
@@ -70,6 +76,9 @@ function parseChange({ type, payload }: Message): ForeignChange | undefined {
     if (attribute === ATTRIBUTE_TABLE) table = text();
     if ((isRule && attribute === ATTRIBUTE_RULE_CHAIN) || (isChain && attribute === ATTRIBUTE_CHAIN_NAME))
       chain = text();
+    if (isRule && attribute === ATTRIBUTE_RULE_EXPRESSIONS) ownChain = OWN_CHAIN.exec(value.toString('latin1'))?.[0];
   });
-  return table === '' ? undefined : { family, table, chain, isRemoval: REMOVALS.includes(type) };
+  const change = { family, table, chain, isRemoval: REMOVALS.includes(type) };
+  if (table === '') return undefined;
+  return ownChain === undefined ? change : { ...change, ownChain };
 }

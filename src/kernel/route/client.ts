@@ -6,12 +6,9 @@ import type { AttributeWriter } from '../netlink/attributes.ts';
 import { failure, NetlinkConnection, type Request } from '../netlink/connection.ts';
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/message.ts';
 import { sendAll } from '../netlink/pipeline.ts';
+import { NETLINK_ROUTE, ROUTE_PROTOCOL, RTM } from './constants.ts';
 import { binary, container, field, text, u32 } from '../netlink/schema.ts';
 
-/** linux/netlink.h */
-const NETLINK_ROUTE = 0;
-/** linux/rtnetlink.h */
-const RTM = { GETLINK: 18, GETADDR: 22, NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26 } as const;
 const RT_TABLE_LOCAL = 255;
 const RT_SCOPE_HOST = 254;
 const RTN_LOCAL = 2;
@@ -22,11 +19,6 @@ const ROUTE_HEADER_BYTES = 12;
 const ADDRESS_HEADER_BYTES = 8;
 const LINK_HEADER_BYTES = 16;
 
-/**
- * Who made a route (rtm_protocol). A number that neither the kernel nor a routing daemon uses (/etc/iproute2/rt_protos):
- * it is the mark of ownership of our routes.
- */
-export const ROUTE_PROTOCOL = 83;
 /** The routes of addresses that an interface has are of metric 0, so they go first. */
 const METRIC = 100;
 

@@ -1,7 +1,8 @@
 import { parseAddress, parsePrefix, prefixContains, type Family } from '../../core/ip.ts';
+import type { IpvsOptions } from '../../core/ipvs-options.ts';
 import type { Backend, ServicePort } from '../../core/snapshot.ts';
 import { frontendKey, memberKey, type Frontend, type IpvsObject, type RealServer, type SetMember } from './objects.ts';
-import { schedulingOf, type IpvsOptions } from './options.ts';
+import { schedulingOf } from './scheduling.ts';
 import { setName, type SetRole } from './sets.ts';
 
 /** What a ServicePort's objects depend on beside itself. */

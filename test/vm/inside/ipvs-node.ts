@@ -2,14 +2,11 @@ import assert from 'node:assert/strict';
 import type { EndpointSlice, Service } from '../../../src/core/kubernetes.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import type { ServicePortChange, Snapshot } from '../../../src/core/snapshot.ts';
-import {
-  createIpvsDataplane,
-  type IpvsDataplane,
-  type IpvsDataplaneOptions,
-} from '../../../src/kernel/dataplane-ipvs.ts';
-import type { SyncReport } from '../../../src/kernel/dataplane.ts';
+import { createIpvsDataplane, type IpvsDataplaneOptions } from '../../../src/kernel/dataplane-ipvs.ts';
+import type { Dataplane, SyncReport } from '../../../src/kernel/dataplane.ts';
 import type { Host, Node, Testbed } from '../../../src/sandbox/net/testbed.ts';
 import { probe, type ProbeResult } from '../../../src/sandbox/traffic/traffic.ts';
+import { applyIpvsSettings } from './ipvs-settings.ts';
 import { dataplaneOptions } from '../../kernel/iptables-fixture.ts';
 
 export type Target = readonly [address: string, port: number];
@@ -17,7 +14,7 @@ export type Target = readonly [address: string, port: number];
 /** Node n1's data plane in IPVS mode and the objects it was told of. */
 export class IpvsNode {
   readonly table: ServiceTable;
-  readonly dataplane: IpvsDataplane;
+  readonly dataplane: Dataplane;
   readonly node: Node;
   readonly #testbed: Testbed;
 
@@ -25,6 +22,7 @@ export class IpvsNode {
     this.#testbed = testbed;
     this.node = testbed.node('n1');
     this.table = new ServiceTable({ nodeName: 'n1', dataplane: options });
+    applyIpvsSettings(this.node.netnsPath);
     this.dataplane = createIpvsDataplane({ netns: this.node.netnsPath, retirementIntervalMs: 100, ...ipvs });
   }
 

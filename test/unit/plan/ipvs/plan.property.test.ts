@@ -6,7 +6,7 @@ import type { ServicePortChange, Snapshot } from '../../../../src/core/snapshot.
 import { diffIpvs, type Wanted } from '../../../../src/plan/ipvs/diff.ts';
 import { Ledger } from '../../../../src/plan/ipvs/ledger.ts';
 import { inOrder } from '../../../../src/plan/ipvs/operation.ts';
-import { DEFAULT_IPVS_OPTIONS } from '../../../../src/plan/ipvs/options.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../../../../src/core/ipvs-options.ts';
 import { planServicePort } from '../../../../src/plan/ipvs/service-port.ts';
 import { operationsFor } from '../../../../src/plan/ipvs/transition.ts';
 import { arbitrarySnapshot } from '../iptables/service-ports.ts';

@@ -5,7 +5,7 @@ import { planRefusalRemoval, planChainRemoval, planChains } from '../../../../sr
 import { diffRuleset } from '../../../../src/plan/iptables/diff.ts';
 import { renderRestore } from '../../../../src/plan/iptables/operation.ts';
 import { parseSaved } from '../../../../src/plan/iptables/saved.ts';
-import { DEFAULT_IPVS_OPTIONS, type IpvsOptions } from '../../../../src/plan/ipvs/options.ts';
+import { DEFAULT_IPVS_OPTIONS, type IpvsOptions } from '../../../../src/core/ipvs-options.ts';
 import { frontendKey, realServerKey } from '../../../../src/plan/ipvs/objects.ts';
 import { planServicePort } from '../../../../src/plan/ipvs/service-port.ts';
 import { SET_TYPES, setsOf } from '../../../../src/plan/ipvs/sets.ts';

@@ -1,0 +1,52 @@
+import type { ImplementedMode } from '../core/mode.ts';
+import type { Dataplane } from '../kernel/dataplane.ts';
+import type { Clock } from '../support/clock.ts';
+import type { Log } from '../support/log.ts';
+
+/** A change that nobody tells of is noticed within so long. */
+const POLL_MS = 2_500;
+
+export interface DriftPollParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The modes whose rules stand in the kernel now. */
+  readonly held: () => readonly Pick<Dataplane, 'mode' | 'isIntact'>[];
+  /** Calls back when somebody else takes an address away that IPVS mode has bound; ends with the signal. */
+  readonly watchBound: (onLoss: () => void, signal: AbortSignal) => Promise<void>;
+  /** Somebody else changed this mode's rules. */
+  readonly onDrift: (mode: ImplementedMode, what: string) => void;
+}
+
+/** Hears of, or looks every few seconds for, what is no rule: the kernel tells nobody of changes of IPVS and ipset. */
+export class DriftPoll {
+  readonly #parts: DriftPollParts;
+
+  constructor(parts: DriftPollParts) {
+    this.#parts = parts;
+  }
+
+  /** Returns when the signal aborts. */
+  async run(): Promise<void> {
+    const { clock, log, signal, watchBound, onDrift } = this.#parts;
+    void watchBound(() => onDrift('ipvs', 'addresses'), signal).catch((error: unknown) => {
+      log.warn({ problem: (error as Error).message }, 'addresses that others take away are not noticed');
+    });
+    while (!signal.aborted) {
+      await clock.sleep(POLL_MS, signal);
+      if (!signal.aborted) await this.look();
+    }
+  }
+
+  /** One look. */
+  async look(): Promise<void> {
+    const { held, log, onDrift } = this.#parts;
+    for (const dataplane of held()) {
+      try {
+        if ((await dataplane.isIntact?.()) === false) onDrift(dataplane.mode, 'virtual servers or sets');
+      } catch (error) {
+        log.debug({ mode: dataplane.mode, problem: (error as Error).message }, 'cannot look at the rules');
+      }
+    }
+  }
+}
