@@ -3,6 +3,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { UserError } from '../support/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
+import { operateCommands } from './operate/commands.ts';
+import { completionCommands } from './operate/completion.ts';
 
 // Each subcommand imports what it runs only when it runs: an agent must not carry the controller's client (100 MB).
 
@@ -147,14 +149,23 @@ function demoCommand(): Command {
     });
 }
 
+/** `kubectl-switchyard` is what kubectl looks for on PATH; it shows the commands for people only. */
+const IS_PLUGIN = process.env['SWITCHYARD_INVOKED_AS'] === 'kubectl-switchyard';
+
 function program(): Command {
-  return new Command('switchyard')
+  const root = new Command(IS_PLUGIN ? 'kubectl switchyard' : 'switchyard')
     .description('Owns the Service proxy of every node of a Kubernetes cluster and changes its mode live.')
     .version(VERSION)
-    .showHelpAfterError('(see --help)')
-    .addCommand(agentCommand())
-    .addCommand(controllerCommand())
-    .addCommand(demoCommand());
+    .enablePositionalOptions()
+    .showHelpAfterError('(see --help)');
+  root.commandsGroup('To run it:');
+  for (const command of [agentCommand(), controllerCommand(), demoCommand()])
+    root.addCommand(command, { hidden: IS_PLUGIN });
+  root.commandsGroup('To operate it, also as `kubectl switchyard`:');
+  for (const command of operateCommands()) root.addCommand(command);
+  root.commandsGroup('Other commands:');
+  for (const { command, isHidden } of completionCommands(root)) root.addCommand(command, { hidden: isHidden });
+  return root;
 }
 
 /** One line for a person; the stack only where it is our own mistake. */
@@ -174,7 +185,7 @@ async function main(): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
       return;
     }
-    process.stderr.write(`switchyard: ${explain(error)}\n`);
+    process.stderr.write(`${root.name()}: ${explain(error)}\n`);
     process.exitCode = error instanceof UserError ? error.exitCode : EXIT_FAILURE;
   }
 }
