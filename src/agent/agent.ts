@@ -109,6 +109,7 @@ export class NodeAgent {
       nodeName,
       table,
       onNode: (node) => this.#setNode(node),
+      onServiceCIDRs: (cidrs) => this.#network.setServiceCIDRs(cidrs),
       onTableChange: () => this.engine.notify(),
     });
     this.#reporter = new StatusReporter({

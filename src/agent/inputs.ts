@@ -24,6 +24,8 @@ export interface InputParts {
   readonly signal: AbortSignal;
   /** The own Node object changed. */
   readonly onNode: (node: Node) => void;
+  /** All CIDRs that ClusterIPs are taken from. */
+  readonly onServiceCIDRs: (cidrs: readonly string[]) => void;
   /** The table changed; called only once Services and EndpointSlices are both complete. */
   readonly onTableChange: () => void;
 }
@@ -33,12 +35,21 @@ interface NodeJson extends Node {
   readonly spec?: { readonly taints?: readonly { readonly key: string }[] };
 }
 
+interface ServiceCIDRJson {
+  readonly metadata?: { readonly name?: string };
+  readonly spec?: { readonly cidrs?: readonly string[] };
+}
+
 /** What the agent watches, turned into calls on the ServiceTable in the order in which things happened. */
 export class Inputs {
   readonly #parts: InputParts;
-  readonly #pending = new Set(['services', 'endpointSlices']);
+  readonly #pending = new Set(['services', 'endpointSlices', 'serviceCIDRs']);
+  readonly #serviceCIDRs = new Map<string, readonly string[]>();
   #resolveSynced: () => void = () => undefined;
-  /** Resolves when Services and EndpointSlices have been listed once; nothing may be programmed before. */
+  /**
+   * Resolves when Services and EndpointSlices have been listed once; nothing may be programmed before. ServiceCIDRs too, so
+   * that a start does not write its rules twice, but a server without them is good enough.
+   */
   readonly synced = new Promise<void>((resolve) => (this.#resolveSynced = resolve));
   #node: NodeEligibility = { isKnown: false, isBeingDeleted: false, taints: [] };
 
@@ -73,6 +84,26 @@ export class Inputs {
         remove: (slice) => this.#change(() => table.deleteEndpointSlice(slice)),
       },
     );
+    this.#watch<ServiceCIDRJson>(
+      '/apis/networking.k8s.io/v1/servicecidrs',
+      {},
+      {
+        isOptional: true,
+        replace: (all) => {
+          this.#serviceCIDRs.clear();
+          for (const each of all) this.#putServiceCIDR(each);
+          this.#change(() => this.#tellServiceCIDRs(), 'serviceCIDRs');
+        },
+        upsert: (each) => {
+          this.#putServiceCIDR(each);
+          this.#tellServiceCIDRs();
+        },
+        remove: ({ metadata }) => {
+          this.#serviceCIDRs.delete(metadata?.name ?? '');
+          this.#tellServiceCIDRs();
+        },
+      },
+    );
     this.#watch<NodeJson>(
       '/api/v1/nodes',
       { fieldSelector: `metadata.name=${nodeName}` },
@@ -101,6 +132,14 @@ export class Inputs {
   #watch<T>(path: string, selectors: Query, handler: ListWatchHandler<T>): void {
     const { client, clock, signal } = this.#parts;
     void runListWatch<T>({ client, path, selectors, handler, clock, complaints: this.#complaints, signal });
+  }
+
+  #putServiceCIDR({ metadata, spec }: ServiceCIDRJson): void {
+    this.#serviceCIDRs.set(metadata?.name ?? '', spec?.cidrs ?? []);
+  }
+
+  #tellServiceCIDRs(): void {
+    this.#parts.onServiceCIDRs([...this.#serviceCIDRs.values()].flat());
   }
 
   #change(apply: () => void, listed?: string): void {

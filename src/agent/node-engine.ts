@@ -149,12 +149,23 @@ export class NodeEngine {
     const standing = attempt !== null && isPastCommit(attempt) ? attempt.to : serving;
     if (standing !== null) {
       await settings.resume(standing.config);
+      await this.#guard();
       this.#follower.open(standing);
     }
     log.info(
       { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },
       'found what this node ran before',
     );
+  }
+
+  /** Somebody may have taken the anchor away, or an older version of ours made it. */
+  async #guard(): Promise<void> {
+    const { ensureAnchor, log } = this.#parts;
+    try {
+      await ensureAnchor();
+    } catch (error) {
+      log.error({ problem: (error as Error).message }, 'the anchor cannot be completed');
+    }
   }
 
   /** One piece of work; false when there is none to do now. */

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { needsLocalAddresses, type NodeNetwork } from '../core/dataplane-options.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import { parseAddress, type Family } from '../core/ip.ts';
+import { parseAddress, parsePrefix, type Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
 import { parseNodeIdentity } from '../core/node-identity.ts';
 import type { Clock } from '../support/clock.ts';
@@ -29,6 +29,7 @@ export class NodeNetworkSource {
       podCIDRs: [],
       primaryAddresses: [],
       localAddresses: interfaceAddresses(),
+      serviceCIDRs: [],
     };
   }
 
@@ -39,6 +40,12 @@ export class NodeNetworkSource {
   setNode(node: Node & { readonly spec?: { readonly podCIDRs?: readonly string[] } }): void {
     const primaryAddresses = parseNodeIdentity(node).addresses.map((address) => address.text);
     this.#change({ podCIDRs: node.spec?.podCIDRs ?? [], primaryAddresses });
+  }
+
+  /** The `spec.cidrs` of all ServiceCIDRs; what is none is left out. */
+  setServiceCIDRs(texts: readonly string[]): void {
+    const cidrs = texts.flatMap((text) => prefixOrNone(text));
+    this.#change({ serviceCIDRs: [...new Set(cidrs)].sort() });
   }
 
   /** What an earlier run knew of the Node; the Node itself replaces it. */
@@ -68,4 +75,12 @@ export function interfaceAddresses(): string[] {
   // A link-local address carries its zone and serves no NodePorts beyond its link.
   const texts = found.filter(({ scopeid }) => scopeid === undefined || scopeid === 0).map(({ address }) => address);
   return [...new Set(texts.map((text) => parseAddress(text).text))].sort();
+}
+
+function prefixOrNone(text: string): string[] {
+  try {
+    return [parsePrefix(text).text];
+  } catch {
+    return [];
+  }
 }

@@ -3,6 +3,7 @@ import { modulesFor, modulesLoadFile, NOT_AT_BOOT } from '../core/module.ts';
 import { sysctlFile } from '../core/originals.ts';
 import type { NodeFindings } from '../core/preflight.ts';
 import { desiredSysctls, restoredSysctls } from '../core/sysctl-plan.ts';
+import { ROUTE_LOCALNET } from '../core/sysctl.ts';
 import type { SettingsFacts } from '../core/settings-status.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -184,7 +185,7 @@ export class NodeSettings {
   #writeBootFiles(): void {
     const { bootFiles, sysctls, modules } = this.#parts;
     const names = this.#config === null ? [] : modules.names.filter((name) => !NOT_AT_BOOT.has(name));
-    const settings = this.#config === null ? [] : sysctls.written;
+    const settings = this.#config === null ? [] : sysctls.written.filter(({ name }) => name !== ROUTE_LOCALNET);
     bootFiles.write({
       modules: names.length === 0 ? null : modulesLoadFile(names),
       sysctls: settings.length === 0 ? null : sysctlFile(settings),

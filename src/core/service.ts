@@ -41,10 +41,13 @@ export function parseService(service: Service): ParsedService {
   const specs = FAMILIES.flatMap((family) => {
     const clusterIP = clusterIPs.find((address) => address.family === family)?.text;
     if (clusterIP === undefined) return [];
+    const loadBalancerVIPs = textsOf(family, vips).filter((vip) => vip !== clusterIP);
+    // An address that is both is a VIP: source ranges would restrict nobody if the other way in stayed open.
+    const taken = [clusterIP, ...loadBalancerVIPs];
     const shared = {
       clusterIP,
-      externalIPs: textsOf(family, externalIPs),
-      loadBalancerVIPs: textsOf(family, vips),
+      externalIPs: textsOf(family, externalIPs).filter((ip) => !taken.includes(ip)),
+      loadBalancerVIPs,
       loadBalancerSourceRanges: ranges[family],
       scheduler,
     };

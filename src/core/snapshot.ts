@@ -87,6 +87,10 @@ export interface DataplaneOptions {
    * this node, both families mixed).
    */
   readonly nodePortAddresses: 'all' | readonly string[];
+  /** Whether the IPv4 loopback addresses among them do; those of IPv6 never do. IPVS mode cannot. */
+  readonly localhostNodePorts: boolean;
+  /** CIDRs that ClusterIPs are taken from, both families mixed; empty where nobody knows them. */
+  readonly serviceCIDRs: readonly string[];
   /** For IPVS mode alone; absent means kube-proxy's defaults. */
   readonly ipvs?: IpvsOptions;
 }

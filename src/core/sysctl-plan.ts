@@ -2,7 +2,8 @@ import type { RenderedConfig } from './api/node-proxy-state.ts';
 import { durationMs } from './api/meta.ts';
 import { conntrackMax } from './conntrack-size.ts';
 import type { Mode } from './mode.ts';
-import type { DesiredSysctl } from './sysctl.ts';
+import { servesLocalhostNodePorts } from './dataplane-options.ts';
+import { ROUTE_LOCALNET, type DesiredSysctl } from './sysctl.ts';
 import { compareReleases } from './kernel-release.ts';
 
 /** What the settings of a node depend on in the node itself. */
@@ -16,7 +17,7 @@ export const STRICT_ARP_SYSCTLS = ['net.ipv4.conf.all.arp_ignore', 'net.ipv4.con
 /** Linux 5.9 made the reuse of a connection's ports right by itself; before, it had to be turned off. */
 const REUSE_FIXED = '5.9';
 
-type Settings = Pick<RenderedConfig, 'conntrack' | 'ipvs' | 'kernel'>;
+type Settings = Pick<RenderedConfig, 'conntrack' | 'ipvs' | 'kernel' | 'localhostNodePorts' | 'nodePortAddresses'>;
 
 /**
  * Every setting that a node is to have in this mode, one entry a name: what the profile names wins over what the mode
@@ -28,6 +29,7 @@ export function desiredSysctls(mode: Mode, config: Settings, traits: KernelTrait
   const all: DesiredSysctl[] = [
     ...conntrackSysctls(config.conntrack, traits),
     ...modeSysctls(mode, config, traits),
+    ...localhostSysctls(mode, config),
     ...named.map(({ name, value, compare }) => ({ name, value, compare, source: 'profile' as const })),
   ];
   for (const each of all) chosen.set(each.name, each);
@@ -35,8 +37,18 @@ export function desiredSysctls(mode: Mode, config: Settings, traits: KernelTrait
 }
 
 /** The settings that are to be what they were before we came. */
-export function restoredSysctls({ ipvs }: Settings): readonly string[] {
-  return ipvs.strictARP === 'Restored' ? STRICT_ARP_SYSCTLS : [];
+export function restoredSysctls({ ipvs, kernel, localhostNodePorts }: Settings): readonly string[] {
+  const isNamed = kernel.sysctls.some(({ name }) => name === ROUTE_LOCALNET);
+  return [
+    ...(ipvs.strictARP === 'Restored' ? STRICT_ARP_SYSCTLS : []),
+    ...(localhostNodePorts || isNamed ? [] : [ROUTE_LOCALNET]),
+  ];
+}
+
+/** Where another mode does not serve them the setting stays: connections of before still need it. */
+function localhostSysctls(mode: Mode, config: Settings): DesiredSysctl[] {
+  if (!servesLocalhostNodePorts(mode, config)) return [];
+  return [{ name: ROUTE_LOCALNET, value: '1', compare: 'Equal', source: 'extra' }];
 }
 
 function modeSysctls(mode: Mode, { ipvs }: Settings, { kernelRelease }: KernelTraits): DesiredSysctl[] {

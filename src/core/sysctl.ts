@@ -43,8 +43,11 @@ export function normalValue(value: string): string {
   return value.trim().replace(/\s+/g, ' ');
 }
 
-/** Who asks for a setting: the profile by name, the mode, or the defaults for connection tracking. */
-export type SysctlSource = 'profile' | 'mode' | 'conntrack';
+/**
+ * Who asks for a setting: the profile by name, the mode, something that the mode can do without, or the defaults for
+ * connection tracking.
+ */
+export type SysctlSource = 'profile' | 'mode' | 'extra' | 'conntrack';
 
 export interface DesiredSysctl {
   readonly name: string;
@@ -67,8 +70,14 @@ export interface SysctlState extends DesiredSysctl {
 
 /** A change fails when this setting cannot be applied. Sizes of the node's own table are no reason to fail. */
 export function isRequired({ source }: DesiredSysctl): boolean {
-  return source !== 'conntrack';
+  return source === 'profile' || source === 'mode';
 }
+
+/**
+ * With it a packet from elsewhere may reach what listens on loopback only (CVE-2020-8558), unless the anchor's guard drops
+ * it. At boot nobody guards, so it is left to the agent.
+ */
+export const ROUTE_LOCALNET = 'net.ipv4.conf.all.route_localnet';
 
 /** Whether the value that the kernel has is as wanted. */
 export function isSatisfied({ value, compare }: DesiredSysctl, actual: string): boolean {

@@ -2,10 +2,12 @@ import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { KubeClient, Query } from './client.ts';
 import type { Complaints } from './complaints.ts';
-import { ApiError, isGone } from './error.ts';
+import { ApiError, isApiStatus, isGone } from './error.ts';
 
 const WATCH_TIMEOUT_SECONDS = 290;
 const SHORT_WATCH_MS = 5_000;
+/** How often a server is asked again for a kind that it does not have. */
+const ABSENT_MS = 60_000;
 
 /** Called in the order in which the API server made the changes, never two at a time. */
 export interface ListWatchHandler<T> {
@@ -13,6 +15,8 @@ export interface ListWatchHandler<T> {
   replace(objects: readonly T[]): void;
   upsert(object: T): void;
   remove(object: T): void;
+  /** A server that has no such kind, or does not show it, has none of these objects; nobody waits for it. */
+  readonly isOptional?: boolean;
 }
 
 export interface ListWatchOptions<T> {
@@ -35,14 +39,17 @@ interface Listed {
  * when that version is no longer kept, and backs off while the server does not answer. Returns when `signal` aborts.
  */
 export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<void> {
-  const { clock, complaints, signal } = options;
+  const { handler, clock, complaints, signal } = options;
+  const isOptional = handler.isOptional === true;
   const backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
   // Version 0 lets the API server answer from its watch cache, which hundreds of nodes that start together need.
   let atLeast = '0';
   let resourceVersion = '';
+  let hasListed = false;
   while (!signal.aborted) {
     try {
       if (resourceVersion === '') resourceVersion = await listAll(options, atLeast);
+      hasListed = true;
       const startedMs = clock.monotonicMs();
       await watchOnce(options, resourceVersion, (version) => (resourceVersion = version));
       // A server that ends each watch at once must not be asked in a tight loop.
@@ -57,8 +64,11 @@ export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<voi
         await clock.sleep(backoff.nextMs(), signal);
         continue;
       }
-      complaints.say(options.path, error);
-      await clock.sleep(backoff.nextMs(), signal);
+      const isAbsent = isOptional && isApiStatus(error, 404);
+      if (isOptional && (isAbsent || !hasListed)) handler.replace([]);
+      if (isAbsent) resourceVersion = '';
+      else complaints.say(options.path, error);
+      await clock.sleep(isAbsent ? ABSENT_MS : backoff.nextMs(), signal);
     }
   }
 }

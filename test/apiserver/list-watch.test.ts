@@ -19,6 +19,12 @@ interface ConfigMap {
 
 const PATH = '/api/v1/namespaces/default/configmaps';
 
+interface Watched {
+  readonly of?: KubeClient;
+  readonly path?: string;
+  readonly isOptional?: boolean;
+}
+
 /** What a handler was told, as the set of objects it must now believe in. */
 class Belief {
   readonly objects = new Map<string, ConfigMap>();
@@ -86,13 +92,16 @@ describe('list and watch', () => {
     );
 
   /** Runs `story` while the list-watch runs, then stops it. */
-  async function watching(story: () => Promise<void>, of: KubeClient = client): Promise<void> {
+  async function watching(
+    story: () => Promise<void>,
+    { of = client, path = PATH, isOptional = false }: Watched = {},
+  ): Promise<void> {
     const stop = new AbortController();
     const ended = runListWatch<ConfigMap>({
       client: of,
-      path: PATH,
+      path,
       selectors: { fieldSelector: 'metadata.name!=kube-root-ca.crt' },
-      handler: belief.handler,
+      handler: { ...belief.handler, isOptional },
       clock: systemClock,
       complaints: new Complaints({ server: server.url, clock: systemClock, log: silentLog }),
       signal: stop.signal,
@@ -152,12 +161,18 @@ describe('list and watch', () => {
     const server = `http://127.0.0.1:${(answers.address() as AddressInfo).port}`;
     const one = new KubeClient({ server, insecureSkipTlsVerify: false });
     try {
-      await watching(() => belief.until(() => belief.objects.has('new')), one);
+      await watching(() => belief.until(() => belief.objects.has('new')), { of: one });
     } finally {
       await one.close();
       answers.closeAllConnections();
       answers.close();
     }
+  });
+
+  it('takes a kind that the server does not have as one without objects', async () => {
+    const path = '/apis/networking.k8s.io/v9/servicecidrs';
+    await watching(() => belief.until(() => belief.lists === 1), { path, isOptional: true });
+    assert.equal(belief.objects.size, 0);
   });
 
   it('reports a refusal with its status and what was asked for', async () => {

@@ -44,8 +44,13 @@ export async function eventually<T>(
   }
 }
 
-const profileText = (mode: string) =>
-  `apiVersion: switchyard.dev/v1alpha1\nkind: ProxyProfile\nmetadata: {name: standalone}\nspec: {mode: ${mode}}\n`;
+const profileText = (spec: object) =>
+  JSON.stringify({
+    apiVersion: 'switchyard.dev/v1alpha1',
+    kind: 'ProxyProfile',
+    metadata: { name: 'standalone' },
+    spec,
+  });
 
 export interface AgentStart {
   /** A program that runs the agent, with its arguments. */
@@ -176,9 +181,14 @@ export class AgentGround {
     });
   }
 
+  /** Gives the profile this mode, and defaults for everything else. */
+  setMode(mode: string): Promise<void> {
+    return this.setProfile({ mode });
+  }
+
   /** Replaces the profile file as a ConfigMap volume does: by rename. */
-  async setMode(mode: string): Promise<void> {
-    await writeFile(this.path('profile.new'), profileText(mode));
+  async setProfile(spec: object): Promise<void> {
+    await writeFile(this.path('profile.new'), profileText(spec));
     await rename(this.path('profile.new'), this.path('profile.yaml'));
   }
 

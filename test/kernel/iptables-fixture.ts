@@ -49,6 +49,8 @@ export function dataplaneOptions(overrides: Partial<DataplaneOptions> = {}): Dat
     masqueradeAll: false,
     masqueradeBit: 14,
     nodePortAddresses: 'all',
+    localhostNodePorts: false,
+    serviceCIDRs: [],
     ...overrides,
   };
 }

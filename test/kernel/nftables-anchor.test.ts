@@ -3,8 +3,9 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAnchor } from '../../src/kernel/anchor.ts';
 import type { Anchor } from '../../src/kernel/anchor.ts';
-import type { Testbed } from '../../src/sandbox/net/testbed.ts';
-import { TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
+import type { Host, Testbed } from '../../src/sandbox/net/testbed.ts';
+import { probe, TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
+import { Worker } from '../../src/sandbox/traffic/worker.ts';
 import type { TargetReport } from '../../src/sandbox/traffic/traffic.ts';
 import { createTestbed, service, slices } from './iptables-fixture.ts';
 import { NftablesNode } from './nftables-fixture.ts';
@@ -74,6 +75,26 @@ describe('the anchor', () => {
     await anchor.remove();
     await untilReported(load, (targets) => targets.every(({ outcomes }) => outcomes['broken-flow'] >= FLOWS));
     await load.stop();
+  });
+
+  it('drops what comes in from elsewhere with a loopback address, which route_localnet would let in', async () => {
+    const { outside } = testbed;
+    await Worker.in(testbed, node.node).call('listen', {
+      listeners: [{ protocol: 'UDP', addresses: ['127.0.0.1', node.node.address], port: 9000, identity: 'private' }],
+    });
+    const allow = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet'];
+    for (const host of [node.node, outside]) await testbed.exec(host, allow);
+    await testbed.exec(outside, ['ip', 'addr', 'flush', 'dev', 'lo']);
+    await testbed.route(outside, '127.0.0.0/8', node.node);
+    const reach = async (address: string, from: Host = outside) =>
+      (await probe(testbed, from, { protocol: 'UDP', address, port: 9000, timeoutMs: 500 })).outcome;
+
+    assert.equal(await reach('127.0.0.1'), 'ok', 'the danger is real');
+    await anchor.ensure();
+    assert.equal(await reach('127.0.0.1'), 'timed-out');
+    assert.equal(await reach(node.node.address), 'ok');
+    assert.equal(await reach('127.0.0.1', node.node), 'ok');
+    await anchor.remove();
   });
 
   it('is made once, completed where it is damaged, and removed without a trace', async () => {

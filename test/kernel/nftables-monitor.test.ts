@@ -38,6 +38,8 @@ describe('nftables notifications', () => {
         masqueradeAll: false,
         masqueradeBit: 14,
         nodePortAddresses: 'all',
+        localhostNodePorts: false,
+        serviceCIDRs: [],
       } as const;
       await dataplane.sync({ options, servicePorts: new Map() });
       await testbed.exec(node, ['nft', 'add', 'table', 'ip', 'marker']);

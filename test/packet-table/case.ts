@@ -140,6 +140,9 @@ export const PROFILES = {
   'NodePorts on the primary address': { nodePortAddresses: ['172.18.0.11', 'fd00:18::11'] },
   'NodePorts on the second address': { nodePortAddresses: ['172.18.0.77', 'fd00:18::77'] },
   'NodePorts on loopback': { nodePortAddresses: ['127.0.0.1', '::1'] },
+  'NodePorts on loopback, but not on localhost': { nodePortAddresses: ['127.0.0.1', '::1'], localhostNodePorts: false },
+  'no NodePorts on localhost': { localhostNodePorts: false },
+  'Service CIDRs': { serviceCIDRs: ['10.96.0.0/16', 'fd00:96::/108'] },
   'another mark': { masqueradeBit: 3 },
   'no zone': { zone: '' },
 } as const satisfies Readonly<Record<string, Profile>>;

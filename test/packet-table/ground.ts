@@ -113,6 +113,7 @@ export class Ground {
       ),
     ]);
     await this.testbed.exec(fabric, ['nft', '-f', '-'], { input: beyond() });
+    await this.testbed.exec(n1, ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet']);
   }
 
   async #listen(scenarios: readonly PlannedScenario[]): Promise<void> {

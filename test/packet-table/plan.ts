@@ -87,6 +87,8 @@ export function optionsFor(name: ProfileName): DataplaneOptions {
     masqueradeAll: false,
     masqueradeBit: 14,
     nodePortAddresses: 'all',
+    localhostNodePorts: true,
+    serviceCIDRs: [],
     ...overrides,
   };
 }

@@ -132,6 +132,8 @@ const options: fc.Arbitrary<DataplaneOptions> = fc.record({
   localDetector: detector,
   masqueradeAll: fc.boolean(),
   masqueradeBit: fc.constantFrom(14, 0, 31),
+  localhostNodePorts: fc.boolean(),
+  serviceCIDRs: fc.constant([]),
   nodePortAddresses: fc.constantFrom<DataplaneOptions['nodePortAddresses']>(
     'all',
     [ADDRESSES.IPv4.node[0], ADDRESSES.IPv6.node[0]],

@@ -56,10 +56,10 @@ function isWithin(cidrs: readonly string[], address: string): boolean {
   return cidrs.some((cidr) => prefixContains(parsePrefix(cidr), parseAddress(address)));
 }
 
-function acceptsNodePorts({ nodePortAddresses }: DataplaneOptions, facts: NodeFacts, address: string): boolean {
-  const isLoopback = address.startsWith('127.') || address === '::1';
-  if (nodePortAddresses === 'all') return isLocalAddress(facts, address) && !isLoopback;
-  return nodePortAddresses.includes(address) && !isLoopback;
+function acceptsNodePorts(options: DataplaneOptions, facts: NodeFacts, address: string): boolean {
+  const { nodePortAddresses, localhostNodePorts } = options;
+  if (address === '::1' || (address.startsWith('127.') && !localhostNodePorts)) return false;
+  return nodePortAddresses === 'all' ? isLocalAddress(facts, address) : nodePortAddresses.includes(address);
 }
 
 interface Situation {

@@ -76,6 +76,13 @@ export const dataplaneFields = {
         message: PRIMARY_STANDS_ALONE,
       }),
     }),
+  localhostNodePorts: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether NodePorts answer on 127.0.0.0/8 too, for processes of the node, where nodePortAddresses lets them; not in IPVS ' +
+        'mode, and never on ::1. It needs route_localnet; packets for 127.0.0.0/8 that come in from elsewhere stay dropped.',
+    ),
   masqueradeAll: z.boolean().default(false).describe('Masquerade every connection to a ClusterIP, from pods too.'),
   masqueradeBit: z
     .int()

@@ -1,4 +1,5 @@
 import { addressBits, familyOfText, parsePrefix, type Family } from '../../core/ip.ts';
+import { mayAcceptNodePorts } from '../../core/dataplane-options.ts';
 import type { Backend, DataplaneOptions, Protocol, ServicePort } from '../../core/snapshot.ts';
 
 /** Each function gives a piece of rule text as `iptables-save` prints it. */
@@ -84,17 +85,14 @@ export function masqueradesClusterIPs(options: DataplaneOptions, family: Family)
   return options.masqueradeAll || localSources(options, family).length > 0;
 }
 
-/** One match per group of own addresses that accepts NodePorts. Loopback is excluded: it cannot be forwarded. */
+/** One match per group of own addresses that accepts NodePorts. */
 export function nodePortDestinations(options: DataplaneOptions, family: Family): readonly string[] {
   if (options.nodePortAddresses === 'all') {
-    const loopback = family === 'IPv4' ? '127.0.0.0/8' : '::1/128';
-    return [`! -d ${loopback} -m addrtype --dst-type LOCAL`];
+    const isLocal = '-m addrtype --dst-type LOCAL';
+    if (family === 'IPv6') return [`! -d ::1/128 ${isLocal}`];
+    return [options.localhostNodePorts ? isLocal : `! -d 127.0.0.0/8 ${isLocal}`];
   }
   return options.nodePortAddresses
-    .filter((address) => familyOfText(address) === family && !isLoopback(address))
+    .filter((address) => familyOfText(address) === family && mayAcceptNodePorts(address, options))
     .map((address) => `-d ${hostCidr(address)}`);
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }

@@ -1,3 +1,4 @@
+import { mayAcceptNodePorts } from '../../core/dataplane-options.ts';
 import type { Family } from '../../core/ip.ts';
 import type { DataplaneOptions, ServicePort, Snapshot } from '../../core/snapshot.ts';
 import { addressBytes, bytesKey, join } from './bytes.ts';
@@ -59,12 +60,8 @@ export function planTable(family: Family, snapshot: Snapshot): WantedTable {
 function nodePortAddressElements({ layout, options }: RuleContext): SetElement[] {
   if (options.nodePortAddresses === 'all') return [];
   return options.nodePortAddresses
-    .filter((address) => address.includes(':') === (layout.family === 'IPv6') && !isLoopback(address))
+    .filter((address) => address.includes(':') === (layout.family === 'IPv6') && mayAcceptNodePorts(address, options))
     .map((address) => ({ set: 'node-port-addresses', element: { key: join(addressBytes(address)) } }));
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
 
 /** Identifies an element of a shared set across ServicePorts. */

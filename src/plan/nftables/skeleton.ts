@@ -75,9 +75,21 @@ function baseChains(context: RuleContext): Chain[] {
     { name: 'sources-prerouting', base: sources('prerouting'), rules: [restricted] },
     { name: 'sources-output', base: sources('output'), rules: [restricted] },
     { name: 'filter-input', base: filter('input'), rules: [frontends, nodePorts] },
-    { name: 'filter-forward', base: filter('forward'), rules: [frontends, otherPorts] },
-    { name: 'filter-output', base: filter('output'), rules: [frontends, otherPorts] },
+    { name: 'filter-forward', base: filter('forward'), rules: [frontends, otherPorts, ...unallocated(context)] },
+    { name: 'filter-output', base: filter('output'), rules: [frontends, otherPorts, ...unallocated(context)] },
   ];
+}
+
+/** ClusterIPs that nobody has: such a packet would leave the node by its default route, and may come back to it. */
+function unallocated({ layout, options }: RuleContext): Rule[] {
+  return options.serviceCIDRs
+    .filter((cidr) => cidr.includes(':') === (layout.family === 'IPv6'))
+    .map((cidr) =>
+      rule(...matchNew(), ...matchPrefix(loadAddress(layout, 'daddr', 0), cidr, true), {
+        kind: 'verdict',
+        verdict: { kind: 'drop' },
+      }),
+    );
 }
 
 function goTo(kind: 'jump' | 'goto', chain: string): Expression {
@@ -92,16 +104,16 @@ function servicesChain(context: RuleContext): Chain {
   };
 }
 
-/** Addresses of this node on which NodePorts answer; never the loopback ones, whose packets cannot leave the node. */
+/** Addresses of this node on which NodePorts answer; of the loopback ones, at most those of IPv4. */
 function matchNodePortAddress({ layout, options }: RuleContext): Expression[] {
-  const { nodePortAddresses } = options;
+  const { nodePortAddresses, localhostNodePorts } = options;
   const daddr = loadAddress(layout, 'daddr', 0);
   if (nodePortAddresses !== 'all') return [daddr, { kind: 'lookup', set: 'node-port-addresses', from: 0 }];
-  const notLoopback: Expression[] =
-    layout.family === 'IPv4'
-      ? matchPrefix(daddr, '127.0.0.0/8', false)
-      : [daddr, { kind: 'compare', from: 0, isEqual: false, value: join(addressBytes('::1')) }];
-  return [...matchLocalDestination(), ...notLoopback];
+  if (layout.family === 'IPv6') {
+    const notLoopback: Expression = { kind: 'compare', from: 0, isEqual: false, value: join(addressBytes('::1')) };
+    return [...matchLocalDestination(), daddr, notLoopback];
+  }
+  return [...matchLocalDestination(), ...(localhostNodePorts ? [] : matchPrefix(daddr, '127.0.0.0/8', false))];
 }
 
 /** Of connections only the first packet: those that are established outlive the loss of all endpoints. */

@@ -53,8 +53,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Em
   const now = options.now ?? (() => new Date());
   const host = options.host ?? '127.0.0.1';
   const identifiers = new Identifiers(options.seed === undefined ? undefined : seededRandom(options.seed));
+  const serviceCidr = options.serviceCidr ?? DEFAULT_SERVICE_CIDR;
   const store = new Store(options.historyLimit ?? DEFAULT_HISTORY_LIMIT);
-  const services = new ServiceAllocator(store, options.serviceCidr ?? DEFAULT_SERVICE_CIDR, identifiers.below);
+  const services = new ServiceAllocator(store, serviceCidr, identifiers.below);
   const registry = new Registry({ store, now, identifiers, services });
   for (const kind of BUILTIN_KINDS) registry.install(kind);
   new CustomResourceController(registry);
@@ -76,7 +77,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Em
   const handler = new ApiHandler(registry, authenticator);
   const listeners = [await Listener.open(handler, certificate, { host, port: options.port ?? 0 })];
   const port = listeners[0]?.port ?? 0;
-  createInitialObjects(registry, port);
+  createInitialObjects(registry, port, serviceCidr);
 
   const url = `https://${host}:${port}`;
   const { caPem } = certificate;

@@ -1,5 +1,6 @@
 import { PRIORITY_CLASS, SYSTEM_PRIORITIES } from './builtin/scheduling.ts';
 import { SERVICE } from './builtin/service.ts';
+import { SERVICE_CIDR } from './builtin/networking.ts';
 import { NAMESPACE } from './builtin/core.ts';
 import type { KubeObject } from './object.ts';
 import { createObject } from './registry/create.ts';
@@ -10,12 +11,16 @@ import type { JsonObject } from './schema/json-schema.ts';
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
-/** Creates what every cluster has from the start: four namespaces, two priority classes and the Service `kubernetes`. */
-export function createInitialObjects(registry: Registry, port: number): void {
+/**
+ * Creates what every cluster has from the start: four namespaces, two priority classes, the Service `kubernetes` and where
+ * its address is from.
+ */
+export function createInitialObjects(registry: Registry, port: number, serviceCidr: string): void {
   for (const name of NAMESPACES) add(registry, NAMESPACE, { metadata: { name } });
   for (const [name, value] of Object.entries(SYSTEM_PRIORITIES)) {
     add(registry, PRIORITY_CLASS, { metadata: { name }, value });
   }
+  add(registry, SERVICE_CIDR, { metadata: { name: 'kubernetes' }, spec: { cidrs: [serviceCidr] } });
   add(registry, SERVICE, {
     metadata: {
       name: 'kubernetes',

@@ -1,4 +1,4 @@
-import { masqueraded, reaches, REJECT, UNTOUCHED, type Scenario } from '../case.ts';
+import { DROP, masqueraded, reaches, REJECT, UNTOUCHED, type Flow, type Scenario } from '../case.ts';
 
 const BOTH = [{ at: 'l1' }, { at: 'r1' }] as const;
 
@@ -80,6 +80,23 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
       { from: 'node', to: 'other clusterIP', port: 80, expect: UNTOUCHED, except: NO_SUCH_PORT },
       { from: 'pod', to: 'web unused', expect: UNTOUCHED },
       { from: 'outside', to: 'web unused', expect: UNTOUCHED },
+    ],
+  },
+  {
+    name: 'addresses of the Service CIDRs that no Service has',
+    covers: ['A3', 'F6', 'J20'],
+    after: 'TestClusterIPGeneral',
+    profile: 'Service CIDRs',
+    services: [{ name: 'web', external: true, endpoints: BOTH }],
+    flows: [
+      ...(['pod', 'node', 'outside'] as const).map((from): Flow => ({
+        from,
+        to: 'web unused',
+        expect: UNTOUCHED,
+        except: { nftables: { expect: DROP, reason: 'as in kube-proxy, whose other modes let them pass' } },
+      })),
+      { from: 'pod', to: 'web clusterIP', expect: reaches('l1', 'r1') },
+      { from: 'outside', to: 'web external', expect: masqueraded('l1', 'r1') },
     ],
   },
   {

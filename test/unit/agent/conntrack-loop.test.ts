@@ -66,6 +66,8 @@ describe('conntrack loop', () => {
         masqueradeAll: false,
         masqueradeBit: 14,
         nodePortAddresses: 'all',
+        localhostNodePorts: false,
+        serviceCIDRs: [],
       },
     });
     const metrics = { cleaned: () => undefined };

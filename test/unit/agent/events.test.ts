@@ -69,6 +69,8 @@ describe('event writer', () => {
         masqueradeAll: false,
         masqueradeBit: 14,
         nodePortAddresses: 'all',
+        localhostNodePorts: false,
+        serviceCIDRs: [],
       },
     });
   });

@@ -25,6 +25,8 @@ describe('metrics', () => {
         masqueradeAll: false,
         masqueradeBit: 14,
         nodePortAddresses: 'all',
+        localhostNodePorts: false,
+        serviceCIDRs: [],
       },
     });
     changes = new ChangeMetrics(clock, {

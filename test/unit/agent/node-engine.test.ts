@@ -15,7 +15,13 @@ import { silentLog } from '../../../src/support/log.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
 import { FakeKernel } from '../../fakes/fake-kernel.ts';
 
-const NETWORK: NodeNetwork = { families: ['IPv4'], podCIDRs: [], primaryAddresses: [], localAddresses: [] };
+const NETWORK: NodeNetwork = {
+  families: ['IPv4'],
+  podCIDRs: [],
+  primaryAddresses: [],
+  localAddresses: [],
+  serviceCIDRs: [],
+};
 
 const SERVICE = (name: string, clusterIP: string) => ({
   metadata: { namespace: 'default', name, resourceVersion: '1' },
@@ -52,6 +58,8 @@ class Node {
         masqueradeAll: false,
         masqueradeBit: 14,
         nodePortAddresses: 'all',
+        localhostNodePorts: false,
+        serviceCIDRs: [],
       },
     });
     this.table.upsertService(SERVICE('web', '10.96.0.1'));

@@ -68,6 +68,8 @@ describe('service health server', () => {
         masqueradeAll: false,
         masqueradeBit: 14,
         nodePortAddresses: 'all',
+        localhostNodePorts: false,
+        serviceCIDRs: [],
       },
     });
     server = new ServiceHealthServer({

@@ -7,6 +7,8 @@ export const OPTIONS: DataplaneOptions = {
   masqueradeAll: false,
   masqueradeBit: 14,
   nodePortAddresses: 'all',
+  localhostNodePorts: false,
+  serviceCIDRs: [],
 };
 
 type Spec = NonNullable<Service['spec']>;

@@ -48,6 +48,8 @@ class Ground {
       masqueradeAll: false,
       masqueradeBit: 14,
       nodePortAddresses: 'all',
+      localhostNodePorts: false,
+      serviceCIDRs: [],
     },
   });
 

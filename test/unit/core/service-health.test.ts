@@ -17,6 +17,8 @@ class Ground {
       masqueradeAll: false,
       masqueradeBit: 14,
       nodePortAddresses: 'all',
+      localhostNodePorts: false,
+      serviceCIDRs: [],
     },
   });
   readonly counts = new ServiceHealthCounts();

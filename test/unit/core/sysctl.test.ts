@@ -3,7 +3,14 @@ import { describe, it } from 'node:test';
 import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
 import { conntrackMax, conntrackMemoryBytes } from '../../../src/core/conntrack-size.ts';
 import type { Mode } from '../../../src/core/mode.ts';
-import { isAllowedSysctl, isSatisfied, SYSCTL_VALUE, type Comparison } from '../../../src/core/sysctl.ts';
+import {
+  isAllowedSysctl,
+  isRequired,
+  isSatisfied,
+  ROUTE_LOCALNET,
+  SYSCTL_VALUE,
+  type Comparison,
+} from '../../../src/core/sysctl.ts';
 import { desiredSysctls, restoredSysctls } from '../../../src/core/sysctl-plan.ts';
 
 describe('settings that a profile may name', () => {
@@ -130,6 +137,32 @@ describe('the settings of a mode', () => {
       ['1000000', 'profile'],
     );
     assert.equal(plan('iptables', { kernel: { sysctls } }).get('net.ipv4.ip_forward')?.value, '0');
+  });
+
+  const LOCALHOST: readonly [name: string, mode: Mode, config: object, isSet: boolean, isRestored: boolean][] = [
+    ['lets packets from localhost out, for NodePorts there', 'iptables', {}, true, false],
+    ['does so in nftables mode as well', 'nftables', { nodePortAddresses: ['fd00::/64'] }, true, false],
+    ['leaves it in IPVS mode, for connections of before', 'ipvs', {}, false, false],
+    ['needs it for loopback addresses in the list', 'iptables', { nodePortAddresses: ['127.0.0.0/16'] }, true, false],
+    ['does not where localhost is not in the list', 'iptables', { nodePortAddresses: ['10.0.0.0/8'] }, false, false],
+    ['does not for primary addresses', 'nftables', { nodePortAddresses: ['primary'] }, false, false],
+    ['puts it back where localhost is switched off', 'iptables', { localhostNodePorts: false }, false, true],
+  ];
+  for (const [name, mode, config, isSet, isRestored] of LOCALHOST) {
+    it(name, () => {
+      const setting = plan(mode, config).get(ROUTE_LOCALNET);
+      assert.deepEqual([setting?.value, setting && isRequired(setting)], isSet ? ['1', false] : [undefined, undefined]);
+      const restored = restoredSysctls(renderedConfig.parse({ mode: 'nftables', ...config }));
+      assert.equal(restored.includes(ROUTE_LOCALNET), isRestored);
+    });
+  }
+
+  it('keeps the same setting where the profile names it', () => {
+    const kernel = { sysctls: [{ name: ROUTE_LOCALNET, value: '1' }] };
+    assert.deepEqual(
+      restoredSysctls(renderedConfig.parse({ mode: 'iptables', localhostNodePorts: false, kernel })),
+      [],
+    );
   });
 
   it('enforces strict ARP in IPVS mode only, and restores it where asked to', () => {

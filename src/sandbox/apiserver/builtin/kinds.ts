@@ -8,6 +8,7 @@ import { DEPLOYMENT } from './deployment.ts';
 import { ENDPOINT_SLICE } from './endpoint-slice.ts';
 import { EVENT, EVENTS_K8S_IO_EVENT } from './event.ts';
 import { JOB } from './job.ts';
+import { SERVICE_CIDR } from './networking.ts';
 import { NODE } from './node.ts';
 import { POD } from './pod.ts';
 import { POD_DISRUPTION_BUDGET } from './policy.ts';
@@ -39,6 +40,7 @@ export const BUILTIN_KINDS: readonly ResourceKind[] = [
   JOB,
   LEASE,
   ENDPOINT_SLICE,
+  SERVICE_CIDR,
   EVENTS_K8S_IO_EVENT,
   POD_DISRUPTION_BUDGET,
   CLUSTER_ROLE,

@@ -103,6 +103,8 @@ const OPTIONS: DataplaneOptions = {
   masqueradeAll: false,
   masqueradeBit: 14,
   nodePortAddresses: ['172.18.0.11', '127.0.0.1'],
+  localhostNodePorts: false,
+  serviceCIDRs: [],
 };
 
 const backend: fc.Arbitrary<Backend> = fc
