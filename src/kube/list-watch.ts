@@ -39,8 +39,7 @@ interface Listed {
  * when that version is no longer kept, and backs off while the server does not answer. Returns when `signal` aborts.
  */
 export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<void> {
-  const { handler, clock, complaints, signal } = options;
-  const isOptional = handler.isOptional === true;
+  const { clock, signal } = options;
   const backoff = new Backoff({ firstMs: 200, maxMs: 10_000 });
   // Version 0 lets the API server answer from its watch cache, which hundreds of nodes that start together need.
   let atLeast = '0';
@@ -64,13 +63,24 @@ export async function runListWatch<T>(options: ListWatchOptions<T>): Promise<voi
         await clock.sleep(backoff.nextMs(), signal);
         continue;
       }
-      const isAbsent = isOptional && isApiStatus(error, 404);
-      if (isOptional && (isAbsent || !hasListed)) handler.replace([]);
+      const isAbsent = tellOfTrouble(options, error, hasListed);
       if (isAbsent) resourceVersion = '';
-      else complaints.say(options.path, error);
       await clock.sleep(isAbsent ? ABSENT_MS : backoff.nextMs(), signal);
     }
   }
+}
+
+/** Returns whether the server has no such kind, which is no trouble where that is optional. */
+function tellOfTrouble<T>(
+  { handler, complaints, path }: ListWatchOptions<T>,
+  error: unknown,
+  hasListed: boolean,
+): boolean {
+  const { isOptional = false } = handler;
+  const isAbsent = isOptional && isApiStatus(error, 404);
+  if (isAbsent || (isOptional && !hasListed)) handler.replace([]);
+  if (!isAbsent) complaints.say(path, error);
+  return isAbsent;
 }
 
 /** `atLeast` is a resource version as a list takes it: 0 for any that is cached, empty for the newest. */
