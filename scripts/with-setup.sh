@@ -14,10 +14,13 @@ install_npm_packages() {
   touch node_modules/.package-lock.json
 }
 
-# A command and the Debian package that brings it.
+# A command, or a path, and the Debian package that brings it.
 missing_packages() {
   for pair in "$@"; do
-    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}"
+    case $pair in
+      /*) [ -e "${pair%%:*}" ] || printf '%s ' "${pair#*:}" ;;
+      *) PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}" ;;
+    esac
   done
 }
 
@@ -51,6 +54,10 @@ require_root() {
   exit 1
 }
 
+# What helm is made of: the tests of the chart render it with the same libraries.
+GO_LIBRARIES=/usr/share/gocode/src
+RENDERER_PACKAGES="go:golang-go $GO_LIBRARIES/github.com/Masterminds/sprig:golang-github-masterminds-sprig-dev
+  $GO_LIBRARIES/sigs.k8s.io/yaml:golang-k8s-sigs-yaml-dev"
 NODE_PROGRAMS='ip:iproute2 nft:nftables iptables-restore:iptables'
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -69,6 +76,8 @@ case $command in
     install_debian_packages $NODE_PROGRAMS
     # Some tests boot a virtual machine for what this kernel may not have; what runs in it is unpacked into .cache/vm.
     (install_debian_packages qemu-system-x86_64:qemu-system-x86) || say 'no qemu to be had; what needs it is skipped'
+    # shellcheck disable=SC2086 # RENDERER_PACKAGES is a list
+    (install_debian_packages $RENDERER_PACKAGES) || say 'no Go to be had; the tests of the chart are skipped'
     fetch_kubectl
     exec sh scripts/test.sh "$@"
     ;;

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { UserError } from '../support/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
+import { installationCommands } from './installation/commands.ts';
 import { operateCommands } from './operate/commands.ts';
 import { completionCommands } from './operate/completion.ts';
 
@@ -159,7 +160,7 @@ function program(): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(see --help)');
   root.commandsGroup('To run it:');
-  for (const command of [agentCommand(), controllerCommand(), demoCommand()])
+  for (const command of [agentCommand(), controllerCommand(), ...installationCommands(), demoCommand()])
     root.addCommand(command, { hidden: IS_PLUGIN });
   root.commandsGroup('To operate it, also as `kubectl switchyard`:');
   for (const command of operateCommands()) root.addCommand(command);

@@ -54,6 +54,10 @@ export class KubeClient {
     return this.#json({ method: 'PATCH', path, query, body, contentType: 'application/apply-patch+yaml', signal });
   }
 
+  async remove(path: string, signal?: AbortSignal): Promise<Record<string, unknown>> {
+    return this.#json({ method: 'DELETE', path, signal });
+  }
+
   /** The events of a watch in order, until the server ends it. Breaking off the loop closes the connection. */
   async *watch(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent, void> {
     const call = { method: 'GET', path, query: { ...query, watch: 'true' }, signal } as const;
@@ -141,7 +145,7 @@ export class KubeClient {
 }
 
 interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly query?: Query;
   readonly body?: unknown;

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { Ajv } from 'ajv';
+import { parse } from 'yaml';
+import { CHART } from './chart-renderer.ts';
+
+interface Schema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly additionalProperties?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+}
+
+const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as Schema;
+const preset = parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')) as Record<string, unknown>;
+const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile(schema);
+
+const REFUSED: readonly (readonly [string, unknown])[] = [
+  ['a value that does not exist', { agents: {} }],
+  ['a misspelt value inside', { agent: { loglevel: 'info' } }],
+  ['an unknown log level', { agent: { logLevel: 'loud' } }],
+  ['a port that is none', { agent: { metrics: { port: 70_000 } } }],
+  ['a URL where a host is asked for', { apiServer: { host: 'https://10.0.0.1' } }],
+  ['a port in the host', { apiServer: { host: '[fd00::1]:6443' } }],
+  ['a digest that is none', { image: { digest: 'latest' } }],
+  ['an unknown flavour of iptables', { agent: { iptables: 'xtables' } }],
+  ['no replica', { controller: { replicas: 0 } }],
+  ['a bind address without a port', { agent: { healthz: { bindAddress: '0.0.0.0' } } }],
+];
+
+describe('The schema of the values', () => {
+  it('takes the values that the chart comes with', () => {
+    assert.ok(validate(preset), JSON.stringify(validate.errors));
+  });
+
+  for (const name of readdirSync(join(CHART, 'presets'))) {
+    it(`takes the preset ${name}`, () => {
+      const values: unknown = parse(readFileSync(join(CHART, 'presets', name), 'utf8'));
+      assert.ok(validate(values), JSON.stringify(validate.errors));
+    });
+  }
+
+  for (const [title, values] of REFUSED) {
+    it(`refuses ${title}`, () => assert.equal(validate(values), false));
+  }
+
+  it('describes every value that the chart comes with, and no other', () => {
+    const walk = (at: string, value: unknown, { properties, description }: Schema): void => {
+      if (at !== '') assert.ok(description, `${at} has no description`);
+      if (properties === undefined) return;
+      const own = Object.keys(properties).filter((name) => `${at}${name}` !== 'global');
+      assert.deepEqual(Object.keys(value as object).sort(), own.sort(), at === '' ? 'values.yaml' : at);
+      for (const name of own) {
+        const inner = properties[name];
+        assert.ok(inner);
+        walk(`${at}${name}.`, (value as Record<string, unknown>)[name], inner);
+      }
+    };
+    walk('', preset, schema);
+  });
+});
