@@ -1,13 +1,15 @@
 import { healthOf, type Health } from '../core/health.ts';
+import { nodeEvents } from '../core/node-events.ts';
 import { nodeStatus } from '../core/node-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
-import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { durationMs } from '../core/api/meta.ts';
+import { renderedConfig, type NodeProxyState, type NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
 import { watchForeignChanges } from '../kernel/nftables/monitor.ts';
 import { watchBoundAddresses } from '../kernel/route/monitor.ts';
+import type { SettingsFacts } from '../core/settings-status.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
@@ -22,7 +24,7 @@ import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeNetworkSource } from './node-network.ts';
-import { ServiceCache } from './service-cache.ts';
+import { ServiceCache, type ServiceCacheParts } from './service-cache.ts';
 import { createDataplane, ensureAnchor } from './node-modes.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
 import type { SettingsPlaces } from './node-parts.ts';
@@ -58,6 +60,7 @@ export class NodeAgent {
   readonly #node: NodeWatch;
   readonly #cache: ServiceCache;
   readonly #draining: Draining;
+  readonly #stateFile: StateFile;
 
   constructor({ nodeName, places, ...parts }: AgentParts) {
     const { clock, log } = parts;
@@ -85,8 +88,8 @@ export class NodeAgent {
     });
     this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);
     this.#draining = this.#openDraining(parts);
-    const stateFile = new StateFile(places.stateDir, log);
-    this.#cache = new ServiceCache({ ...parts, stateDir: places.stateDir, network: () => this.#network.value });
+    this.#stateFile = new StateFile(places.stateDir, log);
+    this.#cache = this.#openCache({ ...parts, stateDir: places.stateDir });
     this.engine = new NodeEngine({
       ...parts,
       table,
@@ -97,9 +100,9 @@ export class NodeAgent {
       ensureAnchor,
       probe: (servicePorts) => runProbes({ client: parts.client, servicePorts }),
       observers: [...this.#companions.observers, this.#cache],
-      stateFile,
+      stateFile: this.#stateFile,
       settings: this.#node.settings,
-      release: (policy) => this.#node.release(policy, [stateFile, this.#cache]),
+      release: (policy) => this.#node.release(policy, [this.#stateFile, this.#cache]),
       onTransition: () => this.#reporter.request(),
     });
     this.#drift = this.#openDriftWatch(parts, metrics);
@@ -115,9 +118,15 @@ export class NodeAgent {
     this.#reporter = new StatusReporter({
       ...parts,
       compose: (state, previous) => nodeStatus(this.#facts(state, clock.now()), previous),
+      onWritten: (...written) => this.#tell(...written),
     });
     const serving = () => this.engine.view().serving;
     this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
+  }
+
+  #openCache(parts: Pick<ServiceCacheParts, 'stateDir' | 'clock' | 'log' | 'signal'>): ServiceCache {
+    const onProblem = () => this.#reporter.request();
+    return new ServiceCache({ ...parts, network: () => this.#network.value, onProblem });
   }
 
   #openNodeWatch(
@@ -164,6 +173,7 @@ export class NodeAgent {
   followController(): void {
     this.inputs.watchNodeProxyState((state) => {
       if (state === undefined) return;
+      this.#companions.setState(state);
       try {
         const target = targetOfState(state);
         if (state.spec.action === 'Release') this.engine.release(target.serving.config.kernel.onRelease);
@@ -245,10 +255,20 @@ export class NodeAgent {
       wanted: { mode: spec.rendered.mode, revision: spec.revision },
       agent: { version: VERSION, bootID: systemProbe.bootID() },
       preflight: this.#node.preflight(spec.rendered),
-      settings: this.#node.facts,
       draining: this.#draining.view,
+      settings: this.#settingsFacts(),
       drift: this.#drift.state,
     };
+  }
+
+  #tell({ spec }: NodeProxyState, previous: NodeProxyStateStatus | undefined, status: NodeProxyStateStatus): void {
+    for (const event of nodeEvents(previous, status, spec)) this.#companions.sayOfNode(event);
+  }
+
+  #settingsFacts(): SettingsFacts {
+    const facts = this.#node.facts;
+    const files = [this.#stateFile.problem, this.#cache.problem].filter((problem) => problem !== null);
+    return { ...facts, problems: [...facts.problems, ...files] };
   }
 }
 

@@ -35,6 +35,12 @@ export class BootFiles {
     return this.#problem;
   }
 
+  /** The settings that the file has now. Never throws. */
+  sysctlNames(): ReadonlySet<string> {
+    const text = this.#paths.sysctls === null ? '' : (textOf(this.#paths.sysctls) ?? '');
+    return new Set([...text.matchAll(/^([^#\s=]+) = /gm)].map(([, name = '']) => name));
+  }
+
   /** Never throws. */
   write(texts: BootTexts): void {
     this.#problem = null;

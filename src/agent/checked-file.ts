@@ -62,9 +62,17 @@ export class CheckedFile<T> {
     try {
       return { value: this.#decode(text), damage: undefined };
     } catch (error) {
-      const aside = `${this.path}.damaged`;
+      return { value: undefined, damage: `${(error as Error).message}; ${this.#setAside()}` };
+    }
+  }
+
+  #setAside(): string {
+    const aside = `${this.path}.damaged`;
+    try {
       renameSync(this.path, aside);
-      return { value: undefined, damage: `${(error as Error).message}; set aside as ${aside}` };
+      return `set aside as ${aside}`;
+    } catch (error) {
+      return `it cannot be set aside: ${(error as Error).message}`;
     }
   }
 

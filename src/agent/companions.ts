@@ -1,7 +1,8 @@
 import type { NodeNetwork } from '../core/dataplane-options.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
-import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
+import type { NodeProxyState, RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Node, ObjectMeta } from '../core/kubernetes.ts';
+import type { NodeEvent } from '../core/node-events.ts';
 import type { CheckedService } from '../core/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
 import type { Arrived } from '../core/service-table.ts';
@@ -11,7 +12,7 @@ import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { ConntrackLoop } from './conntrack-loop.ts';
-import { EventWriter, type ObjectEvent } from './events.ts';
+import { EventWriter } from './events.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { HeapTrim } from './heap-trim.ts';
@@ -35,15 +36,13 @@ export interface CompanionParts {
   readonly arrived: () => Arrived;
 }
 
-/** An event on the own Node. */
-export type NodeEvent = Omit<ObjectEvent, 'reference'>;
-
 /** What goes along with the rules of one node, wired to what it needs. */
 export class Companions {
   readonly observers: readonly FollowObserver[];
   readonly #parts: CompanionParts;
   readonly #events: EventWriter;
   #node: ObjectMeta | undefined;
+  #state: NodeProxyState | undefined;
 
   constructor(parts: CompanionParts) {
     this.#parts = parts;
@@ -82,9 +81,17 @@ export class Companions {
     });
   }
 
-  /** An event on this Node. */
+  /** The own NodeProxyState was read. */
+  setState(state: NodeProxyState): void {
+    this.#state = state;
+  }
+
+  /** An event on this Node, and on its NodeProxyState where there is one. */
   sayOfNode(event: NodeEvent): void {
     this.#events.say({ ...event, reference: referenceTo('Node', this.#node ?? { name: this.#parts.nodeName }) });
+    if (this.#state === undefined) return;
+    const { name, uid } = this.#state.metadata;
+    this.#events.say({ ...event, reference: referenceTo('NodeProxyState', { name, uid }) });
   }
 
   #nodePortAddresses(): 'all' | readonly string[] {

@@ -1,7 +1,7 @@
 import type { DrainEnd, DrainOptions } from '../kernel/ipvs/drain.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
-import type { NodeEvent } from './companions.ts';
+import type { NodeEvent } from '../core/node-events.ts';
 
 /** What is left of a mode that has gone, for the connections that it still carries. */
 export interface DrainView {

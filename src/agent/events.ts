@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { API_VERSION } from '../core/api/meta.ts';
 import type { ObjectReference, ReportedProblem } from '../core/service-problems.ts';
 import type { Taken } from '../core/service-table.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -12,10 +13,13 @@ import type { FollowObserver } from './follow-observer.ts';
 const CONTROLLER = 'switchyard.dev/agent';
 /** Where events of objects without a namespace live. */
 const CLUSTER_NAMESPACE = 'default';
-const API_VERSIONS: Readonly<Record<string, string>> = { EndpointSlice: 'discovery.k8s.io/v1' };
+const API_VERSIONS: Readonly<Record<string, string>> = {
+  EndpointSlice: 'discovery.k8s.io/v1',
+  NodeProxyState: API_VERSION,
+};
 const MAX_NOTE_BYTES = 1024;
 /** A hostile client can make objects wrong faster than thousands of nodes should complain. */
-const BURST = 10;
+const BURST = 25;
 const REFILL_MS = 10_000;
 const MAX_QUEUED = 100;
 

@@ -171,14 +171,18 @@ export class NodeEngine {
   /** One piece of work; false when there is none to do now. */
   async #turn(): Promise<boolean> {
     if (this.#release !== null) return this.#releaseOnce(this.#release);
-    const errorBefore = this.#follower.error;
-    const wasSynced = this.#follower.lastSyncMs !== null;
+    const before = this.#followed();
     if (await this.#follower.follow()) {
-      const isSynced = this.#follower.lastSyncMs !== null;
-      if (errorBefore !== this.#follower.error || wasSynced !== isSynced) this.#parts.onTransition();
+      if (this.#followed() !== before) this.#parts.onTransition();
       return true;
     }
     return (await this.#switcher.step()) || (await this.#tidy());
+  }
+
+  /** What a status says of following the Services, coarsely. */
+  #followed(): string {
+    const { error, lastSyncMs, isFromCache } = this.#follower;
+    return JSON.stringify([error, lastSyncMs !== null, isFromCache]);
   }
 
   async #releaseOnce(release: Release): Promise<boolean> {

@@ -11,7 +11,7 @@ export interface ModuleStore {
   /** The module and all it depends on. */
   withDependencies(name: string): readonly string[];
   /** Throws with what to do about it. */
-  load(name: string): Promise<void>;
+  load(names: readonly string[]): Promise<void>;
   /** Returns those that somebody else uses. */
   unload(names: readonly string[]): Promise<readonly string[]>;
 }
@@ -53,7 +53,7 @@ export class NodeModules {
     this.#claimAllBut(found);
   }
 
-  /** Loads what is not there. Throws the first refusal; what was loaded until then stays, and is known to be ours. */
+  /** Loads what is not there. Throws what was refused; what was loaded stays, and is known to be ours. */
   async apply(needs: readonly ModuleNeed[]): Promise<void> {
     const { store, originals, log } = this.#parts;
     this.#needs = needs;
@@ -63,13 +63,15 @@ export class NodeModules {
     const files = needs.filter((need) => ['loaded', 'loadable'].includes(store.state(need)));
     const ours = files.flatMap(({ name }) => store.withDependencies(name)).filter((name) => !found.has(name));
     originals.save(withModules(originals.value, ours));
-    for (const need of needs) {
-      if (!['loadable', 'absent'].includes(store.state(need))) continue;
-      const before = new Set(store.loaded());
-      await store.load(need.name);
+    const due = needs.filter((need) => ['loadable', 'absent'].includes(store.state(need))).map(({ name }) => name);
+    if (due.length === 0) return;
+    const before = new Set(store.loaded());
+    try {
+      await store.load(due);
+      log.info({ modules: due }, 'loaded kernel modules');
+    } finally {
       // Loading brings more than dependencies, such as a driver for a checksum; on disk only now, as nobody knows beforehand.
       this.#claimAllBut(before);
-      log.info({ module: need.name }, 'loaded a kernel module');
     }
   }
 

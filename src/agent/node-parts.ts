@@ -78,7 +78,7 @@ function moduleStore(index: ModuleIndex): ModuleStore {
     },
     state: (need) => index.state(need),
     withDependencies: (name) => index.withDependencies(name),
-    load: (name) => loader.load(name),
+    load: (names) => loader.load(names),
     unload: (names) => loader.unload(names),
   };
 }

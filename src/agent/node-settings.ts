@@ -185,7 +185,8 @@ export class NodeSettings {
   #writeBootFiles(): void {
     const { bootFiles, sysctls, modules } = this.#parts;
     const names = this.#config === null ? [] : modules.names.filter((name) => !NOT_AT_BOOT.has(name));
-    const settings = this.#config === null ? [] : sysctls.written.filter(({ name }) => name !== ROUTE_LOCALNET);
+    const written = this.#config === null ? [] : sysctls.written(bootFiles.sysctlNames());
+    const settings = written.filter(({ name }) => name !== ROUTE_LOCALNET);
     bootFiles.write({
       modules: names.length === 0 ? null : modulesLoadFile(names),
       sysctls: settings.length === 0 ? null : sysctlFile(settings),

@@ -54,10 +54,11 @@ export class NodeSysctls {
     });
   }
 
-  /** What we have set, for the file that sets it at boot. */
-  get written(): readonly { readonly name: string; readonly value: string }[] {
+  /** What we have set, for the file that sets it at boot; also what is in it already, should the originals be lost. */
+  written(inFile: ReadonlySet<string>): readonly { readonly name: string; readonly value: string }[] {
     const known = this.#parts.originals.value.sysctls;
-    return this.#desired.filter(({ name }) => known[name] !== undefined && !this.#problems.has(name));
+    const isOurs = (name: string) => known[name] !== undefined || inFile.has(name);
+    return this.#desired.filter(({ name }) => isOurs(name) && !this.#problems.has(name));
   }
 
   /**

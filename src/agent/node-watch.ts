@@ -1,13 +1,13 @@
 import type { Registry } from 'prom-client';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Preflight } from '../core/node-status.ts';
+import type { NodeEvent } from '../core/node-events.ts';
 import { lacksFor, type OtherProxy } from '../core/preflight.ts';
 import type { SettingsFacts } from '../core/settings-status.ts';
 import { readConntrackStats } from '../kernel/conntrack-stats.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
-import type { NodeEvent } from './companions.ts';
 import { ConntrackWatch } from './conntrack-watch.ts';
 import { preflight } from './node-modes.ts';
 import { openNodeKernel, type NodeKernel, type SettingsPlaces } from './node-parts.ts';

@@ -30,6 +30,8 @@ export interface ServiceCacheParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** `problem` has changed. */
+  readonly onProblem?: () => void;
 }
 
 /**
@@ -44,10 +46,16 @@ export class ServiceCache implements FollowObserver {
   #hasWritten = false;
   #isWaiting = false;
   #writing: Promise<void> = Promise.resolve();
+  #problem: string | null = null;
 
   constructor(parts: ServiceCacheParts) {
     this.#parts = parts;
     this.#path = join(parts.stateDir, 'services.ndjson');
+  }
+
+  /** Why a start without the API server would serve nothing, or less than is known; null when all is well. */
+  get problem(): string | null {
+    return this.#problem;
   }
 
   taken({ changes }: Taken): void {
@@ -79,13 +87,15 @@ export class ServiceCache implements FollowObserver {
       const aside = `${this.#path}.damaged`;
       renameSync(this.#path, aside);
       const fields = { path: this.#path, setAsideAs: aside, problem: (error as Error).message };
-      this.#parts.log.warn(fields, 'the saved Services are damaged and were set aside');
+      this.#parts.log.error(fields, 'the saved Services are damaged and were set aside');
+      this.#say(`the saved Services were damaged and are not served: ${fields.problem}; set aside as ${aside}`);
       return undefined;
     }
   }
 
   remove(): void {
     this.#isDirty = false;
+    this.#say(null);
     for (const suffix of ['', '.new', '.damaged']) rmSync(this.#path + suffix, { force: true });
   }
 
@@ -116,12 +126,23 @@ export class ServiceCache implements FollowObserver {
         await file.close();
       }
       await rename(temporary, this.#path);
+      await syncFolder(dirname(this.#path));
+      this.#say(null);
     } catch (error) {
       this.#isDirty = true;
       rmSync(temporary, { force: true });
       const fields = { path: this.#path, problem: (error as Error).message };
       this.#parts.log.warn(fields, 'cannot save the Services for a start without the API server');
+      this.#say(
+        `the Services cannot be saved for a start without the API server: ${fields.problem}; check --state-dir`,
+      );
     }
+  }
+
+  #say(problem: string | null): void {
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    this.#parts.onProblem?.();
   }
 
   async #writeLines(file: FileHandle): Promise<void> {
@@ -141,6 +162,16 @@ export class ServiceCache implements FollowObserver {
     }
     await put(chunk);
     await file.write(`${JSON.stringify({ sha256: hash.digest('hex') })}\n`);
+  }
+}
+
+/** The rename itself is on disk only with its folder. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 

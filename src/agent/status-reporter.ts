@@ -19,6 +19,12 @@ export interface ReporterParts {
     state: NodeProxyState,
     previous: NodeProxyStateStatus | undefined,
   ) => NodeProxyStateStatus | undefined;
+  /** The API server took `status` in the place of `previous`. */
+  readonly onWritten: (
+    state: NodeProxyState,
+    previous: NodeProxyStateStatus | undefined,
+    status: NodeProxyStateStatus,
+  ) => void;
 }
 
 /** Writes the node's status: only what changed, one request at a time, again after a failure. */
@@ -80,5 +86,6 @@ export class StatusReporter {
       this.#parts.signal,
     );
     this.#written = status;
+    this.#parts.onWritten(state, previous, status);
   }
 }

@@ -5,6 +5,7 @@ import { regressions, type ProbeOutcome } from '../core/probe-result.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { Difference } from '../kernel/dataplane.ts';
+import { isNotFound } from '../kernel/error.ts';
 import { SettingsError } from './settings-error.ts';
 import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
 
@@ -112,7 +113,7 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
       // A way back that forgets clients is better than none.
       await carryAffinity(to, from, ground).catch(() => undefined);
     }
-    if (from === null || !isSameMode(from, to)) await takeAway(to, ground);
+    if (from === null || !isSameMode(from, to)) await takeBack(to, ground);
     await ground.unprepare(from?.config ?? null, to.config);
   },
 };
@@ -128,6 +129,17 @@ async function carryAffinity(from: Serving | null, to: Serving, ground: SwitchGr
   const fields = { from: from.config.mode, to: to.config.mode, taken, leftOut };
   if (leftOut > 0) ground.log.warn(fields, 'some clients with session affinity cannot be carried into the other mode');
   else if (taken > 0) ground.log.info(fields, 'carried session affinity into the other mode');
+}
+
+/** What failed because its programs are not installed has written nothing that would have to go. */
+async function takeBack(serving: Serving, ground: SwitchGround): Promise<void> {
+  try {
+    await takeAway(serving, ground);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    const fields = { mode: serving.config.mode, problem: (error as Error).message };
+    ground.log.warn(fields, 'cannot look for rules of the mode that failed');
+  }
 }
 
 async function takeAway(serving: Serving, ground: SwitchGround): Promise<void> {

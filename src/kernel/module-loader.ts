@@ -18,15 +18,28 @@ export class ModuleLoader {
     this.#index = index;
   }
 
-  /** Loads a module and what it depends on; one that is there already is success. Throws KernelError. */
-  async load(name: string): Promise<void> {
-    const args = ['--', name, ...moduleParameters(name)];
+  /**
+   * Loads modules and what they depend on; those that are there already are no failure. Loads as many as it can before it
+   * throws KernelError.
+   */
+  async load(names: readonly string[]): Promise<void> {
+    const isPlain = (name: string) => moduleParameters(name).length === 0;
+    const plain = names.filter(isPlain);
+    // One process for all: a mode needs some twenty.
+    const calls = [
+      ...(plain.length === 0 ? [] : [['-a', '--', ...plain]]),
+      ...names.filter((name) => !isPlain(name)).map((name) => ['--', name, ...moduleParameters(name)]),
+    ];
+    for (const args of calls) await this.#modprobe(args, names);
+  }
+
+  async #modprobe(args: readonly string[], names: readonly string[]): Promise<void> {
     const ended = await runProcess({ program: 'modprobe', args, deadlineMs: DEADLINE_MS });
     if (ended.code === 0) return;
     const isDenied = /operation not permitted|permission denied/i.test(ended.stderr);
     throw new KernelError({
       operation: 'load',
-      object: `module ${name}`,
+      object: names.length === 1 ? `module ${names[0] ?? ''}` : `modules ${names.join(', ')}`,
       retryable: false,
       errno: isDenied ? 'EPERM' : undefined,
       detail: isDenied

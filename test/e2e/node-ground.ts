@@ -1,12 +1,20 @@
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { parse } from 'yaml';
-import { API_VERSION } from '../../src/core/api/meta.ts';
+import { API_VERSION, type Condition } from '../../src/core/api/meta.ts';
 import { renderedConfig, type NodeProxyState } from '../../src/core/api/node-proxy-state.ts';
 import { revisionOf } from '../../src/core/revision.ts';
 import { AgentGround, eventually, type AgentStart } from './agent-ground.ts';
 
 const STATE_PATH = `/apis/${API_VERSION}/nodeproxystates/n1`;
+const EVENTS_PATH = '/apis/events.k8s.io/v1/namespaces/default/events';
 const SERVER_PORT = 6443;
+
+interface NodeEvent {
+  readonly metadata: { readonly name: string };
+  readonly reason: string;
+  readonly note: string;
+  readonly regarding: { readonly kind: string };
+}
 
 /** Lines that are in one of them only. */
 export function differences(before: string, after: string): string[] {
@@ -81,6 +89,11 @@ export class NodeGround {
     return (await this.agents.client.get(STATE_PATH, {})) as unknown as NodeProxyState;
   }
 
+  async condition(type: string): Promise<Condition | undefined> {
+    const { status } = await this.state();
+    return status?.conditions?.find((each) => each.type === type);
+  }
+
   /** Resolves when the condition has this status and reason, with its message. */
   untilCondition(type: string, status: string, reason: string): Promise<string> {
     return eventually(`${type} is ${status}/${reason}`, async () => {
@@ -97,12 +110,22 @@ export class NodeGround {
     return this.untilCondition('Ready', 'True', 'Ready');
   }
 
-  untilEvent(reason: string): Promise<string> {
-    return eventually(`an event ${reason}`, async () => {
-      const list = await this.agents.client.get('/apis/events.k8s.io/v1/events', {});
-      const events = (list['items'] ?? []) as { reason: string; note: string; regarding: { kind: string } }[];
-      return events.find((event) => event.reason === reason && event.regarding.kind === 'Node')?.note;
+  /** Resolves when there is such an event, with its note. */
+  untilEvent(
+    reason: string,
+    { kind = 'Node', note = /./ }: { kind?: 'Node' | 'NodeProxyState'; note?: RegExp } = {},
+  ): Promise<string> {
+    return eventually(`an event ${reason} on the ${kind} that says ${String(note)}`, async () => {
+      const events = (await this.#events()).filter((event) => event.reason === reason && event.regarding.kind === kind);
+      return events.find((event) => note.test(event.note))?.note;
+    }).catch(async (error: unknown) => {
+      const seen = (await this.#events()).map((event) => `${event.regarding.kind} ${event.reason}: ${event.note}`);
+      throw new Error(`${String(error)}\n${seen.join('\n')}`);
     });
+  }
+
+  async #events(): Promise<readonly NodeEvent[]> {
+    return ((await this.agents.client.get(EVENTS_PATH, {}))['items'] ?? []) as readonly NodeEvent[];
   }
 
   async sh(script: string): Promise<string> {
@@ -158,6 +181,7 @@ export class NodeGround {
     );
     await rm(this.agents.path('state'), { recursive: true, force: true });
     await this.agents.remove(STATE_PATH).catch(() => undefined);
+    for (const { metadata } of await this.#events()) await this.agents.remove(`${EVENTS_PATH}/${metadata.name}`);
     await writeFile(this.agents.path('agent.log'), '');
   }
 

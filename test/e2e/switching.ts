@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { agentState } from '../../src/core/agent-state.ts';
+import { agentState, type AgentState } from '../../src/core/agent-state.ts';
 import type { ImplementedMode } from '../../src/core/mode.ts';
 import { eventually, type AgentGround } from './agent-ground.ts';
 
@@ -60,7 +60,7 @@ export async function runSwitches(ground: AgentGround, { modes, times, kill }: S
 async function servingMode(ground: AgentGround): Promise<ImplementedMode | undefined> {
   const text = await readFile(ground.path('state/state.json'), 'utf8').catch(() => '');
   if (text === '') return undefined;
-  const { serving, attempt } = agentState.parse(JSON.parse(text));
+  const { serving, attempt } = parseState(text);
   return attempt?.phase === 'Committed' ? serving?.config.mode : undefined;
 }
 
@@ -68,13 +68,15 @@ async function servingMode(ground: AgentGround): Promise<ImplementedMode | undef
 async function killDuringSwitch(ground: AgentGround, mode: ImplementedMode, index: number): Promise<void> {
   await eventually(`the switch to ${mode} begins`, async () => {
     const text = await readFile(ground.path('state/state.json'), 'utf8').catch(() => '');
-    return text.includes('"phase"') && agentState.parse(JSON.parse(text)).attempt?.to.config.mode === mode
-      ? true
-      : undefined;
+    return text.includes('"phase"') && parseState(text).attempt?.to.config.mode === mode ? true : undefined;
   });
   await new Promise((resolve) => setTimeout(resolve, (index * 7) % 60));
   await ground.endAgent('SIGKILL');
   ground.startAgent();
+}
+
+function parseState(text: string): AgentState {
+  return agentState.parse((JSON.parse(text) as { content: unknown }).content);
 }
 
 function startChurn(ground: AgentGround): { stop(): Promise<number> } {

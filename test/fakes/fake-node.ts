@@ -86,10 +86,12 @@ export class FakeNode implements SysctlStore {
       return name === 'nosuch' ? 'absent' : 'loadable';
     },
     withDependencies: (name) => (name === 'nf_nat' ? [name, 'nf_conntrack'] : [name]),
-    load: (name) => {
-      this.#live();
-      if (name === 'nosuch') throw new Error(`module ${name} not found`);
-      for (const each of this.modules.withDependencies(name)) this.#loaded.add(each);
+    load: (names) => {
+      for (const name of names) {
+        this.#live();
+        if (name === 'nosuch') throw new Error(`module ${name} not found`);
+        for (const each of this.modules.withDependencies(name)) this.#loaded.add(each);
+      }
       return Promise.resolve();
     },
     unload: (names) => {

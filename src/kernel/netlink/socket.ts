@@ -31,7 +31,8 @@ const LARGE_REQUEST_BYTES = 64 * 1024;
 
 const writeInBackground = promisify(write);
 
-const ECHO_MS = 1_000;
+/** Longer than this process may be too busy to read a notification; port ids are random, so nobody else gets one soon. */
+const ECHO_MS = 10_000;
 
 /** Port ids of the sockets that are open in this process, to tell our own changes from others'. */
 const ownPorts = new Set<number>();

@@ -25,8 +25,18 @@ const CACHE = join(PROJECT_FOLDER, '.cache', 'vm');
 /** Counts up when what the base holds changes, so that no old one is used. */
 const RECIPE = 3;
 
+/** For a disk: the file system is built in. */
+const DISK_MODULES = ['drivers/virtio', 'drivers/block/virtio_blk.ko'];
 /** Parts of the kernel's modules that a node without hardware can need. */
-const MODULE_FOLDERS = ['net', 'lib', 'crypto', 'arch/x86/crypto', 'drivers/net/dummy.ko', 'drivers/net/veth.ko'];
+const MODULE_FOLDERS = [
+  'net',
+  'lib',
+  'crypto',
+  'arch/x86/crypto',
+  'drivers/net/dummy.ko',
+  'drivers/net/veth.ko',
+  ...DISK_MODULES,
+];
 const LEFT_OUT = /^usr\/(?:share\/(?:doc|man|locale|lintian|bug|info)|lib\/x86_64-linux-gnu\/(?:gconv|perl))(?:\/|$)/;
 /** Links that Debian makes when it installs iptables. */
 const IPTABLES_PROGRAMS = ['iptables', 'ip6tables'].flatMap((tool) =>

@@ -16,8 +16,28 @@ export function exitMark(token: string): string {
   return `switchyard-vm-exit ${token} `;
 }
 
+/** What of the file system a disk keeps from one boot to the next; everything else is new with each boot. */
+const KEPT_FOLDERS = ['etc/sysctl.d', 'etc/modules-load.d', 'var/lib/switchyard', 'disk/kept'];
+
+/** The disk is made by the first boot that has it. The machine is never unmounted: each end is a cut of its power. */
+const MOUNT_DISK = `
+modprobe -a virtio_pci virtio_blk
+mkdir -p /disk
+mount -t ext4 /dev/vda /disk || {
+  mke2fs -q -t ext4 /dev/vda && mount -t ext4 /dev/vda /disk || finish 125
+}
+for folder in ${KEPT_FOLDERS.join(' ')}; do
+  mkdir -p /disk/$folder /$folder
+  mount --bind /disk/$folder /$folder
+done`;
+
+export interface InitOptions {
+  readonly modules: readonly string[];
+  readonly hasDisk: boolean;
+}
+
 /** The first process inside: makes a system that the tests can run in, runs the command, and turns the machine off. */
-export function initScript(token: string, modules: readonly string[]): string {
+export function initScript(token: string, { modules, hasDisk }: InitOptions): string {
   return `#!/${SHELL}
 /${BUSYBOX} mkdir -p /proc /sys /dev /tmp /run /root
 /${BUSYBOX} --install -s /bb
@@ -34,7 +54,7 @@ finish() {
   echo "${exitMark(token)}$1" > ${LINE}
   reboot -f
 }
-ip link set lo up
+ip link set lo up${hasDisk ? MOUNT_DISK : ''}
 for module in ${modules.join(' ')}; do
   modprobe "$module" 2> ${LINE} || finish 125
 done

@@ -17,6 +17,8 @@ export interface MachineSpec {
   readonly memoryMb: number;
   readonly cpus: number;
   readonly deadlineMs: number;
+  /** A file that the machine has as its disk. */
+  readonly disk?: string | undefined;
   /** Tells this machine's end mark from anything a command may print. */
   readonly token: string;
   readonly onOutput?: ((text: string) => void) | undefined;
@@ -30,12 +32,13 @@ export interface VmResult {
 }
 
 /** The kernel's own messages come on the first serial line, the command's output on the second. */
-function argumentsOf({ kernel, initramfs, consoleFile, memoryMb, cpus }: MachineSpec): string[] {
+function argumentsOf({ kernel, initramfs, consoleFile, memoryMb, cpus, disk }: MachineSpec): string[] {
   return [
     ...['-accel', 'tcg', '-cpu', 'max', '-smp', String(cpus), '-m', `${memoryMb}M`],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-net', 'none'],
     ...['-chardev', `file,id=console,path=${consoleFile}`, '-serial', 'chardev:console'],
     ...['-chardev', 'stdio,id=line,signal=off', '-serial', 'chardev:line'],
+    ...(disk === undefined ? [] : ['-drive', `file=${disk},format=raw,if=virtio`]),
     ...['-kernel', kernel, '-initrd', initramfs],
     ...['-append', 'console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on'],
   ];

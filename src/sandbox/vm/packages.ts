@@ -18,6 +18,7 @@ export const TOOL_PACKAGES = [
   'ipset',
   'ipvsadm',
   'conntrack',
+  'e2fsprogs',
   'libstdc++6',
 ] as const;
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { baseImage, composeImage } from './image.ts';
@@ -17,10 +17,16 @@ export interface VmRun {
   readonly memoryMb?: number;
   readonly cpus?: number;
   readonly deadlineMs?: number;
+  /**
+   * A file, made when missing, that keeps `/etc/sysctl.d`, `/etc/modules-load.d`, `/var/lib/switchyard` and `/disk/kept` from
+   * one boot to the next. The end of a run is a cut of power: what was not synced is lost.
+   */
+  readonly disk?: string;
   /** Gets whole lines of output as they come. */
   readonly onOutput?: (text: string) => void;
 }
 
+const DISK_BYTES = 32 * 1024 * 1024;
 const DEFAULTS = { memoryMb: 1_536, cpus: 2, deadlineMs: 300_000 };
 
 /**
@@ -30,11 +36,12 @@ const DEFAULTS = { memoryMb: 1_536, cpus: 2, deadlineMs: 300_000 };
  */
 export async function runInVm(run: VmRun): Promise<VmResult> {
   const base = await baseImage();
+  if (run.disk !== undefined) makeDisk(run.disk);
   const folder = mkdtempSync(join(tmpdir(), 'switchyard-vm-'));
   try {
     const token = randomBytes(8).toString('hex');
     const initramfs = composeImage(folder, base, {
-      init: initScript(token, run.modules ?? []),
+      init: initScript(token, { modules: run.modules ?? [], hasDisk: run.disk !== undefined }),
       command: commandScript(run.argv),
     });
     return await runMachine({
@@ -48,4 +55,11 @@ export async function runInVm(run: VmRun): Promise<VmResult> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Sparse: the machine makes a file system in it. */
+function makeDisk(path: string): void {
+  const fd = openSync(path, 'a');
+  ftruncateSync(fd, DISK_BYTES);
+  closeSync(fd);
 }

@@ -78,6 +78,14 @@ describe('the settings of a node', () => {
     assert.equal(node.read(SOMAXCONN), '4096');
   });
 
+  it('stay in the file for the next boot when the originals are lost', async () => {
+    await start().prepare(sets(SOMAXCONN, '8192'));
+    const file = readFileSync(path('sysctl.d/99-switchyard.conf'), 'utf8');
+    writeFileSync(path('state/originals.json'), 'x');
+    await start().prepare(sets(SOMAXCONN, '8192'));
+    assert.equal(readFileSync(path('sysctl.d/99-switchyard.conf'), 'utf8'), file);
+  });
+
   it('unload what the kernel loaded because we looked at it', async () => {
     node.loadsOnLook = 'crc32c_intel';
     await start().prepare(config());

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { renderedConfig, type NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
 import { revisionOf } from '../../../src/core/revision.ts';
 
 type Json = Record<string, unknown>;
+
+/** The machine is the test's alone. */
+const PORT = 16_443;
 
 /** As much of an API server as one agent asks for; the real one's libraries are not in the machine. */
 export class TinyApi {
@@ -17,18 +19,27 @@ export class TinyApi {
   #status: NodeProxyStateStatus | undefined;
   #version = 1;
 
+  readonly #hidden = new Set<string>();
+
   /** `objects` by path of their collection. */
   constructor(objects: Readonly<Record<string, readonly Json[]>>) {
     this.#objects = objects;
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
-  async listen(): Promise<string> {
+  readonly url = `http://127.0.0.1:${PORT}`;
+
+  async listen(): Promise<void> {
     // As a real one, it does not give up a connection that is idle between two requests.
     this.#server.keepAliveTimeout = 0;
-    this.#server.listen(0, '127.0.0.1');
+    this.#server.listen(PORT, '127.0.0.1');
     await once(this.#server, 'listening');
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** From now on a list of this collection fails, or no longer. */
+  hide(path: string, isHidden: boolean): void {
+    if (isHidden) this.#hidden.add(path);
+    else this.#hidden.delete(path);
   }
 
   get status(): NodeProxyStateStatus | undefined {
@@ -86,6 +97,8 @@ export class TinyApi {
     if (request.method === 'POST') this.reasons.push((JSON.parse(body) as { reason: string }).reason);
     if (request.method !== 'GET') {
       response.end(body);
+    } else if (this.#hidden.has(url.pathname)) {
+      response.writeHead(503).end(JSON.stringify({ kind: 'Status', status: 'Failure', code: 503 }));
     } else if (url.searchParams.has('watch')) {
       response.write('\n');
       if (!isStates) return;
