@@ -1,7 +1,8 @@
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { ApiError } from '../../kube/error.ts';
 import { EXIT } from './exit-code.ts';
 import { exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag, type Format } from './flags.ts';
+import type { ImportFlags } from './import.ts';
 import type { HistoryFlags, ResumeFlags, RollbackFlags, ChangeFlags } from './rollback.ts';
 import type { StatusFlags } from './status.ts';
 
@@ -116,7 +117,27 @@ function resumeCommand(): Command {
     );
 }
 
+function importCommand(): Command {
+  const command = new Command('import')
+    .summary('Make a ProxyProfile out of the configuration of kube-proxy.')
+    .description(
+      'Make a ProxyProfile out of a KubeProxyConfiguration: from a file, or from the live ConfigMap of kube-proxy. The profile ' +
+        'goes to stdout; what cannot be carried over, and why, to stderr. Nothing is changed in the cluster.',
+    )
+    .option('-f, --filename <file>', 'a KubeProxyConfiguration, or a ConfigMap that holds one; - for stdin')
+    .option('--configmap <namespace/name>', 'the ConfigMap to read without -f', 'kube-system/kube-proxy')
+    .option('--name <name>', 'name of the profile', 'default')
+    .addOption(
+      new Option('-o, --output <format>', 'yaml: the profile; json: with the lists of fields')
+        .choices(['yaml', 'json'])
+        .default('yaml'),
+    );
+  return withClusterFlags(command)
+    .addHelpText('after', exitCodeHelp('0  done, also where fields could not be carried over', ...USUAL.slice(1)))
+    .action((flags: ImportFlags) => act(async () => (await import('./import.ts')).runImport(flags)));
+}
+
 /** The commands for people, also as `kubectl switchyard`. */
 export function operateCommands(): Command[] {
-  return [statusCommand(), historyCommand(), rollbackCommand(), pauseCommand(), resumeCommand()];
+  return [statusCommand(), historyCommand(), rollbackCommand(), pauseCommand(), resumeCommand(), importCommand()];
 }
