@@ -61,6 +61,8 @@ export class NodeAgent {
   readonly #cache: ServiceCache;
   readonly #draining: Draining;
   readonly #stateFile: StateFile;
+  /** UID of the Node object, once that is known. */
+  nodeUID: string | undefined;
 
   constructor({ nodeName, places, ...parts }: AgentParts) {
     const { clock, log } = parts;
@@ -226,6 +228,7 @@ export class NodeAgent {
   }
 
   #setNode(node: Node): void {
+    this.nodeUID = node.metadata?.uid ?? undefined;
     this.#network.setNode(node);
     this.#companions.setNode(node);
   }

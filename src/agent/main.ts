@@ -2,11 +2,13 @@ import { hostname } from 'node:os';
 import { systemProbe } from '../kernel/probe.ts';
 import { KubeClient } from '../kube/client.ts';
 import { loadInClusterConfig, loadKubeConfigFile } from '../kube/kubeconfig.ts';
+import { findNamespace } from '../kube/own-namespace.ts';
 import { systemClock } from '../support/clock.ts';
 import { createLog, type Log, type LogLevel } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { NodeAgent } from './agent.ts';
 import { healthRoutes, metricsRoutes } from './agent-endpoints.ts';
+import { keepHeartbeat } from './heartbeat.ts';
 import { serveHttp, type BindAddress } from './http-endpoint.ts';
 import { requireNetAdmin } from './node-modes.ts';
 import { readProfileFile, watchProfileFile } from './profile-file.ts';
@@ -19,6 +21,8 @@ export interface AgentArgs {
   readonly kubeconfig?: string;
   /** Name of this node's Node object; the host name when absent. */
   readonly nodeName?: string;
+  /** Of the Lease of this agent; the namespace of the pod, else kube-system, when absent. */
+  readonly namespace?: string;
   /** A ProxyProfile document that takes the controller's place. */
   readonly profile?: string;
   readonly stateDir: string;
@@ -58,6 +62,8 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
     });
   } else {
     agent.followController();
+    const namespace = findNamespace(args.namespace);
+    void keepHeartbeat({ client, clock: systemClock, log, signal, nodeName, namespace, nodeUID: () => agent.nodeUID });
   }
   await agent.run(signal);
   await client.close();

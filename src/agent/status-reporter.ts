@@ -1,6 +1,7 @@
 import { API_VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState, NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
 import { canonicalJson } from '../core/revision.ts';
+import { AGENT_LOST } from '../core/agent-lease.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isApiStatus } from '../kube/error.ts';
 import { Backoff } from '../support/backoff.ts';
@@ -27,6 +28,11 @@ export interface ReporterParts {
   ) => void;
 }
 
+/** The controller has not heard of this agent for a while, and wrote so into its status. */
+function isSaidLost(state: NodeProxyState | undefined): boolean {
+  return state?.status?.conditions?.some(({ type, reason }) => type === 'Ready' && reason === AGENT_LOST) === true;
+}
+
 /** Writes the node's status: only what changed, one request at a time, again after a failure. */
 export class StatusReporter {
   readonly #parts: ReporterParts;
@@ -41,7 +47,8 @@ export class StatusReporter {
   }
 
   setState(state: NodeProxyState | undefined): void {
-    if (state?.metadata.uid !== this.#state?.metadata.uid) this.#written = undefined;
+    const isOther = state?.metadata.uid !== this.#state?.metadata.uid;
+    if (isOther || isSaidLost(state)) this.#written = undefined;
     this.#state = state;
     this.request();
   }

@@ -70,6 +70,7 @@ function agentCommand(): Command {
     .description("Run one node's agent: it programs this node's kernel and switches its mode.")
     .option('--kubeconfig <file>', "how to reach the API server; the pod's service account when absent")
     .option('--node-name <name>', "name of this node's Node object; the host name when absent")
+    .option('--namespace <name>', "where the agent's Lease lives; the pod's own, else kube-system, when absent")
     .option('--profile <file>', 'run from a ProxyProfile document, without a controller; read again when it changes')
     .option('--state-dir <folder>', 'where the agent remembers what it runs', '/var/lib/switchyard')
     .option('--proc-sys-dir <folder>', 'a writable /proc/sys, where that of the container is read-only')

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { findNamespace } from '../kube/own-namespace.ts';
 import { systemClock, type Clock } from '../support/clock.ts';
 import { UserError } from '../support/errors.ts';
 import { createLog, LOG_LEVELS, type Log, type LogLevel } from '../support/log.ts';
@@ -13,8 +13,6 @@ import { createMetrics, type ControllerMetrics } from './metrics.ts';
 import { ProxyOperator, type ProxyOperatorParts } from './proxy-operator.ts';
 
 const LEASE_NAME = 'switchyard-controller';
-const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
-const DEFAULT_NAMESPACE = 'kube-system';
 
 export interface ControllerArgs {
   readonly kubeconfig?: string;
@@ -42,15 +40,6 @@ function parseLogLevel(text: string): LogLevel {
   const level = LOG_LEVELS.find((known) => known === text);
   if (level === undefined) throw new UserError(`--log-level ${text} is none of ${LOG_LEVELS.join(', ')}`, 2);
   return level;
-}
-
-function findNamespace(given: string | undefined): string {
-  if (given !== undefined && given !== '') return given;
-  try {
-    return readFileSync(NAMESPACE_FILE, 'utf8').trim();
-  } catch {
-    return DEFAULT_NAMESPACE;
-  }
 }
 
 /** The base class of the operator reads the default kubeconfig whatever it is given, and fails where that is broken. */

@@ -11,12 +11,12 @@ import type { Log } from '../support/log.ts';
 import { toApiError } from './api-failure.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { RevisionStore } from './revision-store.ts';
+import { StateWriter } from './state-writer.ts';
 
 export const FIELD_MANAGER = 'switchyard-controller';
 /** Where events of objects without a namespace live. */
 const EVENT_NAMESPACE = 'default';
 
-const STATES = { group: GROUP, version: VERSION, plural: 'nodeproxystates' } as const;
 const PROFILES = { group: GROUP, version: VERSION, plural: 'proxyprofiles' } as const;
 
 export interface PlanWriterParts {
@@ -51,6 +51,7 @@ type Step = () => Promise<ApiError | undefined>;
 export class PlanWriter {
   readonly #parts: PlanWriterParts;
   readonly #objects: CustomObjectsApi;
+  readonly #states: StateWriter;
   readonly #core: CoreV1Api;
   /** By name of the profile, when its status was last written. */
   readonly #statusWrittenMs = new Map<string, number>();
@@ -59,6 +60,7 @@ export class PlanWriter {
     this.#parts = parts;
     this.#objects = parts.kubeConfig.makeApiClient(CustomObjectsApi);
     this.#core = parts.kubeConfig.makeApiClient(CoreV1Api);
+    this.#states = new StateWriter({ ...parts, fieldManager: FIELD_MANAGER });
   }
 
   /** Stops between two writes when `signal` aborts. */
@@ -148,37 +150,9 @@ export class PlanWriter {
     }
   }
 
-  async #writeState(action: StateAction): Promise<ApiError | undefined> {
-    const { log, states } = this.#parts;
-    const name = action.node;
-    const object = `NodeProxyState ${name}`;
-    if (action.kind === 'Delete') {
-      return this.#attempt('delete', object, async () => {
-        const uid = action.observed.metadata.uid;
-        await this.#objects.deleteClusterCustomObject({ ...STATES, name, body: uid ? { preconditions: { uid } } : {} });
-        states.remove(action.observed);
-        log.info({ node: name }, 'removed the state of an earlier node of this name');
-      });
-    }
-    return this.#attempt(action.kind === 'Create' ? 'create' : 'update', object, async () => {
-      const request = { ...STATES, fieldManager: FIELD_MANAGER };
-      const written: unknown =
-        action.kind === 'Create'
-          ? await this.#objects.createClusterCustomObject({ ...request, body: action.object })
-          : await this.#objects.replaceClusterCustomObject({
-              ...request,
-              name,
-              body: { ...action.observed, spec: action.spec },
-            });
-      states.recordWrite(written as NodeProxyState);
-      const { revision, attempt, profile } = (written as NodeProxyState).spec;
-      const purpose = action.kind === 'Create' ? 'Grant' : action.purpose;
-      if (purpose === 'Grant') this.#parts.onGrant(profile.name);
-      log.info(
-        { node: name, purpose, revision, attempt: attempt?.id, profile: profile.name },
-        'wrote the spec of a node',
-      );
-    });
+  #writeState(action: StateAction): Promise<ApiError | undefined> {
+    const object = `NodeProxyState ${action.node}`;
+    return this.#attempt(StateWriter.verbOf(action), object, () => this.#states.write(action));
   }
 
   async #writeStatus({ profile, status }: ProfilePlan): Promise<ApiError | undefined> {

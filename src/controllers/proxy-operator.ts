@@ -7,6 +7,7 @@ import { planRollout } from '../core/rollout.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { ControllerMetrics } from './metrics.ts';
+import { AgentLeases } from './agent-leases.ts';
 import type { CachedObject } from './object-cache.ts';
 import { PlanWriter } from './plan-writer.ts';
 import { createGateProbe } from './gate-job.ts';
@@ -38,6 +39,7 @@ export class ProxyOperator extends ReliableOperator {
   readonly #writer: PlanWriter;
   readonly #revisions: RevisionStore;
   readonly #gates: GateRunner;
+  readonly #leases: AgentLeases;
   readonly #loop: ReconcileLoop;
   /** Of each node, what the planner looks at, to tell changes from heartbeats. */
   readonly #nodeFacts = new Map<string, string>();
@@ -69,6 +71,7 @@ export class ProxyOperator extends ReliableOperator {
       onMeasurement: (profile, gate, kind) => parts.metrics.countMeasurement(profile, gate, kind),
     });
     parts.metrics.collectNodes(() => this.cacheOf<NodeProxyState>(STATES).list());
+    this.#leases = new AgentLeases({ ...parts, failures: this.failures, onListed: () => this.#loop.trigger() });
     this.#loop = new ReconcileLoop(parts.clock, () => this.#reconcile());
   }
 
@@ -77,6 +80,7 @@ export class ProxyOperator extends ReliableOperator {
       this.#loop.trigger();
       return Promise.resolve();
     };
+    this.track(this.#leases.run(this.stopped));
     await Promise.all([
       this.watchResource(GROUP, VERSION, 'proxyprofiles', changed),
       this.watchResource(GROUP, VERSION, 'nodeproxystates', changed),
@@ -154,6 +158,7 @@ export class ProxyOperator extends ReliableOperator {
         states: this.cacheOf<NodeProxyState>(STATES).list(),
         histories: this.#revisions.histories,
         gateResults: this.#gates.results,
+        lostAgents: this.#leases.lost(),
         nowMs,
       });
       this.#metrics.observePlan((performance.now() - startedMs) / 1_000);
@@ -166,7 +171,8 @@ export class ProxyOperator extends ReliableOperator {
       // What we deleted ourselves is no news to the watch, so nothing else would lead to what comes after it.
       if (failures.length === 0 && plan.actions.some(({ kind }) => kind === 'Delete')) this.#loop.trigger();
       finish(all.length > 0);
-      const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + restInMs);
+      const waitMs = Math.min(restInMs, this.#leases.nextLossInMs());
+      const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + waitMs);
       return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };
     } catch (error) {
       finish(true);

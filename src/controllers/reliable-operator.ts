@@ -65,6 +65,11 @@ export abstract class ReliableOperator extends Operator {
     await Promise.all(this.#watches);
   }
 
+  /** Work that is under way until `stop`. */
+  protected track(work: Promise<void>): void {
+    this.#watches.push(work);
+  }
+
   /** The objects of a watched resource; `plural.group`, or `plural` alone for the core group. */
   protected cacheOf<T extends CachedObject>(id: string): ObjectCache<T> {
     const cache = this.#caches.get(id) ?? new ObjectCache<CachedObject>();

@@ -26,6 +26,8 @@ export interface ResourceWatchOptions<T extends CachedObject> {
   /** Called after the cache has taken the change. */
   readonly onEvent: (phase: WatchPhase, object: T) => void;
   readonly onListed: () => void;
+  /** Called whenever the server says anything, be it that nothing changed. */
+  readonly onSign?: () => void;
   readonly clock: Clock;
   readonly failures: FailureLog;
 }
@@ -67,6 +69,7 @@ async function listAll<T extends CachedObject>(options: ResourceWatchOptions<T>)
   } while (next !== '');
   for (const gone of cache.replace(objects, mark)) onEvent('DELETED', gone);
   for (const object of objects) onEvent('ADDED', object);
+  options.onSign?.();
   onListed();
   return answer.metadata?.resourceVersion ?? '';
 }
@@ -92,6 +95,7 @@ async function watchOnce<T extends CachedObject>(
   const onObject = (phase: string, raw: unknown) => {
     // Thrown from here, an error would be dropped.
     try {
+      options.onSign?.();
       take(options, phase, raw);
       seen((raw as CachedObject).metadata.resourceVersion ?? from);
     } catch (error) {

@@ -1,5 +1,5 @@
 import { API_VERSION, durationMs } from './api/meta.ts';
-import type { NodeProxyState, NodeProxyStateSpec } from './api/node-proxy-state.ts';
+import type { NodeProxyState, NodeProxyStateSpec, NodeProxyStateStatus } from './api/node-proxy-state.ts';
 import type { ProxyProfile } from './api/proxy-profile.ts';
 import { timeText } from './time.ts';
 import type { Grant } from './rollout-grants.ts';
@@ -26,7 +26,14 @@ export type StateAction =
       readonly observed: NodeProxyState;
       readonly spec: NodeProxyStateSpec;
     }
-  | { readonly kind: 'Delete'; readonly node: string; readonly observed: NodeProxyState };
+  | { readonly kind: 'Delete'; readonly node: string; readonly observed: NodeProxyState }
+  | {
+      /** The only thing of a status that is not its agent's to write: that there is no agent any more. */
+      readonly kind: 'ReportLost';
+      readonly node: string;
+      readonly observed: NodeProxyState;
+      readonly status: NodeProxyStateStatus;
+    };
 
 export function profileReference({ metadata }: ProxyProfile): NodeProxyStateSpec['profile'] {
   return { name: metadata.name, uid: metadata.uid ?? '', generation: metadata.generation ?? 0 };

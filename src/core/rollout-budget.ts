@@ -27,8 +27,8 @@ export function countBudget(nodes: readonly NodeAssessment[], rollout: RolloutSp
 }
 
 /** Can be started now, as far as the node itself is concerned. */
-export function isCandidate({ phase, isUnreachable, leftover, blocked }: NodeAssessment): boolean {
-  return phase === 'Waiting' && !isUnreachable && leftover === undefined && blocked === undefined;
+export function isCandidate({ phase, isUnreachable, isLost, leftover, blocked }: NodeAssessment): boolean {
+  return phase === 'Waiting' && !isUnreachable && !isLost && leftover === undefined && blocked === undefined;
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Condition } from './api/meta.ts';
 import type { ProxyProfileConditionType } from './api/proxy-profile.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import { progressing } from './rollout-progress.ts';
-import { inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
+import { hasNoAgent, inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
 
 /** A condition without what the object and the clock add to it. */
 export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>;
@@ -51,7 +51,7 @@ function available(view: RolloutView): Finding {
   const broken = nodes.filter(({ isReady, isUpdated }) => !isReady || !isUpdated);
   if (broken.length > 0) {
     const message = `${nodeNames(broken)} not Ready; see status.problems.`;
-    return { status: 'False', reason: 'NodesNotReady', message };
+    return { status: 'False', reason: broken.every(hasNoAgent) ? 'AgentsMissing' : 'NodesNotReady', message };
   }
   if (nodes.length === 0) {
     return {
@@ -104,7 +104,21 @@ function degraded(view: RolloutView): Finding {
     const message = `${nodeNames(blocked)} cannot be started: ${first.blocked.message}; see status.problems.`;
     return { status: 'True', reason: first.blocked.code, message };
   }
-  return { status: 'False', reason: 'AsExpected', message: 'No node failed this revision.' };
+  return degradedByAgents(view) ?? { status: 'False', reason: 'AsExpected', message: 'No node failed this revision.' };
+}
+
+/** What is wrong whatever the revision. */
+function degradedByAgents({ nodes }: RolloutView): Finding | undefined {
+  const missing = nodes.filter(hasNoAgent);
+  if (missing.length > 0) {
+    const message = `No agent is heard on ${nodeNames(missing)}; check that it runs there. See status.problems.`;
+    return { status: 'True', reason: 'AgentsMissing', message };
+  }
+  const drifting = nodes.filter(({ drift }) => drift !== undefined);
+  const [first] = drifting;
+  if (first?.drift === undefined) return undefined;
+  const message = `Somebody else keeps changing what the agents put back on ${nodeNames(drifting)}: ${first.drift.message}.`;
+  return { status: 'True', reason: 'DriftPersistent', message };
 }
 
 function paused(view: RolloutView): Finding {

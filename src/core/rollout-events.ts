@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from './api/proxy-profile.ts';
+import { AGENT_LOST } from './agent-lease.ts';
 import { canonicalJson } from './revision.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import type { Finding } from './rollout-conditions.ts';
@@ -109,10 +110,19 @@ function nodeEvents({ profile, next }: Transition, view: RolloutView): EventCont
       const text = `Node ${node} failed ${view.course.target}: ${reason}: ${message}`;
       return [{ type: 'Warning', reason: 'NodeFailed', message: text, about }];
     }
-    if (!SKIPPED.includes(reason)) return [];
     const about = [node, reason, profile.status?.conditions ?? null];
+    if (reason === AGENT_LOST) return [{ type: 'Warning', reason, message: `Node ${node}: ${message}`, about }];
+    if (!SKIPPED.includes(reason)) return [];
     return [{ type: 'Normal', reason: 'NodeSkipped', message: `Node ${node} is skipped: ${message}`, about }];
   });
+}
+
+/** What is wrong with nodes beside the rollout. */
+function ailmentEvents({ profile, next }: Transition): EventContent[] {
+  const now = conditionOf(next, 'Degraded');
+  const isNews = now !== undefined && conditionOf(profile.status, 'Degraded')?.reason !== now.reason;
+  if (!isNews || !['AgentsMissing', 'DriftPersistent'].includes(now.reason)) return [];
+  return [{ type: 'Warning', reason: now.reason, message: now.message }];
 }
 
 function refusalEvents({ profile, next }: Transition): EventContent[] {
@@ -142,6 +152,7 @@ export function rolloutEvents(
         ...stepEvents(transition, view),
         ...progressEvents(transition, view),
         ...nodeEvents(transition, view),
+        ...ailmentEvents(transition),
       ];
   return contents.map((content) => nameEvent(profile, content));
 }

@@ -1,3 +1,4 @@
+import { AGENT_LOST } from './agent-lease.ts';
 import type { NodeProxyState } from './api/node-proxy-state.ts';
 import type { BuiltinGate } from './api/rollout-spec.ts';
 import type { RolloutNode } from './rollout-node.ts';
@@ -27,9 +28,29 @@ export function isServingAfterRollback(state: Reported): boolean {
   return hasReturned && status.current !== undefined && conditionOf(state, 'DataplaneSynced')?.status === 'True';
 }
 
-/** The data plane serves, in whatever revision. */
+/** It was said of its agent that nobody has heard it for too long, and it has not spoken since. */
+export function isAgentLost(state: Reported | undefined): boolean {
+  return readyCondition(state)?.reason === AGENT_LOST;
+}
+
+/** The data plane serves, in whatever revision, and its agent is there. */
 export function isAgentServing(state: Reported): boolean {
-  return readyCondition(state)?.status === 'True' || isServingAfterRollback(state);
+  return readyCondition(state)?.status === 'True' || (isServingAfterRollback(state) && !isAgentLost(state));
+}
+
+/** Longer than an agent goes on saying that something drifted, so that it must have drifted again and again. */
+const PERSISTENT_DRIFT_MS = 600_000;
+
+/** Rules or settings that somebody else keeps changing, and since or from when that is so; undefined without any drift. */
+export function persistentDrift(
+  state: Reported | undefined,
+): (Illness & { readonly persistsFromMs: number }) | undefined {
+  const drifted = conditionOf(state, 'Drifted');
+  if (drifted?.status !== 'True') return undefined;
+  const sinceMs = Date.parse(drifted.lastTransitionTime) || 0;
+  const isContested = drifted.reason === 'RulesContested';
+  const persistsFromMs = isContested ? sinceMs : sinceMs + PERSISTENT_DRIFT_MS;
+  return { code: drifted.reason, message: drifted.message, sinceMs, persistsFromMs };
 }
 
 /** The Ready condition of the Node; undefined when nobody has said anything. */

@@ -1,7 +1,15 @@
 import type { ObjectMeta } from './api/meta.ts';
 import type { NodeProxyState, RenderedConfig } from './api/node-proxy-state.ts';
 import type { BuiltinGate } from './api/rollout-spec.ts';
-import { failingGate, isAgentServing, nodeReady, readyCondition, type Illness } from './rollout-health.ts';
+import {
+  failingGate,
+  isAgentLost,
+  isAgentServing,
+  nodeReady,
+  persistentDrift,
+  readyCondition,
+  type Illness,
+} from './rollout-health.ts';
 import { askedRevision, outcome, type Outcome } from './rollout-outcome.ts';
 
 /** The fields of a core/v1 Node that decide about its rollout. */
@@ -68,6 +76,10 @@ export interface NodeAssessment {
   readonly servesGoal: boolean;
   /** The kubelet is silent: nothing that is granted now would be noticed. */
   readonly isUnreachable: boolean;
+  /** Its agent is gone: nothing that is granted now would be done. */
+  readonly isLost: boolean;
+  /** Somebody else keeps changing what its agent puts back. */
+  readonly drift: Illness | undefined;
   /** Dead for longer than ignoreNotReadyAfter, and nothing of ours is under way on it. */
   readonly isSkipped: boolean;
   /** Counts against maxUnavailable. */
@@ -206,6 +218,15 @@ function serviceOf(
   };
 }
 
+/** Drift counts once it persists. */
+function driftOf(state: NodeProxyState | undefined, nowMs: number) {
+  const drift = persistentDrift(state);
+  if (drift === undefined) return { drift, driftAtMs: Infinity };
+  return drift.persistsFromMs <= nowMs
+    ? { drift, driftAtMs: Infinity }
+    : { drift: undefined, driftAtMs: drift.persistsFromMs };
+}
+
 /** What the objects say about one node; equal objects at an equal time say the same. */
 export function assessNode(
   node: RolloutNode,
@@ -220,6 +241,7 @@ export function assessNode(
   const { phase, failure, changesAtMs = Infinity } = judged.seen;
   const isIdle = phase === 'Waiting' || phase === 'Done';
   const deadAtMs = liveness.deadAtMs > nowMs ? liveness.deadAtMs : Infinity;
+  const { drift, driftAtMs } = driftOf(state, nowMs);
   return {
     node,
     state,
@@ -230,8 +252,10 @@ export function assessNode(
     blocked: phase === 'Waiting' ? blockedBy(state, target, node) : undefined,
     ...serviceOf(state, target, liveness, judged),
     isUnreachable: liveness.isUnreachable,
+    isLost: isAgentLost(state),
+    drift,
     isSkipped: isIdle && nowMs >= liveness.deadAtMs,
     ...recordOf(state, target, phase),
-    changesAtMs: Math.min(changesAtMs, deadAtMs),
+    changesAtMs: Math.min(changesAtMs, deadAtMs, driftAtMs),
   };
 }

@@ -71,6 +71,11 @@ export function inPhase({ nodes }: Pick<RolloutView, 'nodes'>, phase: NodeAssess
   return nodes.filter((node) => node.phase === phase);
 }
 
+/** Its agent has not reported although it was asked to, or not for a while. */
+export function hasNoAgent({ state, phase, isLost }: NodeAssessment): boolean {
+  return isLost || (state !== undefined && state.status === undefined && phase !== 'InFlight');
+}
+
 export function countNodes(view: RolloutView): NonNullable<ProxyProfileStatus['nodes']> {
   const { assignment, nodes, dead, budget, course } = view;
   const all = [...nodes, ...dead];
@@ -85,7 +90,7 @@ export function countNodes(view: RolloutView): NonNullable<ProxyProfileStatus['n
     waiting: inPhase(view, 'Waiting').length,
     blocked: nodes.filter(({ phase, blocked }) => phase === 'Waiting' && blocked !== undefined).length,
     skipped: assignment.skipped.length + dead.length,
-    agentMissing: nodes.filter(({ state, phase }) => state && !state.status && phase !== 'InFlight').length,
+    agentMissing: nodes.filter(hasNoAgent).length,
     conflicted: assignment.conflicts.length,
   };
 }

@@ -4,6 +4,7 @@ import type { StateAction } from './rollout-actions.ts';
 import { assignNodes } from './rollout-assignment.ts';
 import type { KnownRevision } from './rollout-course.ts';
 import type { GateRequest, GateResults } from './rollout-gates.ts';
+import { reportLostAgents } from './rollout-lost.ts';
 import type { RolloutNode } from './rollout-node.ts';
 import { planProfile, type ProfilePlan } from './rollout-profile.ts';
 import { finalizerOf, planRelease, type FinalizerAction, type ReleasePlan } from './rollout-release.ts';
@@ -18,6 +19,8 @@ export interface RolloutInput {
   /** By the UID of the profile, the newest last; what is missing here may be known from the states. */
   readonly histories?: ReadonlyMap<string, readonly KnownRevision[]>;
   readonly gateResults?: GateResults;
+  /** Nodes whose agent has not been heard for too long. */
+  readonly lostAgents?: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
@@ -44,6 +47,12 @@ function removeLeftovers(nodes: readonly RolloutNode[], states: ReadonlyMap<stri
   });
 }
 
+/** A second write of the same object would rest on a version that the first has replaced; the next plan makes it. */
+function onePerNode(actions: readonly StateAction[]): StateAction[] {
+  const seen = new Set<string>();
+  return actions.filter(({ node }) => !seen.has(node) && seen.add(node));
+}
+
 function planReleases(
   { profiles, states, nowMs }: RolloutInput,
   taken: ReadonlySet<string>,
@@ -59,7 +68,8 @@ function planReleases(
  * starts anew goes on where the last one stopped. See `SlotPicker` for what a plan never does.
  */
 export function planRollout(input: RolloutInput): RolloutPlan {
-  const { profiles, nodes, states, histories = new Map(), gateResults = new Map(), nowMs } = input;
+  const { profiles, nodes, histories = new Map(), gateResults = new Map(), nowMs } = input;
+  const { states, reports } = reportLostAgents(input.states, input.lostAgents ?? new Set(), nowMs);
   const byName = new Map(states.map((state) => [state.metadata.name, state]));
   const assignments = assignNodes(profiles, nodes, byName);
   const planned = assignments.map((each) => planProfile(each, { states: byName, histories, gateResults, nowMs }));
@@ -68,16 +78,17 @@ export function planRollout(input: RolloutInput): RolloutPlan {
       [...each.nodes, ...each.conflicts.map(({ node }) => node)].map((node) => node.metadata.name),
     ),
   );
-  const releases = planReleases(input, taken);
+  const releases = planReleases({ ...input, states }, taken);
   const wakes = [...planned, ...releases.map(({ plan }) => plan)].flatMap(({ wakeAtMs }) => wakeAtMs);
   const future = wakes.filter((ms) => Number.isFinite(ms));
   return {
-    actions: [
+    actions: onePerNode([
+      ...reports,
       ...removeLeftovers(nodes, byName),
       ...planned.flatMap(({ settle }) => settle),
       ...planned.flatMap(({ grants }) => grants),
       ...releases.flatMap(({ plan }) => plan.actions),
-    ],
+    ]),
     finalizers: [
       ...assignments.flatMap(({ profile }) => finalizerOf(profile)),
       ...releases.flatMap(({ plan }) => plan.finalizers),

@@ -39,6 +39,7 @@ export class SimulatedCluster {
   readonly events: string[] = [];
   readonly histories = new Map<string, KnownRevision[]>();
   readonly gateResults = new Map<string, GateResult>();
+  readonly lostAgents = new Set<string>();
 
   constructor(profiles: readonly ProxyProfile[], nodes: readonly RolloutNode[]) {
     for (const one of profiles) this.profiles.set(one.metadata.name, one);
@@ -52,6 +53,7 @@ export class SimulatedCluster {
       states: [...this.states.values()],
       histories: this.histories,
       gateResults: this.gateResults,
+      lostAgents: this.lostAgents,
       nowMs: this.nowMs,
     };
   }
@@ -79,6 +81,8 @@ export class SimulatedCluster {
     else if (action.kind === 'Create') {
       const metadata = { ...action.object.metadata, uid: `uid-nps-${action.node}`, generation: 1 };
       this.states.set(action.node, { ...action.object, metadata });
+    } else if (action.kind === 'ReportLost') {
+      this.states.set(action.node, { ...action.observed, status: action.status });
     } else {
       const { metadata } = action.observed;
       const generation = (metadata.generation ?? 0) + 1;
@@ -145,7 +149,7 @@ export class SimulatedCluster {
 
   report(name: string, change: (status: Mutable<NodeProxyStateStatus>, state: NodeProxyState) => void): void {
     const state = this.states.get(name);
-    if (state === undefined) return;
+    if (state === undefined || this.lostAgents.has(name)) return;
     const status: Mutable<NodeProxyStateStatus> = { ...state.status };
     status.observedGeneration = state.metadata.generation;
     change(status, state);

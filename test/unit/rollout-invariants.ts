@@ -20,7 +20,7 @@ function isGrant(action: StateAction): boolean {
 }
 
 function writtenSpec(action: StateAction): NodeProxyStateSpec {
-  if (action.kind === 'Delete') throw new Error('writes no spec');
+  if (action.kind === 'Delete' || action.kind === 'ReportLost') throw new Error('writes no spec');
   return action.kind === 'Create' ? action.object.spec : action.spec;
 }
 
@@ -29,6 +29,18 @@ function writtenSpec(action: StateAction): NodeProxyStateSpec {
 function isSilent(cluster: SimulatedCluster, name: string): boolean {
   const conditions = cluster.nodes.get(name)?.status?.conditions ?? [];
   return conditions.some(({ type, status }) => type === 'Ready' && status !== 'True');
+}
+
+/** Its agent is gone, or has not spoken since. */
+function isLost(cluster: SimulatedCluster, name: string): boolean {
+  const conditions = cluster.states.get(name)?.status?.conditions ?? [];
+  return cluster.lostAgents.has(name) || conditions.some(({ reason }) => reason === 'AgentLost');
+}
+
+function isSaidLost(cluster: SimulatedCluster, name: string): boolean {
+  const { metadata, spec, status } = cluster.states.get(name) ?? {};
+  const isOwn = spec?.nodeUID === cluster.nodes.get(metadata?.name ?? '')?.metadata.uid;
+  return isOwn && (status?.conditions ?? []).some(({ reason }) => reason === 'AgentLost');
 }
 
 function serves(cluster: SimulatedCluster, name: string): boolean {
@@ -203,7 +215,7 @@ function checkTrial(cluster: SimulatedCluster, batch: readonly StateAction[], pl
 function isInTrouble(cluster: SimulatedCluster, name: string, rejected: string): boolean {
   const state = cluster.states.get(name);
   const isOwn = state?.spec.nodeUID === cluster.nodes.get(name)?.metadata.uid;
-  if (!isOwn || state?.spec.revision !== rejected || isSilent(cluster, name)) return false;
+  if (!isOwn || state?.spec.revision !== rejected || isSilent(cluster, name) || isLost(cluster, name)) return false;
   return !serves(cluster, name) && !isBusy(cluster, name);
 }
 
@@ -241,6 +253,8 @@ export function checkPlan(cluster: SimulatedCluster, plan: RolloutPlan): void {
   const planned = plan.profiles[0] ?? assert.fail('nothing planned');
   assert.deepEqual(proxyProfileStatus.safeParse(planned.status).error?.issues, undefined);
   const grants = plan.actions.filter(isGrant);
+  const mute = grants.filter(({ node }) => cluster.states.has(node) && isSaidLost(cluster, node));
+  assert.deepEqual(mute, [], 'granted a node whose agent is lost');
   const story = storyOf(cluster);
   const { paused, dryRun } = rolloutOf(cluster);
   assert.ok(grants.length === 0 || !(paused || dryRun), 'granted while paused');

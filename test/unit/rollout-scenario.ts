@@ -36,6 +36,7 @@ const happening = fc.record({
       'awake',
     ],
     ...['jump', 'token', 'approve', 'cannotRun', 'canRun', 'probeFails', 'probePasses', 'dryRun'],
+    ...['agentLost', 'agentBack'],
   ),
   node: fc.constantFrom(...NAMES),
   number: fc.integer({ min: 1, max: 4 }),
@@ -116,6 +117,7 @@ const HAPPENINGS: Record<string, (cluster: SimulatedCluster, one: Happening) => 
   silent: (cluster, { node: name }) => setKubelet(cluster, name, 'Unknown'),
   awake: (cluster, { node: name }) => {
     setKubelet(cluster, name, 'True');
+    cluster.lostAgents.delete(name);
     HAPPENINGS['canRun']?.(cluster, { kind: '', node: name, number: 1 });
     setProbe(cluster, name, 'Pass');
   },
@@ -129,6 +131,11 @@ const HAPPENINGS: Record<string, (cluster: SimulatedCluster, one: Happening) => 
     }),
   probeFails: (cluster, { node: name }) => setProbe(cluster, name, 'Fail'),
   probePasses: (cluster, { node: name }) => setProbe(cluster, name, 'Pass'),
+  agentLost: (cluster, { node: name }) => void cluster.lostAgents.add(name),
+  agentBack: (cluster, { node: name }) => {
+    cluster.lostAgents.delete(name);
+    cluster.setReady(name, 'True', cluster.nowMs);
+  },
   recreateProfile: (cluster) => {
     const { metadata, spec } = cluster.profile('all');
     cluster.profiles.set('all', profile('all', spec, { uid: `${metadata.uid}+`, generation: 1 }));

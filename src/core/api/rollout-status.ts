@@ -59,7 +59,9 @@ export const proxyProfileStatus = z.strictObject({
       waiting: count.describe('Nodes that have not been started.'),
       blocked: count.describe('Nodes of these that cannot be started: they cannot run the mode, or were ill before.'),
       skipped: count.describe('Nodes that are left out: not Linux, or dead for longer than ignoreNotReadyAfter.'),
-      agentMissing: count.describe('Nodes whose agent has never reported although it was asked to.'),
+      agentMissing: count.describe(
+        'Nodes whose agent has never reported although it was asked to, or is not heard any more.',
+      ),
       conflicted: count.describe('Nodes that another profile of the same priority selects too.'),
     })
     .optional()
