@@ -4,6 +4,8 @@ import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 
 const FIELD_MANAGER = 'switchyard-agent';
+/** How often it looks whether the Node is known by now. */
+const FIRST_MS = 1_000;
 
 export interface HeartbeatParts {
   readonly client: KubeClient;
@@ -16,14 +18,12 @@ export interface HeartbeatParts {
   readonly nodeUID: () => string | undefined;
 }
 
-/** The Lease goes with its Node, once that is known. */
-function leaseOf({ nodeName, nodeUID, clock }: HeartbeatParts, name: string) {
-  const uid = nodeUID();
-  const owner = uid === undefined ? {} : { ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid }] };
+/** It goes with its Node. */
+function leaseOf({ nodeName, clock }: HeartbeatParts, name: string, uid: string) {
   return {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
-    metadata: { name, ...owner },
+    metadata: { name, ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid }] },
     spec: {
       holderIdentity: nodeName,
       leaseDurationSeconds: AGENT_LEASE_MS / 1_000,
@@ -43,8 +43,14 @@ export async function keepHeartbeat(parts: HeartbeatParts): Promise<void> {
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`;
   let hasFailed = false;
   while (!signal.aborted) {
+    const uid = parts.nodeUID();
+    // Some clusters let only those change the owner of an object later who may delete it.
+    if (uid === undefined) {
+      await clock.sleep(FIRST_MS, signal);
+      continue;
+    }
     try {
-      await client.apply(path, leaseOf(parts, name), FIELD_MANAGER, signal);
+      await client.apply(path, leaseOf(parts, name, uid), FIELD_MANAGER, signal);
       hasFailed = false;
     } catch (error) {
       if (!hasFailed && !signal.aborted) {

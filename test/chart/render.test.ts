@@ -220,7 +220,7 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
   it('leaves the admission policies out, and says so, where there are none', async () => {
     const isPolicy = ({ kind }: Manifest): boolean => kind.startsWith('ValidatingAdmissionPolicy');
     const now = await render();
-    assert.equal(now.manifests.filter(isPolicy).length, 4);
+    assert.equal(now.manifests.filter(isPolicy).length, 6);
     assert.doesNotMatch(now.notes, /WARNING/);
     for (const kubeVersion of ['v1.29.9', '1.29.4+k3s1', 'v1.29.1-gke.100']) {
       const old = await render({}, { kubeVersion });
@@ -228,7 +228,7 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
       assert.match(old.notes, /WARNING: .*may write the status of any node/);
     }
     for (const kubeVersion of ['v1.30.2+rke2r1', '1.34.1-eks-abc']) {
-      assert.equal((await render({}, { kubeVersion })).manifests.filter(isPolicy).length, 4);
+      assert.equal((await render({}, { kubeVersion })).manifests.filter(isPolicy).length, 6);
     }
   });
 
