@@ -5,6 +5,7 @@ import {
   expire,
   isInBackground,
   isOver,
+  ROLLBACK_TRIES,
   startAttempt,
   type Attempt,
   type AttemptEvent,
@@ -38,6 +39,10 @@ export class ModeSwitcher {
   #servingSinceMs = 0;
   #attempt: Attempt | null = null;
   #retryAtMs: number | null = null;
+  readonly #rollbackRetry = new Backoff({ firstMs: 100, maxMs: 10_000 });
+  #rollbackTries = 0;
+  /** When the way back that failed is tried again, monotonic. */
+  #rollbackAtMs = 0;
   #probes: readonly ProbeOutcome[] = [];
 
   constructor(parts: SwitcherParts) {
@@ -84,6 +89,7 @@ export class ModeSwitcher {
 
   /** When there is something to do again without being woken, monotonic; Infinity when there is not. */
   dueMs(): number {
+    if (this.#attempt?.phase === 'RollingBack') return this.#rollbackAtMs;
     return Math.min(this.#retryDueMs(), this.#deadlineMs());
   }
 
@@ -107,6 +113,7 @@ export class ModeSwitcher {
   abandon(): void {
     this.#attempt = null;
     this.#retryAtMs = null;
+    this.#rollbackAtMs = 0;
   }
 
   /** Nothing of ours serves any more. */
@@ -122,6 +129,7 @@ export class ModeSwitcher {
     const { clock, log } = this.#parts;
     const current = expire(this.#attempt, clock.now());
     if (isInBackground(current)) return this.#stepInBackground(current);
+    if (current.phase === 'RollingBack' && clock.monotonicMs() < this.#rollbackAtMs) return false;
     this.#keep(current);
     const { id, phase, from, to } = current;
     log.info({ attempt: id, phase, from: from?.config.mode, to: to.config.mode, revision: to.revision }, 'switch step');
@@ -140,12 +148,26 @@ export class ModeSwitcher {
   #conclude(current: Attempt, event: AttemptEvent): void {
     const { clock, log } = this.#parts;
     const { id, phase } = current;
-    const next = advance(current, event);
     if (event.kind === 'stepFailed')
       log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
+    const next = advance(current, phase === 'RollingBack' ? this.#rolledBack(event) : event);
     if (next.phase === 'Committed') this.#commit(next);
     else if (isOver(next)) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
     this.#keep(next);
+  }
+
+  /** A single refused write must not leave a node between two modes. */
+  #rolledBack(event: AttemptEvent): AttemptEvent {
+    const mayRetry = event.kind === 'stepFailed' && this.#rollbackTries + 1 < ROLLBACK_TRIES;
+    if (mayRetry) {
+      this.#rollbackTries += 1;
+      this.#rollbackAtMs = this.#parts.clock.monotonicMs() + this.#rollbackRetry.nextMs();
+      return { ...event, mayRetry };
+    }
+    this.#rollbackTries = 0;
+    this.#rollbackAtMs = 0;
+    this.#rollbackRetry.reset();
+    return event;
   }
 
   async #probe(): Promise<readonly ProbeOutcome[]> {

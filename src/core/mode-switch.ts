@@ -35,7 +35,16 @@ export interface AttemptFailure {
 
 export type AttemptEvent =
   | { readonly kind: 'stepDone'; readonly baseline?: readonly ProbeOutcome[] }
-  | { readonly kind: 'stepFailed'; readonly code: string; readonly message: string };
+  | {
+      readonly kind: 'stepFailed';
+      readonly code: string;
+      readonly message: string;
+      /** The step will be tried again; only the way back is. */
+      readonly mayRetry?: boolean;
+    };
+
+/** How often the way back is tried before the attempt ends in Failed. */
+export const ROLLBACK_TRIES = 10;
 
 /**
  * What the agent must do next. Each step is idempotent: after a crash it is done again.
@@ -110,8 +119,8 @@ export function isPastCommit(attempt: Attempt): boolean {
 }
 
 /**
- * The attempt after an event. A failure before the old mode was touched leads back to it; a failed way back ends in
- * Failed, with both modes left as they are, because removing either could remove the one that serves.
+ * The attempt after an event. A failure leads back to the old mode. A way back that fails for good ends in Failed, with
+ * both modes left as they are, because removing either could remove the one that serves; both go on following.
  */
 export function advance(attempt: Attempt, event: AttemptEvent): Attempt {
   if (event.kind === 'stepDone') {
@@ -121,11 +130,9 @@ export function advance(attempt: Attempt, event: AttemptEvent): Attempt {
   if (isOver(attempt)) return attempt;
   const failure = attempt.failure ?? { phase: attempt.phase, code: event.code, message: event.message };
   if (attempt.phase === 'RollingBack') {
-    return {
-      ...attempt,
-      phase: 'Failed',
-      failure: { phase: 'RollingBack', code: 'RollbackFailed', message: event.message },
-    };
+    if (event.mayRetry === true) return attempt;
+    const message = `${event.message}; went back because in ${failure.phase}: ${failure.message}`;
+    return { ...attempt, phase: 'Failed', failure: { phase: 'RollingBack', code: 'RollbackFailed', message } };
   }
   return { ...attempt, phase: 'RollingBack', failure };
 }

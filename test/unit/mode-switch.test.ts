@@ -46,6 +46,14 @@ describe('mode switch', () => {
     const back = advance(at('Verify'), failed);
     assert.deepEqual(back.failure, { phase: 'Verify', code: 'X', message: 'no' });
     assert.equal(advance(back, { kind: 'stepDone' }).failure?.code, 'X');
-    assert.equal(advance(back, failed).failure?.code, 'RollbackFailed');
+    const gone = advance(back, { ...failed, message: 'busy' }).failure;
+    assert.equal(gone?.code, 'RollbackFailed');
+    assert.match(gone?.message ?? '', /^busy; .*Verify: no$/);
+  });
+
+  it('stays on its way back while that is tried again', () => {
+    const back = advance(at('Verify'), failed);
+    assert.deepEqual(advance(back, { ...failed, mayRetry: true }), back);
+    assert.equal(advance(at('Verify'), { ...failed, mayRetry: true }).phase, 'RollingBack');
   });
 });

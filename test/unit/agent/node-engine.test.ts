@@ -208,6 +208,43 @@ describe('node engine', () => {
     });
   }
 
+  it('tries the way back again until it is complete', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    let refusals = 3;
+    node.kernel.fault = (operation, mode) => {
+      if (operation === 'verify' && mode === 'nftables') return 'ENOBUFS';
+      return operation === 'remove' && (refusals -= 1) >= 0 ? 'EBUSY' : undefined;
+    };
+    node.engine.setTarget(target('nftables'));
+    const back = node.untilPhase('RolledBack');
+    for (let turn = 0; turn < 20; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(1_000);
+    }
+    await back;
+    assert.equal(node.engine.view().attempt?.failure?.code, 'VerifyFailed');
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+  });
+
+  it('says so when the way back cannot be made, and leaves both modes following', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.kernel.fault = (operation, mode) =>
+      operation === 'remove' || (operation === 'verify' && mode === 'nftables') ? 'EBUSY' : undefined;
+    node.engine.setTarget(target('nftables'));
+    const failed = node.untilPhase('Failed');
+    for (let turn = 0; turn < 40; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(10_000);
+    }
+    await failed;
+    const { serving, attempt } = node.engine.view();
+    assert.equal(serving?.config.mode, 'iptables');
+    assert.equal(attempt?.failure?.code, 'RollbackFailed');
+    assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+  });
+
   it('rests after it went back', async () => {
     node.engine.setTarget(target('iptables'));
     await node.untilServing('iptables');
