@@ -150,7 +150,7 @@ export class NodeEngine {
     if (standing !== null) {
       await settings.resume(standing.config);
       await this.#guard();
-      this.#follower.open(standing);
+      this.#follower.serve(standing);
     }
     log.info(
       { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },
@@ -168,15 +168,22 @@ export class NodeEngine {
     }
   }
 
-  /** One piece of work; false when there is none to do now. */
+  /**
+   * One round of work; false when there was none to do. Each round follows and goes a step, since where Services never stop
+   * changing there is always something to follow.
+   */
   async #turn(): Promise<boolean> {
     if (this.#release !== null) return this.#releaseOnce(this.#release);
+    const hasFollowed = await this.#follow();
+    const hasStepped = await this.#switcher.step();
+    return hasFollowed || hasStepped || this.#tidy();
+  }
+
+  async #follow(): Promise<boolean> {
     const before = this.#followed();
-    if (await this.#follower.follow()) {
-      if (this.#followed() !== before) this.#parts.onTransition();
-      return true;
-    }
-    return (await this.#switcher.step()) || (await this.#tidy());
+    if (!(await this.#follower.follow())) return false;
+    if (this.#followed() !== before) this.#parts.onTransition();
+    return true;
   }
 
   /** What a status says of following the Services, coarsely. */
