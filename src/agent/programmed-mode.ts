@@ -28,6 +28,7 @@ export class ProgrammedMode {
   #options: DataplaneOptions;
   #addresses: readonly string[];
   #isStale = true;
+  #isJoined = false;
   #isWriting = false;
   #wroteAtMs = Number.NEGATIVE_INFINITY;
 
@@ -48,6 +49,20 @@ export class ProgrammedMode {
   /** What the kernel tells of this mode's rules now may be what we are writing ourselves. */
   get isEchoing(): boolean {
     return this.#isWriting || this.#clock.monotonicMs() - this.#wroteAtMs < ECHO_MS;
+  }
+
+  /**
+   * Whether it follows by itself. A mode that is being put beside another does so only once it was whole: until then it
+   * lacks what the other remembers, and must not take packets.
+   */
+  get isJoined(): boolean {
+    return this.#isJoined;
+  }
+
+  /** It serves already. */
+  join(): this {
+    this.#isJoined = true;
+    return this;
   }
 
   markStale(): void {
@@ -81,6 +96,7 @@ export class ProgrammedMode {
     try {
       const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
       this.#isStale = false;
+      this.#isJoined = true;
       if (report.written + report.removed > 0) this.#wroteAtMs = this.#clock.monotonicMs();
       return report;
     } finally {

@@ -106,7 +106,12 @@ export class ServiceFollower {
     return this.#programmed.has(mode);
   }
 
-  /** From now on this mode follows the Services, as this configuration says. */
+  /** This mode serves: from now on it follows the Services, as this configuration says. */
+  serve(serving: Serving): ProgrammedMode {
+    return this.open(serving).join();
+  }
+
+  /** This mode is at the caller's hands, as this configuration says; it follows the Services once the caller made it whole. */
   open({ config }: Serving): ProgrammedMode {
     const { createDataplane } = this.#parts;
     const known = this.#programmed.get(config.mode);
@@ -139,7 +144,7 @@ export class ServiceFollower {
   /** Programs Services that are not from the API server; the first that are replace them. Returns why it failed. */
   async followCached(serving: Serving, servicePorts: ServicePorts): Promise<string | null> {
     this.#servicePorts = servicePorts;
-    const error = await this.#apply(this.open(serving), []);
+    const error = await this.#apply(this.serve(serving), []);
     this.#error = error;
     if (error !== null) return error;
     this.#isFromCache = true;
@@ -153,11 +158,12 @@ export class ServiceFollower {
     if (this.#isFromCache) for (const mode of this.#programmed.values()) mode.markStale();
     this.#isFromCache = false;
     const mayRetry = this.#retryAtMs === null || this.#parts.clock.monotonicMs() >= this.#retryAtMs;
-    const isStale = [...this.#programmed.values()].some((mode) => mode.isStale);
+    const joined = [...this.#programmed.values()].filter((mode) => mode.isJoined);
+    const isStale = joined.some((mode) => mode.isStale);
     if (!this.#isDirty && !(isStale && mayRetry)) return false;
     const changes = this.#take();
     let error: string | null = null;
-    for (const mode of this.#programmed.values()) {
+    for (const mode of joined) {
       // A mode that failed is tried again after a pause, not with every change.
       if (mode.isStale && !mayRetry) error ??= this.#error;
       else error = (await this.#apply(mode, changes)) ?? error;

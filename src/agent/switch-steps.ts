@@ -11,7 +11,7 @@ import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
 
 /** What the steps of a switch act on. */
 export interface SwitchGround {
-  /** The data plane of its mode, which follows every change of Services from now on, as its configuration says. */
+  /** The data plane of its mode, which follows every change of Services as its configuration says once it was made whole. */
   open(serving: Serving): ProgrammedMode;
   /** The mode no longer follows; its rules are gone. */
   drop(mode: ImplementedMode): void;
@@ -31,6 +31,8 @@ export interface SwitchGround {
   readonly log: Log;
 }
 
+const CARRY_TRIES = 6;
+const CARRY_PAUSE_MS = 20;
 const PROBE_TRIES = 3;
 const PROBE_PAUSE_MS = 1_000;
 
@@ -107,11 +109,12 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
   async rollback({ from, to }, ground) {
     if (from !== null) {
       const old = ground.open(from);
+      // Where the old mode is gone, its first packet must find the clients remembered.
+      await carryAffinityBack(to, from, ground);
       old.markStale();
       await old.follow(ground.servicePorts(), []);
       requireComplete(from, await old.verify(ground.servicePorts()));
-      // A way back that forgets clients is better than none.
-      await carryAffinity(to, from, ground).catch(() => undefined);
+      await carryAffinityBack(to, from, ground);
     }
     if (from === null || !isSameMode(from, to)) await takeBack(to, ground);
     await ground.unprepare(from?.config ?? null, to.config);
@@ -139,6 +142,20 @@ async function takeBack(serving: Serving, ground: SwitchGround): Promise<void> {
     if (!isNotFound(error)) throw error;
     const fields = { mode: serving.config.mode, problem: (error as Error).message };
     ground.log.warn(fields, 'cannot look for rules of the mode that failed');
+  }
+}
+
+/** Tries for a while; a way back that forgets clients is better than none. */
+async function carryAffinityBack(from: Serving, to: Serving, ground: SwitchGround): Promise<void> {
+  for (let trial = 1; trial <= CARRY_TRIES; trial += 1) {
+    try {
+      await carryAffinity(from, to, ground);
+      return;
+    } catch (error) {
+      const fields = { from: from.config.mode, to: to.config.mode, trial, problem: (error as Error).message };
+      ground.log.warn(fields, 'session affinity cannot be carried back');
+      if (trial < CARRY_TRIES) await ground.clock.sleep(CARRY_PAUSE_MS);
+    }
   }
 }
 

@@ -167,6 +167,21 @@ describe('node engine', () => {
     assert.equal(node.kernel.modes.get('nftables')?.size, 2);
   });
 
+  it('switches although the Services never stop changing', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    let changes = 0;
+    node.kernel.fault = () => {
+      // Each write takes so long that there is something to follow again when it is done.
+      node.table.upsertService(SERVICE(`late-${(changes += 1)}`, '10.96.0.2'));
+      node.engine.notify();
+      return undefined;
+    };
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    node.kernel.fault = () => undefined;
+  });
+
   const FAILURES = [
     {
       name: 'the node lacks a tool',
@@ -207,6 +222,25 @@ describe('node engine', () => {
       assert.deepEqual([...node.kernel.modes.keys()], ['nftables']);
     });
   }
+
+  it('leaves a mode alone that could not be made whole, but for taking it away', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.kernel.journal.length = 0;
+    let syncs = 0;
+    node.kernel.fault = (operation, mode) => {
+      if (operation !== 'sync' || mode !== 'nftables') return undefined;
+      node.table.upsertService(SERVICE('late', '10.96.0.2'));
+      node.engine.notify();
+      return (syncs += 1) === 1 ? 'ENOBUFS' : undefined;
+    };
+    node.engine.setTarget(target('nftables'));
+    await node.untilPhase('RolledBack');
+    assert.deepEqual(
+      node.kernel.journal.filter((done) => done.endsWith('nftables')),
+      ['remove nftables'],
+    );
+  });
 
   it('tries the way back again until it is complete', async () => {
     node.engine.setTarget(target('iptables'));
