@@ -159,7 +159,7 @@ describe('load', () => {
 
   for (const protocol of ['TCP', 'UDP'] as const) {
     it(`counts new connections and held flows that all succeed, ${protocol}`, async () => {
-      const load = await start({ protocol, perSecond: 100, held: 3, source: client.address });
+      const load = await start({ protocol, perSecond: 100, held: 3, sources: [client.address] });
       await until(load, (report) => only(report).heldExchanges > 30 && only(report).outcomes.ok >= 20);
       assert.equal(only(await load.report()).heldOpen, 3);
       const report = await finalOf(load);
@@ -191,13 +191,23 @@ describe('load', () => {
       it(`notices ${name} connection, ${protocol}`, async () => {
         await prepare();
         const timeoutMs = outcome === 'timed-out' ? IMPATIENT_MS : PATIENT_MS;
-        const load = await start({ protocol, perSecond: 100, source: client.address, ...changes }, timeoutMs);
+        const load = await start({ protocol, perSecond: 100, sources: [client.address], ...changes }, timeoutMs);
         await until(load, (report) => only(report).outcomes[outcome] >= 10);
         const report = await finalOf(load);
         assert.deepEqual(failures(report), { [outcome]: only(report).attempts });
         assert.equal(report.failures[0]?.outcome, outcome);
       });
     }
+
+    it(`notices a client that does not stay with its server, ${protocol}`, async () => {
+      const map = `numgen inc mod 2 map { 0 : ${near.address}, 1 : ${far.address} }`;
+      await nft(sendTo(near).replace(`dnat to ${near.address}`, `dnat to ${map}`));
+      const load = await start({ protocol, perSecond: 100, address: VIP, backends: [], isSticky: true });
+      await until(load, (report) => only(report).outcomes['affinity-lost'] >= 10);
+      const { outcomes, attempts } = only(await finalOf(load));
+      assert.equal(outcomes.ok + outcomes['affinity-lost'], attempts);
+      assert.ok(outcomes.ok >= 10);
+    });
 
     it(`notices when the server of a held flow goes away, ${protocol}`, async () => {
       const server = await TrafficServer.start(testbed, far, [{ protocol, port: PORT + 2 }]);

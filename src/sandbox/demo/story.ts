@@ -96,7 +96,7 @@ function clusterIpTarget(service: StoryService, source?: string): LoadTarget {
     port: service.port,
     backends: podsBehind(service).map((pod) => identityOf(service, pod)),
     ...RATE,
-    ...(source === undefined ? {} : { source }),
+    ...(source === undefined ? {} : { sources: [source] }),
   };
 }
 

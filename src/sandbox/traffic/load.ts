@@ -82,7 +82,9 @@ export class Load {
     try {
       const { identity, source } = await this.#ask(conversation, tally);
       tally.answered(0, identity);
-      this.#end(target, tally, judge(target, identity, source), `${identity} saw ${source}`);
+      const hasMoved = target.isSticky === true && tally.firstBackend !== identity;
+      const detail = `${identity} saw ${source}${hasMoved ? ` (before: ${tally.firstBackend})` : ''}`;
+      this.#end(target, tally, hasMoved ? 'affinity-lost' : judge(target, identity, source), detail);
     } catch (error) {
       this.#end(target, tally, outcomeOf(error), (error as Error).message);
     } finally {

@@ -8,7 +8,7 @@ export type TrafficProtocol = (typeof TRAFFIC_PROTOCOLS)[number];
 /**
  * How one attempt ended. `broken-flow`: a held flow that was open and then failed, stalled or changed its backend.
  * `wrong-backend`, `wrong-source`: an answer came, from a server that is not one of the target's or that saw another
- * client address than it must.
+ * client address than it must. `affinity-lost`: from another server than the one that answered this client first.
  */
 export const OUTCOMES = [
   'ok',
@@ -18,6 +18,7 @@ export const OUTCOMES = [
   'unreachable',
   'wrong-backend',
   'wrong-source',
+  'affinity-lost',
   'broken-flow',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -43,8 +44,10 @@ export interface LoadTarget extends Destination {
   readonly name: string;
   /** Identities that may answer; empty means any. */
   readonly backends: readonly string[];
-  /** The client address that the servers must see; any when absent. */
-  readonly source?: string;
+  /** The client addresses that the servers may see; any when absent. */
+  readonly sources?: readonly string[];
+  /** One server answers all new connections, as with session affinity. */
+  readonly isSticky?: boolean;
   /** New TCP connections, or UDP exchanges from a new port, per second; 0 for none. */
   readonly perSecond: number;
   /** Flows that are opened once and exchange data all the time. */

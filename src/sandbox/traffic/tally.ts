@@ -38,6 +38,11 @@ export class Tally {
     if (identity !== undefined) this.#backends.set(identity, (this.#backends.get(identity) ?? 0) + 1);
   }
 
+  /** The server that answered a new connection first. */
+  get firstBackend(): string | undefined {
+    return this.#backends.keys().next().value;
+  }
+
   flowOpened(): void {
     this.#heldOpen += 1;
   }
@@ -68,6 +73,6 @@ export class Tally {
 /** What is wrong with an answer, if anything. */
 export function judge(target: LoadTarget, identity: string, source: string): Outcome {
   if (target.backends.length > 0 && !target.backends.includes(identity)) return 'wrong-backend';
-  if (target.source !== undefined && target.source !== source) return 'wrong-source';
+  if (target.sources !== undefined && !target.sources.includes(source)) return 'wrong-source';
   return 'ok';
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import { labelProblems } from '../registry/metadata.ts';
 import { labelProblems as portNameProblems } from '../registry/names.ts';
@@ -187,7 +188,7 @@ function externalProblems(service: KubeObject): FieldProblem[] {
     );
   }
   listAt(spec, 'externalIPs').forEach((address, index) => {
-    if (typeof address === 'string' && parseIpv4(address) !== undefined) return;
+    if (typeof address === 'string' && isIP(address) !== 0) return;
     const detail = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
     problems.push(invalidValue(`spec.externalIPs[${index}]`, address, detail));
   });
