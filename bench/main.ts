@@ -1,12 +1,19 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../src/core/mode.ts';
 import { benchChange } from './change.ts';
+import { IPTABLES_FLAVOURS, type IptablesFlavour } from '../test/e2e/switch-course.ts';
 import { benchSwitch } from './switch.ts';
 
 function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1 || count > 100_000) throw new InvalidArgumentError('expected 1 to 100000.');
   return count;
+}
+
+function parsePercent(text: string): number {
+  const percent = Number(text);
+  if (!(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('expected 0 to 100.');
+  return percent;
 }
 
 await new Command('bench')
@@ -36,10 +43,14 @@ await new Command('bench')
       .description('switches modes back and forth under load and accounts for every connection')
       .option('--times <count>', 'how many switches', parseCount, 100)
       .option('--kill', 'kill the agent during every switch', false)
-      .action(async (options: { times: number; kill: boolean }) => {
-        const totals = await benchSwitch(options);
+      .option('--faults <percent>', 'let this share of its writes to the kernel fail', parsePercent, 0)
+      .addOption(
+        new Option('--flavour <flavour>', 'the iptables in use on the node').choices(IPTABLES_FLAVOURS).default('nft'),
+      )
+      .action(async (options: { times: number; kill: boolean; faults: number; flavour: IptablesFlavour }) => {
+        const totals = await benchSwitch({ ...options, faultPercent: options.faults });
         console.log(JSON.stringify(totals));
-        process.exitCode = totals.lost === 0 ? 0 : 1;
+        process.exitCode = totals.lost === 0 && totals.incomplete.length === 0 && totals.mended === '' ? 0 : 1;
       }),
   )
   .parseAsync(process.argv);

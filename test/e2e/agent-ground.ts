@@ -56,6 +56,8 @@ export interface AgentStart {
   /** A program that runs the agent, with its arguments. */
   readonly wrapper?: readonly string[];
   readonly flags?: readonly string[];
+  /** What to start instead of the installed program, with its first arguments. */
+  readonly program?: readonly string[];
   /** Whether the profile file, or a controller, says what the node runs. */
   readonly withProfile?: boolean;
 }
@@ -78,10 +80,10 @@ export class AgentGround {
     this.client = new KubeClient(parseKubeConfig(server.kubeconfig(), folder));
   }
 
-  static async create(options: { readonly serviceCidr?: string } = {}): Promise<AgentGround> {
+  static async create(options: { serviceCidr?: string; withClientPod?: boolean } = {}): Promise<AgentGround> {
     const testbed = await Testbed.create({
       nodes: [
-        { name: 'n1', pods: 2 },
+        { name: 'n1', pods: options.withClientPod === true ? 3 : 2 },
         { name: 'n2', pods: 2 },
       ],
       outside: true,
@@ -96,16 +98,21 @@ export class AgentGround {
     return ground;
   }
 
+  /** The pods that serve; a pod beyond these is a client only. */
+  get backends(): readonly Host[] {
+    return this.testbed.nodes.flatMap((node) => node.pods.slice(0, 2));
+  }
+
   path(name: string): string {
     return join(this.folder, name);
   }
 
   async #createObjects(): Promise<void> {
     const ports = [{ protocol: 'TCP', port: TARGET_PORT } as const, { protocol: 'UDP', port: TARGET_PORT } as const];
-    await Promise.all(this.testbed.pods.map((pod) => TrafficServer.start(this.testbed, pod, ports)));
+    await Promise.all(this.backends.map((pod) => TrafficServer.start(this.testbed, pod, ports)));
     await this.apply('/api/v1/nodes/n1', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
     await this.createWeb();
-    await this.setEndpoints(this.testbed.pods);
+    await this.setEndpoints(this.backends);
   }
 
   /** The Service that the load uses; it exists already in a new ground. */
@@ -193,10 +200,10 @@ export class AgentGround {
   }
 
   /** Starts the agent and gives its process id. */
-  startAgent({ wrapper = [], flags = [], withProfile = true }: AgentStart = {}): number {
+  startAgent({ wrapper = [], program = [SWITCHYARD], flags = [], withProfile = true }: AgentStart = {}): number {
     const log = openSync(this.path('agent.log'), 'a');
     const profile = withProfile ? ['--profile', this.path('profile.yaml')] : [];
-    const argv = [...wrapper, SWITCHYARD, 'agent', '--kubeconfig', this.path('kubeconfig'), ...profile];
+    const argv = [...wrapper, ...program, 'agent', '--kubeconfig', this.path('kubeconfig'), ...profile];
     const usual = ['--node-name', 'n1', '--state-dir', this.path('state'), '--log-level', 'debug'];
     this.#agent = this.testbed.spawn(this.node, [...argv, ...usual, ...flags], { stdio: ['ignore', log, log] });
     closeSync(log);
@@ -239,8 +246,14 @@ export class AgentGround {
   async rules(): Promise<string> {
     const tables = await this.testbed.exec(this.node, ['nft', '-s', 'list', 'ruleset']);
     const own = [...tables.stdout.matchAll(/^table \S+ switchyard\S* \{.*?^\}/gms)].map(([table]) => table);
-    const saved = await this.testbed.exec(this.node, ['iptables-save']);
-    return [...own, ...saved.stdout.split('\n').filter((line) => line.includes('SWITCHYARD'))].sort().join('\n');
+    return [...own, ...(await this.#savedLines())].sort().join('\n');
+  }
+
+  /** Our lines of both flavours of iptables and both families. */
+  async #savedLines(): Promise<string[]> {
+    const tools = ['iptables-nft-save', 'ip6tables-nft-save', 'iptables-legacy-save', 'ip6tables-legacy-save'];
+    const saved = await Promise.all(tools.map((tool) => this.testbed.exec(this.node, [tool])));
+    return saved.flatMap(({ stdout }) => stdout.split('\n').filter((line) => line.includes('SWITCHYARD')));
   }
 
   async nftTables(): Promise<string[]> {
@@ -249,8 +262,7 @@ export class AgentGround {
   }
 
   async iptablesChains(): Promise<string[]> {
-    const { stdout } = await this.testbed.exec(this.node, ['iptables-save']);
-    return [...stdout.matchAll(/^:(SWITCHYARD\S*)/gm)].map(([, name = '']) => name);
+    return (await this.#savedLines()).flatMap((line) => /^:(SWITCHYARD\S*)/.exec(line)?.[1] ?? []);
   }
 
   /**

@@ -3,22 +3,29 @@ import { describe, it } from 'node:test';
 import { AgentGround } from './agent-ground.ts';
 import { runSwitches } from './switching.ts';
 
-/** How often each ordered pair is switched; a kill costs the start of another agent. */
-const TIMES_EACH_WAY = { whole: 20, killed: 8 };
+/** Half of the attempts go each way. Rounds with a kill, and with failing writes, take longer. */
+const COURSES = [
+  { name: 'with iptables-nft', flavour: 'nft', times: 40, kill: false, faultPercent: 0 },
+  { name: 'with iptables-legacy', flavour: 'legacy', times: 40, kill: false, faultPercent: 0 },
+  { name: 'when the agent is killed in each switch', flavour: 'nft', times: 12, kill: true, faultPercent: 0 },
+  { name: 'when a tenth of the writes to the kernel fails', flavour: 'nft', times: 16, kill: false, faultPercent: 10 },
+] as const;
 
-describe('switching under load while endpoints come and go', { timeout: 300_000 }, () => {
-  for (const kill of [false, true]) {
-    it(`loses nothing${kill ? ' when the agent is killed in each switch' : ''}`, async () => {
-      const ground = await AgentGround.create();
+describe('switching under load while endpoints, Services and node addresses change', { timeout: 900_000 }, () => {
+  for (const { name, ...course } of COURSES) {
+    it(`loses nothing and always ends in one whole mode, ${name}`, async () => {
+      const ground = await AgentGround.create({ withClientPod: true });
       try {
-        const run = {
-          modes: ['iptables', 'nftables'],
-          times: 2 * TIMES_EACH_WAY[kill ? 'killed' : 'whole'],
-          kill,
-        } as const;
-        const { attempts, lost, resentSyns, failures } = await runSwitches(ground, run);
-        assert.deepEqual({ lost, resentSyns, failures }, { lost: 0, resentSyns: 0, failures: [] });
-        assert.ok(attempts > 1_000, `${attempts} attempts`);
+        const totals = await runSwitches(ground, { modes: ['iptables', 'nftables'], ...course });
+        const { lost, resentSyns, failures, incomplete, mended } = totals;
+        assert.deepEqual(
+          { lost, resentSyns, failures, incomplete, mended },
+          { lost: 0, resentSyns: 0, failures: [], incomplete: [], mended: '' },
+          JSON.stringify(totals),
+        );
+        assert.ok(totals.attempts > 1_000, JSON.stringify(totals));
+        if (course.faultPercent === 0) assert.equal(totals.committed, course.times, JSON.stringify(totals));
+        else assert.ok(totals.failedWrites > 0, JSON.stringify(totals));
       } finally {
         await ground.destroy();
       }
