@@ -1,7 +1,7 @@
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { Preflight } from '../core/node-status.ts';
-import { lacksFor, type NodeFindings } from '../core/preflight.ts';
+import { lacksFor, warningsFor, type NodeFindings } from '../core/preflight.ts';
 import { createAnchor } from '../kernel/anchor.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';
 import { createIpvsDataplane } from '../kernel/dataplane-ipvs.ts';
@@ -54,6 +54,7 @@ export function preflight(wanted: RenderedConfig, node: NodeFindings): Preflight
     modes: IMPLEMENTED_MODES.filter((mode) => lacks.get(mode)?.length === 0),
     missing: [...new Set([...lacks.values()].flat().map(({ message }) => message))],
     lacks: lacks.get(wanted.mode) ?? [],
+    warnings: warningsFor(wanted, node),
     tools: node.tools.map(({ name, flavour }) => (flavour === undefined ? name : `${name} (${flavour})`)),
   };
 }

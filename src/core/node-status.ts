@@ -23,6 +23,8 @@ export interface Preflight {
   readonly missing: readonly string[];
   /** What the wanted configuration lacks; empty when this node can run it. */
   readonly lacks: readonly Lack[];
+  /** What may go wrong though the wanted configuration can run. */
+  readonly warnings: readonly string[];
   /** The programs found, with the flavour of iptables. */
   readonly tools: readonly string[];
 }
@@ -171,12 +173,13 @@ const DRIFT_VERDICTS: Record<NodeFacts['drift'], Verdict> = {
   ),
 };
 
-function preflightStatus({ kernel, modes, missing, tools }: Preflight): NodeProxyStateStatus['preflight'] {
+function preflightStatus({ kernel, modes, missing, tools, warnings }: Preflight): NodeProxyStateStatus['preflight'] {
   return {
     kernel,
     modes: [...modes],
     missing: missing.slice(0, 32).map((text) => text.slice(0, 1024)),
     tools: [...tools],
+    ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
   };
 }
 

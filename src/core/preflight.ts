@@ -43,6 +43,10 @@ export interface NodeFindings {
   isSysctlWritable(name: string): boolean;
   /** This process may load modules. */
   readonly mayLoadModules: boolean;
+  /** Tables of iptables-legacy that the kernel holds, with rules or without. */
+  readonly legacyTables: readonly string[];
+  /** This process may open raw sockets, by which iptables-legacy works. */
+  readonly mayOpenRawSockets: boolean;
 }
 
 /** From there on concatenated set lookups, and what else nftables mode uses, are complete. */
@@ -70,6 +74,28 @@ export function lacksFor(config: RenderedConfig, node: NodeFindings): readonly L
     ...toolLacks(config, node),
     ...desiredSysctls(mode, config, node).flatMap((wanted) => sysctlLacks(wanted, node)),
   ];
+}
+
+/** What may go wrong on this node though `config` can run here, each with what to do about it. */
+export function warningsFor({ mode }: Pick<RenderedConfig, 'mode'>, node: NodeFindings): readonly string[] {
+  if (mode === 'nftables') return [];
+  const { legacyTables, mayOpenRawSockets, tools } = node;
+  const flavours = new Set(tools.flatMap(({ flavour }) => flavour ?? []));
+  const mixed =
+    flavours.size > 1
+      ? [
+          'iptables-save and iptables-restore are of different flavours, nft and legacy; see update-alternatives --config iptables',
+        ]
+      : [];
+  if (legacyTables.length === 0 || (flavours.has('legacy') && mayOpenRawSockets)) return mixed;
+  const loaded = `this kernel holds tables of iptables-legacy (${legacyTables.join(', ')})`;
+  if (!mayOpenRawSockets) {
+    return [
+      ...mixed,
+      `${loaded}, which this agent can neither read nor write; if they hold rules, add the capability NET_RAW`,
+    ];
+  }
+  return [...mixed, `${loaded} beside those of iptables-nft, and packets pass both; look with iptables-legacy-save`];
 }
 
 function kernelLacks(mode: ImplementedMode, { kernelRelease }: NodeFindings): Lack[] {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { moduleName, type ModuleNeed, type ModuleState } from '../core/module.ts';
@@ -13,6 +13,13 @@ export interface ModuleSources {
   readonly bootDir?: string;
 }
 
+interface ModuleFiles {
+  /** When they were written, so that modules that are installed later are seen. */
+  readonly version: string;
+  readonly builtin: ReadonlySet<string>;
+  readonly dependencies: ReadonlyMap<string, string[]>;
+}
+
 interface Loaded {
   readonly users: number;
   readonly usedBy: readonly string[];
@@ -21,7 +28,7 @@ interface Loaded {
 /** What this kernel has and can load, from /proc, /sys, /lib/modules and its configuration. Changes nothing. */
 export class ModuleIndex {
   readonly #sources: Required<ModuleSources>;
-  #files: { readonly builtin: ReadonlySet<string>; readonly dependencies: ReadonlyMap<string, string[]> } | undefined;
+  #files: ModuleFiles | undefined;
   #config: string | undefined;
 
   constructor(sources: ModuleSources) {
@@ -63,15 +70,17 @@ export class ModuleIndex {
     return [name, ...(this.#moduleFiles().dependencies.get(name) ?? [])];
   }
 
-  #moduleFiles() {
-    if (this.#files !== undefined) return this.#files;
+  #moduleFiles(): ModuleFiles {
     const folder = join(this.#sources.modulesDir, this.#sources.kernelRelease);
+    const version = ['modules.builtin', 'modules.dep'].map((file) => writtenAt(join(folder, file))).join(' ');
+    if (this.#files?.version === version) return this.#files;
     const lines = (file: string) => (textOf(join(folder, file)) ?? '').split('\n').filter((line) => line !== '');
     const dependencies = lines('modules.dep').map((line): [string, string[]] => {
       const [path = '', needed = ''] = line.split(':');
       return [nameOfFile(path), needed.split(' ').filter(Boolean).map(nameOfFile)];
     });
     this.#files = {
+      version,
       builtin: new Set(lines('modules.builtin').map(nameOfFile)),
       dependencies: new Map(dependencies),
     };
@@ -100,6 +109,10 @@ export class ModuleIndex {
 function nameOfFile(path: string): string {
   const file = path.slice(path.lastIndexOf('/') + 1);
   return moduleName(file.replace(/\.ko(\.[a-z0-9]+)?$/, ''));
+}
+
+function writtenAt(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 function textOf(path: string): string | undefined {

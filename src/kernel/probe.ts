@@ -9,6 +9,7 @@ import { SysctlFolder } from './sysctl-folder.ts';
 
 /** Numbers of the capabilities in capability.h. */
 const CAP_NET_ADMIN = 12n;
+const CAP_NET_RAW = 13n;
 const CAP_SYS_MODULE = 16n;
 
 /** The programs that a mode, or a person who looks at it, uses. */
@@ -56,7 +57,21 @@ export function findNode(
     readSysctl: (name) => sysctls.read(name),
     isSysctlWritable: (name) => sysctls.isWritable(name),
     mayLoadModules: hasCapability(CAP_SYS_MODULE),
+    legacyTables: listLegacyTables(),
+    mayOpenRawSockets: hasCapability(CAP_NET_RAW),
   };
+}
+
+/** The files are there once the modules are; reading them loads nothing. */
+function listLegacyTables(): string[] {
+  const names = ['ip_tables_names', 'ip6_tables_names'].flatMap((file) => {
+    try {
+      return readFileSync(`/proc/self/net/${file}`, 'utf8').split('\n');
+    } catch {
+      return [];
+    }
+  });
+  return [...new Set(names.filter((name) => name !== ''))].sort();
 }
 
 function hasCapability(number: bigint): boolean {

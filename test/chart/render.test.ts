@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse, stringify } from 'yaml';
+import { AGENT_PRIVILEGES } from '../e2e/agent-privileges.ts';
 import { CHART, type Manifest, type Rendered, type Values } from './chart-renderer.ts';
 import { SKIP_WITHOUT_RENDERER, useRenderer } from './use-renderer.ts';
 
+const { always, modules, legacy } = AGENT_PRIVILEGES.capabilities;
 const DIRECT = { apiServer: { host: '192.0.2.1' } };
 
 interface Container {
@@ -20,7 +22,11 @@ interface Container {
     readonly runAsNonRoot?: boolean;
     readonly seccompProfile: { readonly type: string };
   };
-  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly volumeMounts?: readonly {
+    readonly name: string;
+    readonly mountPath: string;
+    readonly readOnly?: boolean;
+  }[];
   readonly livenessProbe?: { readonly httpGet: { readonly host?: string; readonly port: number } };
 }
 
@@ -82,11 +88,13 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
   it('gives the agent the capabilities it needs and nothing else', async () => {
     const { hostNetwork, dnsPolicy, containers, tolerations, priorityClassName } = agentOf(await render());
     const [{ securityContext, ...agent }] = containers;
-    assert.deepEqual(securityContext.capabilities, { drop: ['ALL'], add: ['NET_ADMIN', 'SYS_MODULE'] });
+    assert.deepEqual(securityContext.capabilities, { drop: ['ALL'], add: [...always, ...modules] });
     assert.equal(securityContext.privileged, false);
-    assert.equal(securityContext.allowPrivilegeEscalation, false);
-    assert.equal(securityContext.readOnlyRootFilesystem, true);
-    assert.equal(securityContext.seccompProfile.type, 'RuntimeDefault');
+    assert.equal(securityContext.allowPrivilegeEscalation, AGENT_PRIVILEGES.allowPrivilegeEscalation);
+    assert.equal(securityContext.readOnlyRootFilesystem, AGENT_PRIVILEGES.readOnlyRootFilesystem);
+    assert.equal(securityContext.seccompProfile.type, AGENT_PRIVILEGES.seccompProfile);
+    const mounts = (agent.volumeMounts ?? []).map(({ mountPath, readOnly = false }) => ({ path: mountPath, readOnly }));
+    assert.deepEqual(mounts, AGENT_PRIVILEGES.mounts);
     assert.deepEqual([hostNetwork, dnsPolicy, priorityClassName], [true, 'Default', 'system-node-critical']);
     assert.deepEqual(tolerations, [{ operator: 'Exists' }]);
     assert.ok(agent.args.includes('--proc-sys-dir=/host/proc/sys'));
@@ -94,14 +102,14 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
 
   it('gives iptables-legacy its capability and its programs', async () => {
     const [{ securityContext, ...agent }] = agentOf(await render({ agent: { iptables: 'legacy' } })).containers;
-    assert.deepEqual(securityContext.capabilities.add, ['NET_ADMIN', 'SYS_MODULE', 'NET_RAW']);
+    assert.deepEqual(securityContext.capabilities.add, [...always, ...modules, ...legacy]);
     assert.match(String(envOf(agent as Container)['PATH']), /^\/opt\/iptables-legacy:/);
   });
 
   it('loads modules in an init container where it is asked to, and the agent then cannot', async () => {
     const { containers, initContainers } = agentOf(await render({ agent: { initContainer: true } }));
-    assert.deepEqual(containers[0].securityContext.capabilities.add, ['NET_ADMIN']);
-    assert.deepEqual(initContainers?.[0].securityContext.capabilities.add, ['NET_ADMIN', 'SYS_MODULE']);
+    assert.deepEqual(containers[0].securityContext.capabilities.add, always);
+    assert.deepEqual(initContainers?.[0].securityContext.capabilities.add, [...always, ...modules]);
     assert.deepEqual(initContainers?.[0].args.slice(0, 2), ['agent', '--init-only']);
   });
 

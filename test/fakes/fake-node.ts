@@ -127,6 +127,8 @@ export class FakeNode implements SysctlStore {
       readSysctl: (name) => this.read(name),
       isSysctlWritable: () => !this.isReadOnly,
       mayLoadModules: true,
+      legacyTables: [],
+      mayOpenRawSockets: true,
     };
   }
 

@@ -108,6 +108,11 @@ export const nodeProxyStateStatus = z
           .max(16)
           .optional()
           .describe('The programs found that modes or people use, with the flavour of iptables.'),
+        warnings: z
+          .array(z.string().max(1024))
+          .max(8)
+          .optional()
+          .describe('What may go wrong though the wanted mode can run, such as rules in both flavours of iptables.'),
       })
       .optional()
       .describe('What this node can run, found without touching anything.'),

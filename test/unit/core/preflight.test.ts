@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
 import { modulesFor, type ModuleState } from '../../../src/core/module.ts';
-import { lacksFor, type LackReason, type NodeFindings } from '../../../src/core/preflight.ts';
+import { lacksFor, warningsFor, type LackReason, type NodeFindings } from '../../../src/core/preflight.ts';
 
 const capable: NodeFindings = {
   kernelRelease: '6.1.0-1-cloud-amd64',
@@ -17,6 +17,8 @@ const capable: NodeFindings = {
   readSysctl: () => '1',
   isSysctlWritable: () => true,
   mayLoadModules: true,
+  legacyTables: [],
+  mayOpenRawSockets: true,
 };
 const only = (name: string, state: ModuleState) => (need: { readonly name: string }) =>
   need.name === name ? state : 'builtIn';
@@ -117,4 +119,32 @@ describe('the modules of a mode', () => {
     assert.ok(!names({}, 'nft')('iptables').includes('iptable_nat'));
     assert.ok(!names({})('nftables').includes('nft_fib_ipv6'));
   });
+});
+
+describe('preflight warns', () => {
+  const legacy = capable.tools.map(({ name }) => ({ name, flavour: 'legacy' }) as const);
+  const half = [...capable.tools.slice(0, 1), ...legacy.slice(1, 2)];
+  const TABLE: readonly { name: string; mode?: string; node: Partial<NodeFindings>; expected: readonly RegExp[] }[] = [
+    { name: 'of nothing on a usual node', node: {}, expected: [] },
+    {
+      name: 'of tables in the other flavour',
+      node: { legacyTables: ['filter', 'nat'] },
+      expected: [/filter, nat.*both/],
+    },
+    {
+      name: 'of tables that it cannot read',
+      node: { legacyTables: ['nat'], mayOpenRawSockets: false },
+      expected: [/NET_RAW/],
+    },
+    { name: 'of nothing where legacy is used', node: { legacyTables: ['nat'], tools: legacy }, expected: [] },
+    { name: 'of programs in two flavours', node: { tools: half }, expected: [/different flavours/] },
+    { name: 'of nothing for nftables', mode: 'nftables', node: { legacyTables: ['nat'], tools: half }, expected: [] },
+  ];
+  for (const { name, mode = 'iptables', node, expected } of TABLE) {
+    it(name, () => {
+      const warnings = warningsFor(renderedConfig.parse({ mode }), { ...capable, ...node });
+      assert.equal(warnings.length, expected.length, warnings.join('; '));
+      for (const [index, pattern] of expected.entries()) assert.match(warnings[index] ?? '', pattern);
+    });
+  }
 });
