@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startApiServer } from '../../src/sandbox/apiserver/api-server.ts';
-import { ApiClient } from './api-client.ts';
+import { ApiClient, textOf } from './api-client.ts';
 import { startRealApiServer } from './real-api-server.ts';
 
 /** What a test may know about the server. Nothing in it tells whether the server is ours. */
@@ -17,6 +17,14 @@ export interface ServerUnderTest {
   readonly compact: (() => void) | undefined;
   /** Garbage collection and the emptying of namespaces, which kube-controller-manager does for a real server. */
   readonly hasControllers: boolean;
+  /** A token of a service account's pod, on a node if one is named. All three come into being where they are missing. */
+  accountToken(account: Account): Promise<string>;
+}
+
+export interface Account {
+  readonly namespace: string;
+  readonly name: string;
+  readonly node?: string;
 }
 
 interface Started {
@@ -26,12 +34,22 @@ interface Started {
   readonly kubeconfig: string;
   readonly compact?: () => void;
   readonly hasControllers: boolean;
+  /** Undefined where the server gives out tokens itself. */
+  readonly accountToken?: (account: Account) => Promise<string>;
   close(): Promise<void>;
 }
 
-async function startEmbedded(): Promise<Started> {
-  const server = await startApiServer();
+const NODE_CLAIM = 'authentication.kubernetes.io/node-name';
+
+async function startEmbedded(enforcesAccess: boolean): Promise<Started> {
+  const server = await startApiServer({ enforcesAccess });
+  const accountToken = ({ namespace, name, node }: Account): Promise<string> => {
+    const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+    const extra = node === undefined ? {} : { [NODE_CLAIM]: [node] };
+    return Promise.resolve(server.addToken(`system:serviceaccount:${namespace}:${name}`, groups, extra));
+  };
   return {
+    accountToken,
     url: server.url,
     ca: server.caPem,
     token: server.adminToken,
@@ -51,12 +69,36 @@ const SKIP_REAL = ASSETS
  * Runs the same tests against the embedded server and, where there is one, a real kube-apiserver. Within a test, calling
  * the argument gives the running server.
  */
-export function describeApiServer(title: string, define: (server: () => ServerUnderTest) => void): void {
-  describe(`${title}: embedded API server`, () => define(useServer(startEmbedded)));
-  describe(`${title}: kube-apiserver`, () => {
+export function describeApiServer(
+  title: string,
+  define: (server: () => ServerUnderTest) => void,
+  { enforcesAccess = false, skip = false }: { readonly enforcesAccess?: boolean; readonly skip?: string | false } = {},
+): void {
+  describe(`${title}: embedded API server`, { skip }, () => define(useServer(() => startEmbedded(enforcesAccess))));
+  describe(`${title}: kube-apiserver`, { skip }, () => {
     if (ASSETS) define(useServer(() => startRealApiServer(ASSETS)));
     else it('passes the same tests', { skip: SKIP_REAL });
   });
+}
+
+/** As the kubelet asks for the token of a pod. */
+async function requestToken(client: ApiClient, { namespace, name, node }: Account): Promise<string> {
+  const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
+  await client.create(accounts, { metadata: { name } });
+  if (node !== undefined) await client.create('/api/v1/nodes', { metadata: { name: node } });
+  const pod = await client.create(`/api/v1/namespaces/${namespace}/pods`, {
+    metadata: { generateName: `${name}-` },
+    spec: {
+      serviceAccountName: name,
+      containers: [{ name: 'c', image: 'example.com/c:1' }],
+      ...(node === undefined ? {} : { nodeName: node }),
+    },
+  });
+  const { name: podName, uid } = pod.body.metadata ?? {};
+  const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: textOf(podName), uid: textOf(uid) };
+  const made = await client.create(`${accounts}/${name}/token`, { spec: { boundObjectRef } });
+  if (made.status !== 201) throw new Error(`no token for ${namespace}/${name}: ${made.text}`);
+  return textOf(made.body.status?.token);
 }
 
 function useServer(start: () => Promise<Started>): () => ServerUnderTest {
@@ -69,7 +111,9 @@ function useServer(start: () => Promise<Started>): () => ServerUnderTest {
     const kubeconfigPath = join(folder, 'kubeconfig');
     await writeFile(kubeconfigPath, started.kubeconfig);
     const { url, ca, token, compact, hasControllers } = started;
-    server = { url, ca, token, kubeconfigPath, client: new ApiClient({ url, ca, token }), compact, hasControllers };
+    const client = new ApiClient({ url, ca, token });
+    const accountToken = started.accountToken ?? ((account) => requestToken(client, account));
+    server = { url, ca, token, kubeconfigPath, client, compact, hasControllers, accountToken };
   });
   after(async () => {
     await server?.client.close();

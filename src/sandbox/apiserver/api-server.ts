@@ -1,3 +1,4 @@
+import { AccessControl } from './access-control.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { createInitialObjects } from './bootstrap.ts';
 import { BUILTIN_KINDS } from './builtin/kinds.ts';
@@ -24,6 +25,8 @@ export interface ApiServerOptions {
   readonly seed?: number;
   /** Where cluster IPs come from. */
   readonly serviceCidr?: string;
+  /** Whether roles, bindings and admission policies count; without it everybody with a token may do everything. */
+  readonly enforcesAccess?: boolean;
   /** How many changes stay available to watches and consistent lists; at most twice as many are kept. */
   readonly historyLimit?: number;
 }
@@ -35,7 +38,7 @@ export interface EmbeddedApiServer {
   readonly adminToken: string;
   /** Kubeconfig text; by default for `url` with the admin's token. */
   kubeconfig(options?: { server?: string; token?: string }): string;
-  /** Makes a bearer token for a user. Everybody with a token may do everything: there is no authorisation. */
+  /** Makes a bearer token for a user. */
   addToken(user: string, groups?: readonly string[], extra?: Readonly<Record<string, readonly string[]>>): string;
   /** Also serves on a listening TCP socket, which may be of another network namespace. It is closed with the server. */
   listenFd(fd: number): Promise<void>;
@@ -47,6 +50,10 @@ export interface EmbeddedApiServer {
 
 const DEFAULT_SERVICE_CIDR = '10.96.0.0/16';
 const DEFAULT_HISTORY_LIMIT = 10_000;
+
+function accessControl({ enforcesAccess }: ApiServerOptions, store: Store): AccessControl | undefined {
+  return enforcesAccess === true ? new AccessControl(store) : undefined;
+}
 
 /** Starts an API server inside this process. Rejects when the address cannot be listened on. */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<EmbeddedApiServer> {
@@ -74,7 +81,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Em
     [...names, services.firstAddress, ...(options.names ?? [])],
     new Date(),
   );
-  const handler = new ApiHandler(registry, authenticator);
+  const handler = new ApiHandler(registry, authenticator, accessControl(options, store));
   const listeners = [await Listener.open(handler, certificate, { host, port: options.port ?? 0 })];
   const port = listeners[0]?.port ?? 0;
   createInitialObjects(registry, port, serviceCidr);

@@ -1,3 +1,4 @@
+import { policyExpressionProblems } from '../admission/compiled-policy.ts';
 import { listAt, objectAt, textAt, type KubeObject } from '../object.ts';
 import { AGE_COLUMN, column, NAME_COLUMN } from '../output/columns.ts';
 import type { ResourceKind } from '../registry/resource-kind.ts';
@@ -46,7 +47,7 @@ function policyProblems(policy: KubeObject): FieldProblem[] {
   if (!['Fail', 'Ignore'].includes(failure)) {
     problems.push(unsupportedValue('spec.failurePolicy', failure, ['Fail', 'Ignore']));
   }
-  return problems;
+  return [...problems, ...policyExpressionProblems(policy)];
 }
 
 export const VALIDATING_ADMISSION_POLICY: ResourceKind = defineKind({

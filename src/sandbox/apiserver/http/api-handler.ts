@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import type { AccessControl } from '../access-control.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { ANONYMOUS } from '../auth/authenticator.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -13,10 +14,13 @@ import { handleResource } from './resource-handler.ts';
 export class ApiHandler {
   readonly #registry: Registry;
   readonly #authenticator: Authenticator;
+  readonly #access: AccessControl | undefined;
 
-  constructor(registry: Registry, authenticator: Authenticator) {
+  /** Without access control everybody with a token may do everything. */
+  constructor(registry: Registry, authenticator: Authenticator, access?: AccessControl) {
     this.#registry = registry;
     this.#authenticator = authenticator;
+    this.#access = access;
   }
 
   handle(
@@ -34,7 +38,7 @@ export class ApiHandler {
 
   #route(request: ApiRequest, serverAddress: string): Reply {
     const path = parseResourcePath(request.path);
-    if (path) return handleResource(this.#registry, request, path);
+    if (path) return handleResource({ registry: this.#registry, access: this.#access }, request, path);
     return handlePlain({ registry: this.#registry, serverAddress }, request);
   }
 }

@@ -1,7 +1,7 @@
 import { deleteCollection } from '../registry/delete-collection.ts';
 import { createObject, type Subresource, type Target } from '../registry/create.ts';
 import { checkIdentity, decodeObject, type WriteOptions } from '../registry/decode.ts';
-import { deleteObject } from '../registry/delete.ts';
+import { deleteObject, type DeleteOptions } from '../registry/delete.ts';
 import { listObjects } from '../registry/list.ts';
 import { parseListOptions, readBoolean, type ListOptions } from '../registry/list-options.ts';
 import { patchObject } from '../registry/patch.ts';
@@ -16,6 +16,9 @@ import { jsonReply, type ApiRequest, type Reply } from './message.ts';
 import { negotiate } from './negotiation.ts';
 import { mediaTypeOf, parseBody, parseDeleteOptions, parseWriteOptions } from './request-options.ts';
 import type { ResourcePath } from './request-path.ts';
+import type { AccessControl } from '../access-control.ts';
+import type { Admit } from '../registry/admission.ts';
+import { attributesOf } from '../auth/attributes.ts';
 
 /** As real servers: a watch that sets no timeout ends within an hour, half an hour at the earliest. */
 const MIN_WATCH_SECONDS = 1800;
@@ -24,14 +27,20 @@ interface Call {
   readonly registry: Registry;
   readonly request: ApiRequest;
   readonly target: Target;
+  /** Undefined where everybody may do everything. */
+  readonly access: AccessControl | undefined;
 }
 
 /** Answers a request for objects. Throws StatusError, as everything that it calls. */
-export function handleResource(registry: Registry, request: ApiRequest, path: ResourcePath): Reply {
+export function handleResource(
+  { registry, access }: Pick<Call, 'registry' | 'access'>,
+  request: ApiRequest,
+  path: ResourcePath,
+): Reply {
   const kind = registry.find(path.group, path.version, path.plural);
   if (!kind || (!kind.isNamespaced && path.namespace !== '' && kind.plural !== 'namespaces')) throw pathNotFound();
   const subresource = checkSubresource(kind, path.subresource);
-  const call = { registry, request, target: { kind, namespace: path.namespace, name: path.name, subresource } };
+  const call = { registry, access, request, target: { kind, namespace: path.namespace, name: path.name, subresource } };
   if (kind.isNamespaced && path.namespace === '' && path.name !== '') throw pathNotFound();
   return path.name === '' ? handleCollection(call) : handleObject(call);
 }
@@ -43,24 +52,39 @@ function checkSubresource(kind: ResourceKind, name: string): Subresource {
   throw pathNotFound();
 }
 
-function requireVerb({ kind }: Target, verb: Verb, method: string): void {
-  if (!kind.verbs.includes(verb)) throw methodNotAllowed(method);
+/** Throws 405 for what the kind cannot do, and 403 for what the caller may not. */
+function requireVerb({ target, request, access }: Call, verb: Verb): void {
+  if (!target.kind.verbs.includes(verb)) throw methodNotAllowed(request.method);
+  access?.require(attributesOf(request.user, verb, target.kind, target));
+}
+
+function admission({ access, request }: Call, verb: Verb, warnings: string[]): { readonly admit?: Admit } {
+  return access === undefined ? {} : { admit: access.admit(request.user, verb, warnings) };
+}
+
+function writeOptions(call: Call, kind: string, verb: Verb): WriteOptions {
+  const options = parseWriteOptions(call.request, kind);
+  return { ...options, ...admission(call, verb, options.warnings) };
+}
+
+function deleteOptions(call: Call, verb: Verb): DeleteOptions {
+  return { ...parseDeleteOptions(call.request), ...admission(call, verb, []) };
 }
 
 function handleCollection(call: Call): Reply {
-  const { request, target } = call;
+  const { request } = call;
   switch (request.method) {
     case 'GET':
     case 'HEAD': {
       const options = parseListOptions(request.query);
-      requireVerb(target, options.isWatch ? 'watch' : 'list', request.method);
+      requireVerb(call, options.isWatch ? 'watch' : 'list');
       return options.isWatch ? watch(call, options) : list(call, options);
     }
     case 'POST':
-      requireVerb(target, 'create', request.method);
+      requireVerb(call, 'create');
       return create(call);
     case 'DELETE':
-      requireVerb(target, 'deletecollection', request.method);
+      requireVerb(call, 'deletecollection');
       return removeAll(call);
     default:
       throw methodNotAllowed(request.method);
@@ -72,16 +96,16 @@ function handleObject(call: Call): Reply {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      requireVerb(target, 'get', request.method);
-      return readBoolean(request.query, 'watch') ? watchOne(call) : get(call);
+      if (!readBoolean(request.query, 'watch')) return get(call);
+      return watchOne(call);
     case 'PUT':
-      requireVerb(target, 'update', request.method);
+      requireVerb(call, 'update');
       return update(call);
     case 'PATCH':
-      requireVerb(target, 'patch', request.method);
+      requireVerb(call, 'patch');
       return patch(call);
     case 'DELETE':
-      requireVerb(target, 'delete', request.method);
+      requireVerb(call, 'delete');
       if (target.subresource !== '') throw methodNotAllowed(request.method);
       return remove(call);
     default:
@@ -95,6 +119,7 @@ function renderingOf({ registry, request, target }: Call): Rendering {
 }
 
 function get(call: Call): Reply {
+  requireVerb(call, 'get');
   const { kind, namespace, name } = call.target;
   const rendering = renderingOf(call);
   const stored = call.registry.getStored(kind, storeKey(namespace, name));
@@ -109,6 +134,7 @@ function list(call: Call, options: ListOptions): Reply {
 }
 
 function watchOne(call: Call): Reply {
+  requireVerb(call, 'watch');
   const query = new URLSearchParams(call.request.query);
   const selector = query.get('fieldSelector');
   query.set('fieldSelector', [`metadata.name=${call.target.name}`, ...(selector ? [selector] : [])].join(','));
@@ -130,9 +156,11 @@ function create(call: Call): Reply {
   const { registry, request, target } = call;
   const { kind, namespace } = target;
   const rendering = renderingOf(call);
-  const options = parseWriteOptions(request, 'CreateOptions');
+  const options = writeOptions(call, 'CreateOptions', 'create');
   const object = decodeObject(kind, parseBody(request), { write: options });
-  if (kind.answer) return jsonReply(201, kind.answer(object, request.user));
+  if (kind.answer) {
+    return jsonReply(201, call.access?.answer(object, request.user) ?? kind.answer(object, request.user));
+  }
   if (kind.isNamespaced && namespace === '') {
     throw badRequest('an empty namespace may not be set during creation');
   }
@@ -144,7 +172,7 @@ function create(call: Call): Reply {
 function update(call: Call): Reply {
   const { registry, request, target } = call;
   const rendering = renderingOf(call);
-  const options = parseWriteOptions(request, 'UpdateOptions');
+  const options = writeOptions(call, 'UpdateOptions', 'update');
   const object = decodeObject(target.kind, parseBody(request), { write: options });
   const change: Change = { apply: () => object, mayCreate: false, tracksManagers: false };
   const result = updateObject(registry, target, change, options);
@@ -155,7 +183,7 @@ function patch(call: Call): Reply {
   const { registry, request, target } = call;
   const rendering = renderingOf(call);
   const mediaType = mediaTypeOf(request.contentType);
-  const parsed = parseWriteOptions(request, 'PatchOptions');
+  const parsed = writeOptions(call, 'PatchOptions', 'patch');
   const isApply = mediaType === 'application/apply-patch+yaml';
   const fieldManager = isApply ? (request.query.get('fieldManager') ?? '') : parsed.fieldManager;
   const options: WriteOptions = { ...parsed, fieldManager };
@@ -165,10 +193,10 @@ function patch(call: Call): Reply {
 }
 
 function remove(call: Call): Reply {
-  const { registry, request, target } = call;
+  const { registry, target } = call;
   const { kind, namespace, name } = target;
   const rendering = renderingOf(call);
-  const { object, isGone } = deleteObject(registry, kind, storeKey(namespace, name), parseDeleteOptions(request));
+  const { object, isGone } = deleteObject(registry, kind, storeKey(namespace, name), deleteOptions(call, 'delete'));
   if (!isGone || kind.strategy.returnsDeleted) return jsonReply(200, renderObject(object, rendering));
   const group = kind.group === '' ? {} : { group: kind.group };
   const details = { name, ...group, kind: kind.plural, uid: object.metadata.uid };
@@ -180,6 +208,6 @@ function removeAll(call: Call): Reply {
   const { kind, namespace } = target;
   const rendering = renderingOf(call);
   const options = parseListOptions(request.query);
-  const deleted = deleteCollection(registry, { kind, namespace }, options, parseDeleteOptions(request));
+  const deleted = deleteCollection(registry, { kind, namespace }, options, deleteOptions(call, 'deletecollection'));
   return jsonReply(200, renderList(deleted, rendering));
 }

@@ -42,8 +42,10 @@ export function createObject(
   if (!object.metadata.managedFields?.length) {
     recordManager({ registry, kind, before: undefined, after: object, options, subresource: '' });
   }
+  const { isDryRun } = options;
+  options.admit?.({ operation: 'CREATE', kind, subresource: '', object, oldObject: undefined, isDryRun });
   const stored = toStored(kind, object);
-  return shown(kind, options.isDryRun ? stored : registry.store.put(kind.collection, key, stored));
+  return shown(kind, isDryRun ? stored : registry.store.put(kind.collection, key, stored));
 }
 
 function checkUnversioned({ resourceVersion = '0' }: ObjectMeta): void {

@@ -1,6 +1,7 @@
 import { groupVersion, type KubeObject } from '../object.ts';
 import { badRequest, type StatusError } from '../status-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
+import type { Admit } from './admission.ts';
 import { decodeMetadata } from './metadata.ts';
 import type { ResourceKind } from './resource-kind.ts';
 
@@ -14,6 +15,8 @@ export interface WriteOptions {
   readonly fieldValidation: FieldValidation;
   /** Filled by the write; the HTTP side sends them as Warning headers. */
   readonly warnings: string[];
+  /** Asked last, before anything is stored. */
+  readonly admit?: Admit;
 }
 
 /** Unknown fields of a body are pruned and, as the request asks, passed over, warned about or refused. */

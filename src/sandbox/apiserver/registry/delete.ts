@@ -1,5 +1,6 @@
 import type { KubeObject } from '../object.ts';
 import { conflict, notFound } from '../status-error.ts';
+import type { Admit } from './admission.ts';
 import { raiseForDeletion } from './deletion-marks.ts';
 import type { Registry } from './registry.ts';
 import { shown, type ResourceKind } from './resource-kind.ts';
@@ -13,6 +14,8 @@ export interface DeleteOptions {
   readonly isDryRun: boolean;
   readonly gracePeriodSeconds: number | undefined;
   readonly propagationPolicy: PropagationPolicy | undefined;
+  /** Asked last, before anything is removed. */
+  readonly admit?: Admit;
   readonly preconditions: { readonly uid?: string; readonly resourceVersion?: string };
 }
 
@@ -37,11 +40,13 @@ export function deleteObject(
   const live = shown(kind, stored);
   checkPreconditions(kind, live, options);
   kind.strategy.checkDelete?.(live);
+  const { isDryRun } = options;
+  options.admit?.({ operation: 'DELETE', kind, subresource: '', object: undefined, oldObject: live, isDryRun });
   const grace = kind.strategy.gracePeriodSeconds?.(live, options) ?? 0;
   const object = marked(registry, live, { grace, options });
   if (grace === 0 && isFree(kind, object)) {
     return {
-      object: options.isDryRun ? live : shown(kind, registry.store.remove(kind.collection, key, stored)),
+      object: isDryRun ? live : shown(kind, registry.store.remove(kind.collection, key, stored)),
       isGone: true,
     };
   }

@@ -43,6 +43,8 @@ export function updateObject(registry: Registry, target: Target, change: Change,
   refuseInvalid(registry, kind, { next, object, live });
   if (subresource === '') raiseGeneration(kind, object, live);
   if (!change.tracksManagers) object.metadata.managedFields ??= live.metadata.managedFields ?? [];
+  const { isDryRun } = options;
+  options.admit?.({ operation: 'UPDATE', kind, subresource, object, oldObject: live, isDryRun });
   if (isSameContent(object, live)) return { object: live, isCreated: false };
   if (!change.tracksManagers) recordManager({ registry, kind, before: live, after: object, options, subresource });
   return { object: save(registry, kind, object, options), isCreated: false };

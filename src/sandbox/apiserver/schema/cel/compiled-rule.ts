@@ -26,7 +26,7 @@ export interface RuleProblem {
 let base: Environment | undefined;
 
 /** The language with the libraries that a kube-apiserver adds to it. */
-function baseEnvironment(): Environment {
+export function baseEnvironment(): Environment {
   if (base) return base;
   const environment = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
   environment.registerVariable('text', 'string');
@@ -88,7 +88,11 @@ function toOptional(value: unknown): Optional {
 }
 
 /** The compiled expression, or what is wrong with it. */
-function compileExpression(environment: Environment, source: string, type: 'bool' | 'string'): ParseResult | string {
+export function compileExpression(
+  environment: Environment,
+  source: string,
+  type: 'bool' | 'string',
+): ParseResult | string {
   let parsed: ParseResult;
   try {
     parsed = environment.parse(source);

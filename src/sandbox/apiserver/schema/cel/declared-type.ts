@@ -122,7 +122,8 @@ function orNull(type: DeclaredType): DeclaredType['toValue'] {
   return (value) => (value === null ? null : type.toValue(value));
 }
 
-function toDynamic(value: JsonValue): unknown {
+/** JSON as values of the type dyn. */
+export function toDynamic(value: JsonValue): unknown {
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(toDynamic);
   if (!isJsonObject(value)) return value;
