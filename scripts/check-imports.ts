@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   controllers: ['core', 'kube', 'support'],
   sandbox: ['core', 'kube', 'support'],
   // The command line starts everything, each part only when it is asked for.
-  cli: ['agent', 'controllers', 'sandbox', 'core', 'kernel', 'kube', 'support'],
+  cli: ['agent', 'controllers', 'sandbox', 'core', 'plan', 'kernel', 'kube', 'support'],
 };
 
 const IMPORT = /(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProbeResult, ProbeSpec, TrafficProtocol } from '../../src/sandbox/traffic/messages.ts';
-import type { Packet } from '../trace/packet.ts';
+import type { Packet } from '../../src/plan/trace/packet.ts';
 import { NOBODYS, type Ground } from './ground.ts';
 import { HOSTS } from './hosts.ts';
 import type { Fate } from './sctp/scouts.ts';

@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FAMILIES } from '../../src/core/ip.ts';
-import { iptablesTracer } from '../trace/iptables-tracer.ts';
-import { nftablesTracer } from '../trace/nftables-tracer.ts';
-import { NOTHING_REMEMBERED, outcomesOf, outcomeText } from '../trace/packet.ts';
-import type { MakeTracer, Memory, NodeFacts, Packet, Tracer } from '../trace/packet.ts';
-import type { TableMode } from './case.ts';
+import { TRACERS } from '../../src/plan/trace/tracers.ts';
+import { decidingHit, NOTHING_REMEMBERED, outcomesOf, outcomeText } from '../../src/plan/trace/packet.ts';
+import type { Branch, Memory, Outcome, NodeFacts, Packet, Tracer } from '../../src/plan/trace/packet.ts';
+import { TABLE_MODES } from './case.ts';
 import { HOSTS } from './hosts.ts';
 import type { PlannedExpectation, PlannedFlow, PlannedScenario } from './plan.ts';
 import { groups, rounds, type Turn } from './rounds.ts';
 
-const TRACERS: Readonly<Partial<Record<TableMode, MakeTracer>>> = {
-  iptables: iptablesTracer,
-  nftables: nftablesTracer,
+/** What every rule that decides says in some mode. */
+const WORDS: Readonly<Record<Outcome['kind'], RegExp>> = {
+  sent: /dnat to|DNAT|real server/,
+  reject: /reject|REJECT|without a real server/,
+  drop: /drop|DROP/,
+  untouched: /^$/,
 };
 
-for (const [mode, makeTracer] of Object.entries(TRACERS) as [TableMode, MakeTracer][]) {
+for (const mode of TABLE_MODES) {
+  const makeTracer = TRACERS[mode];
   describe(`packet table, traced: ${mode} mode`, () => {
     for (const group of groups()) {
       const failures = new Map<PlannedScenario, string[]>();
@@ -53,9 +56,15 @@ function factsFor({ scenario, stage }: Turn): NodeFacts {
 
 function judge(tracer: Tracer, { name, packets, expect }: PlannedFlow, { stage }: Turn): string | undefined {
   try {
-    if ('backends' in expect && expect.kind !== 'reaches') judgeSticking(tracer, packets, expect.backends);
-    else {
-      for (const packet of packets) assert.deepEqual(outcomesOf(tracer.trace(packet)), wantedTexts(expect, packet));
+    if ('backends' in expect && expect.kind !== 'reaches') {
+      const together = expect.kind === 'sticks at each address' ? packets.map((packet) => [packet]) : [packets];
+      for (const each of together) judgeSticking(tracer, each, expect.backends);
+    } else {
+      for (const packet of packets) {
+        const branches = tracer.trace(packet);
+        assert.deepEqual(outcomesOf(branches), wantedTexts(expect, packet));
+        for (const branch of branches) judgeDecision(branch);
+      }
     }
     return undefined;
   } catch (error) {
@@ -71,6 +80,19 @@ function wantedTexts(expect: PlannedExpectation, packet: Packet): readonly strin
       outcomeText({ kind: 'sent', address, port, isMasqueraded: isMasqueraded && address !== packet.destination }),
     )
     .sort();
+}
+
+/** A rule is named for whatever was done, and none where nothing was. */
+function judgeDecision(branch: Branch): void {
+  const { outcome } = branch;
+  const hit = decidingHit(branch);
+  assert.match(hit?.text() ?? '', WORDS[outcome.kind], outcomeText(outcome));
+  if (outcome.kind !== 'sent') return;
+  const { address, port } = outcome;
+  const where = hit?.text() ?? '';
+  assert.ok(where.includes(address) && where.includes(String(port)), `${where} does not say ${address}:${port}`);
+  const hasMasqueraded = branch.path.some(({ action }) => action === 'masquerade');
+  assert.equal(hasMasqueraded, outcome.isMasqueraded);
 }
 
 type Addressed = { readonly address: string; readonly port: number };

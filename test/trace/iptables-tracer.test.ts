@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { RulesTracer } from './iptables-tracer.ts';
-import { NOTHING_REMEMBERED, outcomesOf, type Packet } from './packet.ts';
+import { TraceError } from '../../src/plan/trace/insist.ts';
+import { RulesTracer } from '../../src/plan/trace/iptables-tracer.ts';
+import { NOTHING_REMEMBERED, outcomesOf, type Packet } from '../../src/plan/trace/packet.ts';
 
 const FACTS = { localAddresses: new Set(['192.168.0.2']) };
 const PACKET: Packet = {
@@ -135,7 +136,7 @@ describe('the iptables tracer', () => {
     '-j ELSEWHERE',
   ]) {
     it(`refuses what it does not know: ${rule}`, () => {
-      assert.throws(() => tracer({ PREROUTING: [rule] }).trace(PACKET, NOTHING_REMEMBERED), assert.AssertionError);
+      assert.throws(() => tracer({ PREROUTING: [rule] }).trace(PACKET, NOTHING_REMEMBERED), TraceError);
     });
   }
 });

@@ -3,10 +3,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assertProperty } from '../property.ts';
 import { arbitraryWorld, type World } from './arbitrary-world.ts';
-import { iptablesTracer } from './iptables-tracer.ts';
-import { nftablesTracer } from './nftables-tracer.ts';
+import { iptablesTracer, nftablesTracer } from '../../src/plan/trace/tracers.ts';
 import { expectedOutcomes, type Quirks } from './oracle.ts';
-import { outcomesOf, outcomeText, type MakeTracer } from './packet.ts';
+import { outcomesOf, outcomeText, type MakeTracer } from '../../src/plan/trace/packet.ts';
 
 const MODES: Readonly<Record<string, { readonly makeTracer: MakeTracer; readonly quirks: Quirks }>> = {
   iptables: { makeTracer: iptablesTracer, quirks: { rejectsBeforeSourceRanges: true } },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { TraceError } from '../../src/plan/trace/insist.ts';
 import { addressBytes, bytesKey, join, numberBytes, portBytes, protocolBytes } from '../../src/plan/nftables/bytes.ts';
 import type { Expression } from '../../src/plan/nftables/expression.ts';
 import {
@@ -10,8 +11,8 @@ import {
   type Rule,
   type SetDefinition,
 } from '../../src/plan/nftables/objects.ts';
-import { TableTracer } from './nftables-tracer.ts';
-import { NOTHING_REMEMBERED, outcomesOf, type Packet } from './packet.ts';
+import { TableTracer } from '../../src/plan/trace/nftables-tracer.ts';
+import { NOTHING_REMEMBERED, outcomesOf, type Packet } from '../../src/plan/trace/packet.ts';
 
 const FACTS = { localAddresses: new Set(['192.168.0.2']) };
 const PACKET: Packet = {
@@ -249,7 +250,7 @@ describe('the nftables tracer', () => {
   };
   for (const [name, each] of Object.entries(wrong)) {
     it(`refuses ${name}`, () => {
-      assert.throws(() => trace([hook('filter', 'prerouting', 0, each)]), assert.AssertionError);
+      assert.throws(() => trace([hook('filter', 'prerouting', 0, each)]), TraceError);
     });
   }
 });

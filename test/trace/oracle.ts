@@ -1,6 +1,6 @@
 import { parseAddress, parsePrefix, prefixContains } from '../../src/core/ip.ts';
 import type { Backend, DataplaneOptions, ServicePort, Snapshot } from '../../src/core/snapshot.ts';
-import { isLocalAddress, type NodeFacts, type Outcome, type Packet } from './packet.ts';
+import { isLocalAddress, type NodeFacts, type Outcome, type Packet } from '../../src/plan/trace/packet.ts';
 
 /**
  * What must become of a packet, from the Services alone: no rule, no chain, no order. `Outcome`s are all that may happen,

@@ -1,28 +1,10 @@
-import assert from 'node:assert/strict';
-import { FAMILIES, type Family } from '../../src/core/ip.ts';
-import { diffRuleset } from '../../src/plan/iptables/diff.ts';
-import { TABLES, type Table } from '../../src/plan/iptables/fragment.ts';
-import { renderRestore } from '../../src/plan/iptables/operation.ts';
-import { planRuleset } from '../../src/plan/iptables/ruleset.ts';
-import { NOTHING_SAVED } from '../../src/plan/iptables/saved.ts';
-import { RuleModel } from '../unit/plan/iptables/rule-model.ts';
+import { TABLES, type Table } from '../iptables/fragment.ts';
+import { frontendKey } from '../ipvs/objects.ts';
+import { fail, insist } from './insist.ts';
+import { isInSet, type IpvsObjects } from './ipvs-objects.ts';
 import { parseRule, type Match, type Rule } from './iptables-rule.ts';
-import { isLocalAddress, NOTHING_REMEMBERED } from './packet.ts';
-import type { Branch, MakeTracer, Memory, NodeFacts, Outcome, Packet } from './packet.ts';
-
-/** Reads the text that iptables mode plans for a snapshot on a kernel without rules. */
-export const iptablesTracer: MakeTracer = (snapshot, facts) => {
-  const tables = new Map<Family, RulesTracer>();
-  for (const family of FAMILIES.filter((one) => snapshot.options.families.includes(one))) {
-    const model = new RuleModel();
-    model.restore(renderRestore(diffRuleset(NOTHING_SAVED, planRuleset(snapshot, family))));
-    tables.set(family, new RulesTracer(model.toText(), facts));
-  }
-  return {
-    trace: (packet, memory = NOTHING_REMEMBERED) =>
-      tables.get(packet.family)?.trace(packet, memory) ?? [{ outcome: { kind: 'untouched' }, memory }],
-  };
-};
+import { isLocalAddress } from './packet.ts';
+import type { Branch, Hit, Memory, NodeFacts, Outcome, Packet } from './packet.ts';
 
 interface State {
   readonly packet: Packet;
@@ -32,6 +14,9 @@ interface State {
   readonly isTranslated: boolean;
   readonly isMasqueraded: boolean;
   readonly memory: Memory;
+  readonly path: readonly Hit[];
+  /** IPVS has sent it on its last way. */
+  readonly isServed?: boolean;
 }
 
 type End = 'accept' | 'drop' | 'reject' | 'continue';
@@ -39,8 +24,15 @@ interface Step {
   readonly state: State;
   readonly end: End;
 }
-/** A table and a built-in chain of it. */
-type Stop = readonly [Table, string];
+/** A table and a built-in chain of it, or where IPVS takes what is for a virtual server. */
+type Stop = readonly [Table, string] | 'ipvs';
+
+const OWN: readonly Stop[] = [
+  ['nat', 'OUTPUT'],
+  ['filter', 'OUTPUT'],
+];
+/** IPVS takes what the node sends right after its translation, before the table filter (ip_vs_core.c, ip_vs_ops4). */
+const OWN_IN_IPVS: readonly Stop[] = [['mangle', 'OUTPUT'], ['nat', 'OUTPUT'], 'ipvs', ['filter', 'OUTPUT']];
 
 const MAX_DEPTH = 16;
 
@@ -48,51 +40,89 @@ const MAX_DEPTH = 16;
 export class RulesTracer {
   readonly #chains = new Map<string, Rule[]>();
   readonly #facts: NodeFacts;
+  readonly #ipvs: IpvsObjects | undefined;
 
-  constructor(saved: string, facts: NodeFacts) {
+  constructor(saved: string, facts: NodeFacts, ipvs?: IpvsObjects) {
     this.#facts = facts;
+    this.#ipvs = ipvs;
     let table: Table | undefined;
     for (const line of saved.split('\n')) {
       if (line.startsWith('*')) table = TABLES.find((known) => known === line.slice(1));
       if (line.startsWith(':')) this.#chains.set(`${table} ${line.slice(1, line.indexOf(' '))}`, []);
       if (!line.startsWith('-A ')) continue;
       const end = line.indexOf(' ', 3);
-      const rules = this.#chains.get(`${table} ${line.slice(3, end)}`) ?? assert.fail(`no chain: ${line}`);
+      const rules = this.#chains.get(`${table} ${line.slice(3, end)}`) ?? fail(`no chain: ${line}`);
       rules.push(parseRule(line.slice(end + 1)));
     }
   }
 
   trace(packet: Packet, memory: Memory): readonly Branch[] {
     const { destination, port } = packet;
-    const untouched = { packet, destination, port, mark: 0, isTranslated: false, isMasqueraded: false, memory };
+    const untouched = {
+      packet,
+      destination,
+      port,
+      mark: 0,
+      isTranslated: false,
+      isMasqueraded: false,
+      memory,
+      path: [],
+    };
     const isOwn = packet.interface === undefined;
-    const first: readonly Stop[] = isOwn
-      ? [
-          ['nat', 'OUTPUT'],
-          ['filter', 'OUTPUT'],
-        ]
-      : [['nat', 'PREROUTING']];
+    const own: readonly Stop[] = this.#ipvs === undefined ? OWN : OWN_IN_IPVS;
+    const first: readonly Stop[] = isOwn ? own : [['nat', 'PREROUTING']];
     return this.#stops(first, untouched)
       .flatMap((step) => {
-        if (step.end !== 'accept') return [step];
+        if (step.end !== 'accept' || step.state.isServed === true) return [step];
         const isForHere = isLocalAddress(this.#facts, step.state.destination);
         return this.#stops(restOfTheWay(isOwn, isForHere), step.state);
       })
-      .map(({ state, end }) => ({ outcome: outcomeOf(state, end), memory: state.memory }));
+      .map(({ state, end }) => ({ outcome: outcomeOf(state, end), memory: state.memory, path: state.path }));
   }
 
   #stops(stops: readonly Stop[], state: State): Step[] {
     const [stop, ...rest] = stops;
     if (stop === undefined) return [{ state, end: 'accept' }];
+    if (stop === 'ipvs') return this.#serve(rest, state);
     const [table, chain] = stop;
     return this.#chain(table, chain, state, 0).flatMap((step) =>
       step.end === 'accept' || step.end === 'continue' ? this.#stops(rest, step.state) : [step],
     );
   }
 
+  /** What IPVS takes it sends to one of its real servers, past the hooks that are left but the last. */
+  #serve(rest: readonly Stop[], state: State): Step[] {
+    const { destination: address, port, packet } = state;
+    const key = frontendKey({ address, protocol: packet.protocol, port });
+    const planned = this.#ipvs?.servers.get(key);
+    if (planned === undefined) return this.#stops(rest, state);
+    const { server, realServers } = planned;
+    const name = `${packet.protocol} ${address}:${port} ${server.scheduler}`;
+    const hit = (text: string, action: Hit['action']): State => ({
+      ...state,
+      path: [...state.path, { chain: 'IPVS', action, text: () => text }],
+    });
+    if (realServers.length === 0)
+      return [{ state: hit(`virtual server ${name} without a real server`, 'refuse'), end: 'reject' }];
+    const stuck = state.memory.get(`${key} ${packet.source}`);
+    const possible = realServers.filter((each) => stuck === undefined || stuck === `${each.address} ${each.port}`);
+    return possible.flatMap((each) => {
+      const sent = hit(`virtual server ${name}, real server ${each.address}:${each.port}`, 'translate');
+      const memory =
+        server.persistenceSeconds === 0
+          ? state.memory
+          : new Map(state.memory).set(`${key} ${packet.source}`, `${each.address} ${each.port}`);
+      const after = { ...sent, destination: each.address, port: each.port, isTranslated: true, memory };
+      return this.#stops([['nat', 'POSTROUTING']], after).map((step) => ({
+        state: { ...step.state, isServed: true },
+        end: step.end,
+      }));
+    });
+  }
+
   #chain(table: Table, chain: string, state: State, depth: number): Step[] {
-    assert.ok(depth < MAX_DEPTH, 'jumps are nested too deeply');
-    const rules = this.#chains.get(`${table} ${chain}`) ?? assert.fail(`no chain ${chain} in ${table}`);
+    insist(depth < MAX_DEPTH, 'jumps are nested too deeply');
+    const rules = this.#chains.get(`${table} ${chain}`) ?? fail(`no chain ${chain} in ${table}`);
     const ended: Step[] = [];
     let running: State[] = [state];
     for (const rule of rules) {
@@ -101,9 +131,10 @@ export class RulesTracer {
         const given = rule.matches(this.#match(before));
         if (given !== 'yes') passed.push(before);
         if (given === 'no') continue;
-        for (const step of this.#target(table, rule, before, depth)) {
-          if (step === 'return') ended.push({ state: before, end: 'continue' });
-          else if (step.end === 'continue') passed.push(step.state);
+        const state = withHit(before, `${table} ${chain}`, rule);
+        for (const step of this.#target(table, rule, state, depth)) {
+          if (step === 'return') ended.push({ state, end: 'continue' });
+          else if (step.end === 'continue' && !rule.isGoto) passed.push(step.state);
           else ended.push(step);
         }
       }
@@ -113,7 +144,7 @@ export class RulesTracer {
   }
 
   #match({ packet, destination, port, mark, memory }: State): Match {
-    return {
+    const match: Match = {
       source: packet.source,
       destination,
       port,
@@ -122,7 +153,12 @@ export class RulesTracer {
       interface: packet.interface,
       isLocal: (address) => isLocalAddress(this.#facts, address),
       remembers: (name) => memory.has(`${name} ${packet.source}`),
+      isInSet: (set, flags) =>
+        this.#ipvs === undefined
+          ? fail(`no set ${set}: iptables mode has none`)
+          : isInSet(this.#ipvs, match, set, flags),
     };
+    return match;
   }
 
   #target(table: Table, rule: Rule, before: State, depth: number): readonly (Step | 'return')[] {
@@ -152,6 +188,18 @@ export class RulesTracer {
   }
 }
 
+const ACTIONS: Readonly<Partial<Record<string, Hit['action']>>> = {
+  DNAT: 'translate',
+  MASQUERADE: 'masquerade',
+  REJECT: 'refuse',
+  DROP: 'refuse',
+};
+
+function withHit(state: State, chain: string, { target, text }: Rule): State {
+  const hit: Hit = { chain, action: ACTIONS[target] ?? 'pass', text: () => text };
+  return { ...state, path: [...state.path, hit] };
+}
+
 function marked(mark: number, setXmark = ''): number {
   const [value = 0, mask = 0] = setXmark.split('/').map(Number);
   return ((mark & ~mask) ^ value) >>> 0;
@@ -172,7 +220,7 @@ function restOfTheWay(isOwn: boolean, isForHere: boolean): readonly Stop[] {
     ];
   }
   if (isOwn) return [['nat', 'POSTROUTING']];
-  if (isForHere) return [['filter', 'INPUT']];
+  if (isForHere) return [['filter', 'INPUT'], 'ipvs'];
   return [
     ['filter', 'FORWARD'],
     ['nat', 'POSTROUTING'],
@@ -182,6 +230,6 @@ function restOfTheWay(isOwn: boolean, isForHere: boolean): readonly Stop[] {
 function outcomeOf({ destination, port, isTranslated, isMasqueraded }: State, end: End): Outcome {
   if (end === 'drop' || end === 'reject') return { kind: end };
   if (isTranslated) return { kind: 'sent', address: destination, port, isMasqueraded };
-  assert.ok(!isMasqueraded, 'a packet that is not ours was masqueraded');
+  insist(!isMasqueraded, 'a packet that is not ours was masqueraded');
   return { kind: 'untouched' };
 }

@@ -1,5 +1,5 @@
-import type { Family } from '../../src/core/ip.ts';
-import type { Protocol, Snapshot } from '../../src/core/snapshot.ts';
+import type { Family } from '../../core/ip.ts';
+import type { Protocol, Snapshot } from '../../core/snapshot.ts';
 
 /** The first packet of a new connection, as it arrives at (or leaves) the node whose rules are traced. */
 export interface Packet {
@@ -31,8 +31,20 @@ export interface NodeFacts {
 export type Memory = ReadonlyMap<string, string>;
 export const NOTHING_REMEMBERED: Memory = new Map();
 
+/** A rule that the packet has met and that had something to say. */
+export interface Hit {
+  /** Where it stands, in the words of its mode: `policy-…`, `nat SWITCHYARD-SERVICES`, `IPVS`. */
+  readonly chain: string;
+  /** `pass`: it marks, remembers or leads to another chain. */
+  readonly action: 'translate' | 'masquerade' | 'refuse' | 'pass';
+  /** As the mode's own tool would show it, more or less. */
+  text(): string;
+}
+
 export interface Branch {
   readonly outcome: Outcome;
+  /** The rules on the way, in order. */
+  readonly path: readonly Hit[];
   /** What the kernel remembers afterwards. */
   readonly memory: Memory;
 }
@@ -47,6 +59,19 @@ export type MakeTracer = (snapshot: Snapshot, facts: NodeFacts) => Tracer;
 
 export function isLocalAddress(facts: NodeFacts, address: string): boolean {
   return address.startsWith('127.') || address === '::1' || facts.localAddresses.has(address);
+}
+
+/** The rule that decided what became of the packet; undefined where no rule of ours did anything to it. */
+export function decidingHit({ outcome, path }: Pick<Branch, 'outcome' | 'path'>): Hit | undefined {
+  switch (outcome.kind) {
+    case 'sent':
+      return path.findLast(({ action }) => action === 'translate');
+    case 'reject':
+    case 'drop':
+      return path.findLast(({ action }) => action === 'refuse');
+    case 'untouched':
+      return undefined;
+  }
 }
 
 /** `10.0.0.1:80`, `10.0.0.1:80 masqueraded`, `reject`, … */

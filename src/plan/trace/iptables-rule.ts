@@ -1,5 +1,5 @@
-import assert from 'node:assert/strict';
-import { parseAddress, parsePrefix, prefixContains } from '../../src/core/ip.ts';
+import { fail, insist } from './insist.ts';
+import { parseAddress, parsePrefix, prefixContains } from '../../core/ip.ts';
 
 /** What a rule can ask about a packet. */
 export interface Match {
@@ -12,12 +12,18 @@ export interface Match {
   isLocal(address: string): boolean;
   /** Whether `recent` list `name` has the source. */
   remembers(name: string): boolean;
+  /** Whether the ipset has the packet; `flags` as in `--match-set SET dst,dst,src`. */
+  isInSet(set: string, flags: string): boolean;
 }
 
 /** `maybe`: a random number decides. */
 export type Answer = 'yes' | 'no' | 'maybe';
 
 export interface Rule {
+  /** As `iptables-save` prints it after `-A CHAIN `. */
+  readonly text: string;
+  /** Entered with `-g`: afterwards the packet does not come back here. */
+  readonly isGoto: boolean;
   matches(packet: Match): Answer;
   /** List of `recent` that a matching packet's source goes into. */
   readonly remember: string | undefined;
@@ -62,14 +68,14 @@ class Parser {
       const isNegated = this.#tokens[0] === '!';
       if (isNegated) this.#next();
       const option = this.#next();
-      if (option === '-j') return this.#target();
+      if (option === '-j' || option === '-g') return this.#target(option === '-g');
       const test = this.#test(option);
       if (test !== undefined) this.#tests.push(isNegated ? (packet) => negate(test(packet)) : test);
     }
   }
 
   #next(): string {
-    return this.#tokens.shift() ?? assert.fail(`ends too early: ${this.#text}`);
+    return this.#tokens.shift() ?? fail(`ends too early: ${this.#text}`);
   }
 
   #test(option: string): Test | undefined {
@@ -103,10 +109,10 @@ class Parser {
       case 'sctp --dport':
         return equals(value, ({ port }) => String(port));
       case 'addrtype --dst-type':
-        assert.equal(value, 'LOCAL');
+        insist(value === 'LOCAL', `unexpected ${value}`);
         return (packet) => answer(packet.isLocal(packet.destination));
       case 'addrtype --src-type':
-        assert.equal(value, 'LOCAL');
+        insist(value === 'LOCAL', `unexpected ${value}`);
         return (packet) => answer(packet.isLocal(packet.source));
       case 'mark --mark': {
         const [mark = 0, mask = 0xffffffff] = value.split('/').map(Number);
@@ -115,8 +121,12 @@ class Parser {
       case 'conntrack --ctstate':
         // The packet is the first of its connection.
         return () => answer(value.split(',').includes('NEW'));
+      case 'set --match-set': {
+        const flags = this.#next();
+        return (packet) => answer(packet.isInSet(value, flags));
+      }
       default:
-        return assert.fail(`unknown: ${this.#module} ${option} in ${this.#text}`);
+        return fail(`unknown: ${this.#module} ${option} in ${this.#text}`);
     }
   }
 
@@ -127,9 +137,10 @@ class Parser {
   }
 
   #statistic(): Test {
-    assert.deepEqual([this.#next(), this.#next(), this.#next()], ['--mode', 'random', '--probability']);
+    const options = [this.#next(), this.#next(), this.#next()].join(' ');
+    insist(options === '--mode random --probability', this.#text);
     const probability = Number(this.#next());
-    assert.ok(probability > 0 && probability <= 1, this.#text);
+    insist(probability > 0 && probability <= 1, this.#text);
     return () => (probability === 1 ? 'yes' : 'maybe');
   }
 
@@ -141,25 +152,32 @@ class Parser {
       if (option === '--reap') continue;
       const value = this.#next();
       if (option === '--name') name = value;
-      else assert.ok(['--seconds', '--mask'].includes(option), `unknown: recent ${option} in ${this.#text}`);
+      else insist(['--seconds', '--mask'].includes(option), `unknown: recent ${option} in ${this.#text}`);
     }
     if (action === '--rcheck') return (packet) => answer(packet.remembers(name));
-    assert.equal(action, '--set', this.#text);
+    insist(action === '--set', `unexpected ${action}`);
     this.#remember = name;
     return undefined;
   }
 
-  #target(): Rule {
+  #target(isGoto: boolean): Rule {
     const target = this.#next();
     const targetOptions = new Map<string, string>();
     while (this.#tokens.length > 0) {
       const option = this.#next();
       if (TARGET_FLAGS[target]?.includes(option) === true) continue;
-      assert.ok(TARGET_OPTIONS[target]?.includes(option), `unknown: ${target} ${option} in ${this.#text}`);
+      insist(TARGET_OPTIONS[target]?.includes(option) === true, `unknown: ${target} ${option} in ${this.#text}`);
       targetOptions.set(option, this.#next());
     }
     const tests = this.#tests;
-    return { target, targetOptions, remember: this.#remember, matches: (packet) => all(tests, packet) };
+    return {
+      text: this.#text,
+      isGoto,
+      target,
+      targetOptions,
+      remember: this.#remember,
+      matches: (packet) => all(tests, packet),
+    };
   }
 }
 

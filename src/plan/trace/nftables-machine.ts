@@ -1,7 +1,7 @@
-import assert from 'node:assert/strict';
-import { addressBytes, join, numberBytes, portBytes, protocolBytes } from '../../src/plan/nftables/bytes.ts';
-import type { Bytes } from '../../src/plan/nftables/bytes.ts';
-import type { Family } from '../../src/core/ip.ts';
+import { insist } from './insist.ts';
+import { addressBytes, join, numberBytes, portBytes, protocolBytes } from '../nftables/bytes.ts';
+import type { Bytes } from '../nftables/bytes.ts';
+import type { Family } from '../../core/ip.ts';
 import type { Packet } from './packet.ts';
 
 const WORD_BYTES = 4;
@@ -26,7 +26,7 @@ export class Registers {
   /** A short value is padded with zeros to whole words. */
   write(word: number, value: Bytes | Uint8Array): void {
     const length = Math.ceil(value.length / WORD_BYTES) * WORD_BYTES;
-    assert.ok(word * WORD_BYTES + length <= this.#bytes.length, `word ${word}: no such register`);
+    insist(word * WORD_BYTES + length <= this.#bytes.length, `word ${word}: no such register`);
     this.#bytes.fill(0, word * WORD_BYTES, word * WORD_BYTES + length);
     this.#bytes.set(value, word * WORD_BYTES);
     for (let at = 0; at < length / WORD_BYTES; at += 1) this.#written.add(word + at);
@@ -34,7 +34,7 @@ export class Registers {
 
   read(word: number, length: number): Uint8Array {
     for (let at = 0; at < Math.ceil(length / WORD_BYTES); at += 1) {
-      assert.ok(this.#written.has(word + at), `word ${word + at} is read before it is written`);
+      insist(this.#written.has(word + at), `word ${word + at} is read before it is written`);
     }
     return this.#bytes.slice(word * WORD_BYTES, word * WORD_BYTES + length);
   }

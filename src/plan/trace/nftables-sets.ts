@@ -1,5 +1,5 @@
-import { bytesKey } from '../../src/plan/nftables/bytes.ts';
-import type { Element, Part, SetDefinition } from '../../src/plan/nftables/objects.ts';
+import { bytesKey } from '../nftables/bytes.ts';
+import type { Element, Part, SetDefinition } from '../nftables/objects.ts';
 import type { Memory } from './packet.ts';
 
 const PART_BYTES: Readonly<Record<Part, number>> = {
