@@ -129,7 +129,8 @@ function problemEvents(problems: readonly ReportedProblem[]): ObjectEvent[] {
 
 function eventBody({ reference, type, reason, action, note, about }: ObjectEvent, nodeName: string, nowMs: number) {
   const { kind, namespace, name, uid, resourceVersion } = reference;
-  const identity = JSON.stringify([kind, namespace, name, uid, resourceVersion, reason, note, about]);
+  // Not its version: nodes that hear of another one say the same of it.
+  const identity = JSON.stringify([kind, namespace, name, uid, reason, note, about]);
   const digest = createHash('sha256').update(identity).digest('hex').slice(0, 16);
   const prefix = name.slice(0, 200).replace(/[-.]+$/, '');
   return {

@@ -17,6 +17,7 @@ export interface Prefix {
   readonly bits: number;
 }
 
+const DOTTED_TAIL = /\d{1,3}(?:\.\d{1,3}){3}$/;
 const DOTTED_QUAD = /^\d{1,10}(?:\.\d{1,10}){3}$/;
 
 /** Address bits of a family: 32 or 128. */
@@ -70,10 +71,16 @@ function parseBinary(text: string): Binary {
     const octets = text.split('.').map(Number);
     if (octets.every((octet) => octet <= 255)) return new ipaddr.IPv4(octets);
   } else if (text.includes(':') && !text.includes('%') && ipaddr.IPv6.isValid(text)) {
-    const address = ipaddr.IPv6.parse(text);
+    const address = ipaddr.IPv6.parse(text.replace(DOTTED_TAIL, hexadecimalTail));
     return address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
   }
   throw new RangeError(`${JSON.stringify(text)} is not an IPv4 or IPv6 address`);
+}
+
+/** The library takes any address that ends in a dotted quad for an IPv4-mapped one. */
+function hexadecimalTail(quad: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = quad.split('.').map(Number);
+  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
 }
 
 function familyOf(address: Binary): Family {

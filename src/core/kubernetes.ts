@@ -9,6 +9,7 @@ export interface ObjectMeta {
   readonly namespace?: Maybe<string>;
   readonly uid?: Maybe<string>;
   readonly resourceVersion?: Maybe<string>;
+  readonly creationTimestamp?: Maybe<string>;
   readonly labels?: Maybe<Readonly<Record<string, string>>>;
   readonly annotations?: Maybe<Readonly<Record<string, string>>>;
 }

@@ -10,15 +10,13 @@ interface Named {
   readonly metadata?: ObjectMeta | null | undefined;
 }
 
-interface Entry<T> {
-  readonly value: T;
-  readonly resourceVersion: string | undefined;
-}
-
-/** The parsed last version of each object of one kind, by `namespace/name`, and the problems nobody was told of yet. */
+/**
+ * The parsed last version of each object of one kind, by `namespace/name`, and the problems nobody was told of yet: those of
+ * an object count as told until they are others.
+ */
 export class ObjectStore<T extends Parsed> {
   readonly #kind: string;
-  readonly #entries = new Map<string, Entry<T>>();
+  readonly #entries = new Map<string, T>();
   #problems: ReportedProblem[] = [];
 
   constructor(kind: string) {
@@ -32,7 +30,7 @@ export class ObjectStore<T extends Parsed> {
   }
 
   get(key: string): T | undefined {
-    return this.#entries.get(key)?.value;
+    return this.#entries.get(key);
   }
 
   keys(): readonly string[] {
@@ -47,11 +45,9 @@ export class ObjectStore<T extends Parsed> {
       return undefined;
     }
     const before = this.#entries.get(key);
-    const resourceVersion = metadata?.resourceVersion ?? undefined;
-    this.#entries.set(key, { value, resourceVersion });
-    const told =
-      before !== undefined && before.resourceVersion === resourceVersion && sameProblems(before.value, value);
-    if (!told && value.problems.length > 0) {
+    this.#entries.set(key, value);
+    const isTold = before !== undefined && sameProblems(before, value);
+    if (!isTold && value.problems.length > 0) {
       const reference = referenceTo(this.#kind, metadata);
       this.#problems.push(...value.problems.map((problem) => ({ ...problem, reference })));
     }

@@ -19,6 +19,9 @@ export interface ObjectReference {
   readonly resourceVersion: string;
 }
 
+/** So many of an object are told; each is a line of the log, and all of them an event. */
+const MAX_PROBLEMS = 20;
+
 export interface ReportedProblem extends Problem {
   /** Absent for an object without a name. */
   readonly reference?: ObjectReference;
@@ -30,18 +33,49 @@ export function referenceTo(kind: string, metadata: ObjectMeta | null | undefine
   return { kind, ...objectName(metadata), uid: textOf(uid), resourceVersion: textOf(resourceVersion) };
 }
 
+/** What a Service asked for and another one has. */
+export interface LostClaim {
+  /** In words. */
+  readonly what: string;
+  /** `namespace/name` of the Service that has it; the own one where two of its ports ask for the same. */
+  readonly holder: string;
+}
+
+/** In words for the Service's owner; names of other namespaces are nobody's business. */
+export function lostProblems(reference: ObjectReference, lost: readonly LostClaim[]): ReportedProblem[] {
+  const { namespace, name } = reference;
+  const own = `${namespace}/${name}`;
+  const holderText = (holder: string): string => {
+    if (holder === own) return 'another port of this Service has it';
+    return holder.startsWith(`${namespace}/`) ? `Service ${holder} has it` : 'a Service of another namespace has it';
+  };
+  const told = lost.slice(0, MAX_PROBLEMS).map(({ what, holder }) => ({ path: what, message: holderText(holder) }));
+  const more = lost.length - told.length;
+  if (more > 0) told.push({ path: 'others', message: `so it is with ${more} more` });
+  return told.map((problem) => ({ object: `Service ${own}`, reference, ...problem }));
+}
+
 /** What a malformed object holds where the API promises something else must not stop the others: read it through these. */
 export class ProblemCollector {
   readonly object: string;
-  readonly problems: Problem[] = [];
+  readonly #problems: Problem[] = [];
+  #more = 0;
 
   constructor(kind: string, metadata: ObjectMeta | null | undefined) {
     const { namespace, name } = objectName(metadata);
     this.object = `${kind} ${namespace}/${name}`;
   }
 
+  /** The first of them; of an object with thousands the rest is counted. */
+  get problems(): readonly Problem[] {
+    if (this.#more === 0) return this.#problems;
+    const rest = { object: this.object, path: 'others', message: `so it is with ${this.#more} more` };
+    return [...this.#problems, rest];
+  }
+
   add(path: string, message: string): void {
-    this.problems.push({ object: this.object, path, message });
+    if (this.#problems.length === MAX_PROBLEMS) this.#more += 1;
+    else this.#problems.push({ object: this.object, path, message });
   }
 
   /** The value of `parse`, or undefined with the RangeError that it threw reported at `path`. */

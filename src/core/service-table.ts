@@ -1,5 +1,6 @@
 import { categorizeEndpoints } from './categorize.ts';
 import { endpointFacts } from './endpoint-facts.ts';
+import { FrontendClaims } from './frontend-claims.ts';
 import { parseEndpointSlice, type ParsedEndpointSlice } from './endpoint-slice.ts';
 import { mergeEndpoints } from './endpoints.ts';
 import type { Family } from './ip.ts';
@@ -23,7 +24,7 @@ export interface Taken {
   readonly snapshot: Snapshot;
   /** Net difference to the previous `take`, in no particular order; empty when nothing that matters changed. */
   readonly changes: readonly ServicePortChange[];
-  /** What could not be used in objects that arrived since the previous `take`; once per object version. */
+  /** What could not be used in objects that arrived since the previous `take`; once, until it is something else. */
   readonly problems: readonly ReportedProblem[];
   /** What brought this about, as far as EndpointSlices say it. */
   readonly triggers: readonly Trigger[];
@@ -60,6 +61,7 @@ export class ServiceTable {
   /** Service -> its keys in `#servicePorts`. */
   readonly #keysOf = new Map<string, readonly ServicePortKey[]>();
   readonly #touched = new Set<string>();
+  readonly #claims = new FrontendClaims();
   #nodeProblems: readonly ReportedProblem[] = [];
   #triggers: Trigger[] = [];
   #arrived = { services: 0, endpointSlices: 0 };
@@ -77,14 +79,14 @@ export class ServiceTable {
   upsertService(service: Service): void {
     this.#arrived.services += 1;
     const key = this.#services.set(service.metadata, parseService(service));
-    if (key !== undefined) this.#touched.add(key);
+    if (key !== undefined) this.#touchService(key);
   }
 
   /** Reads only the object's namespace and name. */
   deleteService(service: { readonly metadata?: ObjectMeta | null | undefined }): void {
     this.#arrived.services += 1;
     const key = this.#services.delete(service.metadata);
-    if (key !== undefined) this.#touched.add(key);
+    if (key !== undefined) this.#touchService(key);
   }
 
   upsertEndpointSlice(slice: EndpointSlice): void {
@@ -108,7 +110,7 @@ export class ServiceTable {
   /** For a relist: afterwards the table knows these Services and no others. */
   replaceServices(services: readonly Service[]): void {
     this.#arrived.services += services.length;
-    for (const key of this.#services.replace(services, parseService)) this.#touched.add(key);
+    for (const key of this.#services.replace(services, parseService)) this.#touchService(key);
   }
 
   /** For a relist: afterwards the table knows these EndpointSlices and no others. */
@@ -140,13 +142,25 @@ export class ServiceTable {
   take(): Taken {
     const changes = [...this.#touched].flatMap((serviceKey) => this.#recompute(serviceKey));
     this.#touched.clear();
-    const problems = [...this.#services.takeProblems(), ...this.#slices.takeProblems(), ...this.#nodeProblems];
+    const problems = [
+      ...this.#services.takeProblems(),
+      ...this.#slices.takeProblems(),
+      ...this.#claims.takeProblems(),
+      ...this.#nodeProblems,
+    ];
     this.#nodeProblems = [];
     const [triggers, arrived] = [this.#triggers, this.#arrived];
     this.#triggers = [];
     this.#arrived = { services: 0, endpointSlices: 0 };
     const snapshot = { options: this.#dataplane, servicePorts: this.#servicePorts };
     return { snapshot, changes, problems, triggers, arrived };
+  }
+
+  /** This Service changed, and with it whoever asks for the same. */
+  #touchService(key: string): void {
+    const service = this.#services.get(key);
+    const others = service === undefined ? this.#claims.remove(key) : this.#claims.put(key, service);
+    for (const touched of [key, ...others]) this.#touched.add(touched);
   }
 
   #touchAll(): void {
@@ -203,7 +217,7 @@ export class ServiceTable {
   }
 
   #servicePortsOf(serviceKey: string): ServicePort[] {
-    const specs = this.#services.get(serviceKey)?.ports ?? [];
+    const specs = this.#claims.granted(serviceKey);
     const sliceKeys = [...(this.#slicesOf.get(serviceKey) ?? [])].sort();
     const slices = sliceKeys.flatMap((key) => this.#slices.get(key) ?? []);
     const place = { nodeName: this.#nodeName, zone: this.#node.zone };

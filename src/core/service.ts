@@ -7,13 +7,15 @@ import {
   type Service,
   type ServicePortJson,
 } from './kubernetes.ts';
-import { objectName } from './object-name.ts';
+import { hasUsableName, isObjectName, objectName } from './object-name.ts';
 import { parseScheduler } from './scheduler.ts';
-import { ProblemCollector, type Problem } from './service-problems.ts';
+import { ProblemCollector, referenceTo, type ObjectReference, type Problem } from './service-problems.ts';
 import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
 
 /** Seconds; the API server's default for `sessionAffinityConfig.clientIP.timeoutSeconds`. */
 const DEFAULT_AFFINITY_SECONDS = 10800;
+/** One day; what the API server takes at most. */
+const MAX_AFFINITY_SECONDS = 86_400;
 
 /** A ServicePort without what its EndpointSlices say. */
 export type ServicePortSpec = Omit<ServicePort, keyof Categories | keyof EndpointFacts>;
@@ -21,10 +23,15 @@ export type ServicePortSpec = Omit<ServicePort, keyof Categories | keyof Endpoin
 export interface ParsedService {
   /** One per port and family that has a ClusterIP; empty for a Service that is not ours to serve. */
   readonly ports: readonly ServicePortSpec[];
+  /** RFC 3339; one that is not there is later than all others. */
+  readonly createdAt: string;
+  /** For what is to be said of it later. */
+  readonly reference?: ObjectReference;
   readonly problems: readonly Problem[];
 }
 
-const NOTHING: ParsedService = { ports: [], problems: [] };
+const NEVER = '~';
+const NOTHING: ParsedService = { ports: [], createdAt: NEVER, problems: [] };
 
 /** Never throws: what cannot be used is left out and listed in `problems`. */
 export function parseService(service: Service): ParsedService {
@@ -32,12 +39,20 @@ export function parseService(service: Service): ParsedService {
   if (firstClusterIP === undefined) return NOTHING;
   const problems = new ProblemCollector('Service', service.metadata);
   const { spec } = service;
+  if (!hasUsableName(service.metadata)) {
+    problems.add('metadata.name', 'is not a name');
+    return { ...NOTHING, problems: problems.problems };
+  }
   const clusterIPs = addresses(problems, 'spec.clusterIPs', spec?.clusterIPs ?? [firstClusterIP]);
   const externalIPs = addresses(problems, 'spec.externalIPs', spec?.externalIPs);
   const vips = loadBalancerVIPs(problems, service);
   const ranges = sourceRanges(problems, spec?.loadBalancerSourceRanges);
   const ports = parsePorts(problems, spec?.ports);
-  const scheduler = parseScheduler(problems, service.metadata);
+  const others = {
+    scheduler: parseScheduler(problems, service.metadata),
+    affinitySeconds: affinitySeconds(problems, service),
+    healthCheckNodePort: healthCheckNodePort(problems, service),
+  };
   const specs = FAMILIES.flatMap((family) => {
     const clusterIP = clusterIPs.find((address) => address.family === family)?.text;
     if (clusterIP === undefined) return [];
@@ -49,11 +64,17 @@ export function parseService(service: Service): ParsedService {
       externalIPs: textsOf(family, externalIPs).filter((ip) => !taken.includes(ip)),
       loadBalancerVIPs,
       loadBalancerSourceRanges: ranges[family],
-      scheduler,
+      ...others,
     };
     return ports.map((port) => specOf(service, family, port, shared));
   });
-  return { ports: specs, problems: problems.problems };
+  const { creationTimestamp } = service.metadata ?? {};
+  return {
+    ports: specs,
+    createdAt: typeof creationTimestamp === 'string' ? creationTimestamp : NEVER,
+    reference: referenceTo('Service', service.metadata),
+    problems: problems.problems,
+  };
 }
 
 /** The Service's first ClusterIP; undefined when no rules are to be made for the Service at all. */
@@ -74,7 +95,13 @@ interface Port {
 /** What all ports of a Service have in common in one family. */
 type SharedFields = Pick<
   ServicePort,
-  'clusterIP' | 'externalIPs' | 'loadBalancerVIPs' | 'loadBalancerSourceRanges' | 'scheduler'
+  | 'clusterIP'
+  | 'externalIPs'
+  | 'loadBalancerVIPs'
+  | 'loadBalancerSourceRanges'
+  | 'scheduler'
+  | 'affinitySeconds'
+  | 'healthCheckNodePort'
 >;
 
 function specOf(service: Service, family: Family, port: Port, shared: SharedFields): ServicePortSpec {
@@ -90,8 +117,6 @@ function specOf(service: Service, family: Family, port: Port, shared: SharedFiel
     ...shared,
     internalLocal: service.spec?.internalTrafficPolicy === 'Local',
     externalLocal: isExternalLocal(service) && reachableFromOutside,
-    affinitySeconds: affinitySeconds(service),
-    healthCheckNodePort: healthCheckNodePort(service),
   };
 }
 
@@ -99,16 +124,19 @@ function isExternalLocal(service: Service): boolean {
   return service.spec?.externalTrafficPolicy === 'Local';
 }
 
-function healthCheckNodePort(service: Service): number {
-  const port = service.spec?.healthCheckNodePort;
-  if (service.spec?.type !== 'LoadBalancer' || !isExternalLocal(service)) return 0;
-  return typeof port === 'number' ? port : 0;
+function healthCheckNodePort(problems: ProblemCollector, service: Service): number {
+  const port = service.spec?.healthCheckNodePort ?? 0;
+  if (service.spec?.type !== 'LoadBalancer' || !isExternalLocal(service) || port === 0) return 0;
+  return problems.port('spec.healthCheckNodePort', port) ?? 0;
 }
 
-function affinitySeconds(service: Service): number {
+function affinitySeconds(problems: ProblemCollector, service: Service): number {
   if (service.spec?.sessionAffinity !== 'ClientIP') return 0;
-  const seconds = service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
-  return typeof seconds === 'number' && seconds > 0 ? seconds : DEFAULT_AFFINITY_SECONDS;
+  const seconds = service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS;
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= MAX_AFFINITY_SECONDS) return seconds;
+  const path = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds';
+  problems.add(path, `${JSON.stringify(seconds)} is not a number of seconds from 1 to ${MAX_AFFINITY_SECONDS}`);
+  return DEFAULT_AFFINITY_SECONDS;
 }
 
 function parsePorts(problems: ProblemCollector, ports: readonly ServicePortJson[] | null | undefined): Port[] {
@@ -118,6 +146,10 @@ function parsePorts(problems: ProblemCollector, ports: readonly ServicePortJson[
     const protocol = parseProtocol(problems, `${path}.protocol`, value.protocol);
     if (port === undefined || protocol === undefined) return [];
     const portName = typeof value.name === 'string' ? value.name : '';
+    if (!isObjectName(portName) && portName !== '') {
+      problems.add(`${path}.name`, `${JSON.stringify(portName.slice(0, 100))} is not a name`);
+      return [];
+    }
     const identity = `${portName}/${protocol}`;
     if (seen.has(identity)) {
       problems.add(`${path}.name`, `another port is named ${JSON.stringify(portName)} for ${protocol}`);

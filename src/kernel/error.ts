@@ -21,7 +21,3 @@ export class KernelError extends Error implements Failure {
 export function isNotFound(error: unknown): boolean {
   return error instanceof KernelError && error.errno === 'ENOENT';
 }
-
-export function isAlreadyExists(error: unknown): boolean {
-  return error instanceof KernelError && error.errno === 'EEXIST';
-}

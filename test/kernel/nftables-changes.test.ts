@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createNftablesDataplane } from '../../src/kernel/dataplane-nftables.ts';
-import { isAlreadyExists, isNotFound } from '../../src/kernel/error.ts';
+import { isNotFound } from '../../src/kernel/error.ts';
 import { NftablesClient } from '../../src/kernel/nftables/client.ts';
 import type { Host, Testbed } from '../../src/sandbox/net/testbed.ts';
 import { TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
@@ -222,9 +222,7 @@ describe('nftables mode, changes', () => {
     assert.deepEqual(await reached(), [second.name]);
 
     node.put(service('a', ['10.96.0.20', 'fd00:96::20'], shared), slices('a', [first]));
-    const { snapshot, changes } = node.take();
-    await assert.rejects(node.dataplane.update(snapshot, changes), isAlreadyExists);
-    await node.dataplane.sync(snapshot);
+    await node.update();
     assert.deepEqual(await reached(), [first.name], 'the first by name has it');
 
     node.put(service('a', ['10.96.0.20', 'fd00:96::20']));

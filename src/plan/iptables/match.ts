@@ -6,7 +6,18 @@ import type { Backend, DataplaneOptions, Protocol, ServicePort } from '../../cor
 
 /** `10.0.0.1` → `10.0.0.1/32`; a CIDR stays. */
 export function hostCidr(address: string): string {
-  return address.includes('/') ? address : `${address}/${addressBits(familyOfText(address))}`;
+  return printed(address.includes('/') ? address : `${address}/${addressBits(familyOfText(address))}`);
+}
+
+/** 96 zero bits and a word that is not zero, as RFC 5952 writes it: `::102:304`. */
+const IPV4_COMPATIBLE = /^::([0-9a-f]{1,4}):([0-9a-f]{1,4})(?=$|\/)/;
+
+/** What inet_ntop(3) makes of an address or CIDR: of `::102:304`, `::1.2.3.4`. */
+function printed(text: string): string {
+  return text.replace(IPV4_COMPATIBLE, (_, ...groups: string[]) => {
+    const [high = 0, low = 0] = groups.slice(0, 2).map((group) => parseInt(group, 16));
+    return `::${high >> 8}.${high & 0xff}.${low >> 8}.${low & 0xff}`;
+  });
 }
 
 type Port = Pick<ServicePort, 'protocol'>;
@@ -30,14 +41,24 @@ export function markHex(options: Pick<DataplaneOptions, 'masqueradeBit'>): strin
 
 /** Where a backend is, as DNAT takes it. */
 export function destination(backend: Backend): string {
-  const address = familyOfText(backend.address) === 'IPv6' ? `[${backend.address}]` : backend.address;
+  const address = familyOfText(backend.address) === 'IPv6' ? `[${printed(backend.address)}]` : backend.address;
   return `${address}:${backend.port}`;
 }
 
-/** One in `choices`. The kernel keeps the probability as a fraction of 2^31, which iptables prints with 11 digits. */
+const PROBABILITY_DIGITS = 11;
+
+/**
+ * One in `choices`. The kernel keeps the probability as a fraction of 2^31, which iptables prints with 11 digits: a fraction
+ * half way between two of them (that of 4096 choices is) as the even one, where toFixed takes the larger.
+ */
 export function oneIn(choices: number): string {
-  const probability = Math.round(2 ** 31 / choices) / 2 ** 31;
-  return `-m statistic --mode random --probability ${probability.toFixed(11)}`;
+  const scaled = BigInt(Math.round(2 ** 31 / choices)) * 10n ** BigInt(PROBABILITY_DIGITS);
+  const floor = scaled >> 31n;
+  const twiceRest = (scaled - (floor << 31n)) << 1n;
+  const isUp = twiceRest > 1n << 31n || (twiceRest === 1n << 31n && floor % 2n === 1n);
+  const digits = String(isUp ? floor + 1n : floor).padStart(PROBABILITY_DIGITS + 1, '0');
+  const probability = `${digits.slice(0, -PROBABILITY_DIGITS)}.${digits.slice(-PROBABILITY_DIGITS)}`;
+  return `-m statistic --mode random --probability ${probability}`;
 }
 
 /** All bits of an address: `recent` remembers single clients. */
@@ -71,7 +92,7 @@ export function localSources(options: Pick<DataplaneOptions, 'localDetector'>, f
           .map(parsePrefix)
           .filter((prefix) => prefix.family === family)
           // iptables does not print a source that is everybody.
-          .map((prefix) => (prefix.bits === 0 ? '' : `-s ${prefix.text}`))
+          .map((prefix) => (prefix.bits === 0 ? '' : `-s ${hostCidr(prefix.text)}`))
       );
     case 'interface':
       return [`-i ${detector.name}`];

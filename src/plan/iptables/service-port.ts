@@ -62,7 +62,9 @@ function planChains(servicePort: ServicePort, options: DataplaneOptions, names: 
     chain(names.external, isExternal ? externalRules(servicePort, options, names) : []),
     chain(
       names.firewall,
-      isFirewalled ? servicePort.loadBalancerSourceRanges.map((range) => `-s ${range} -j ${names.external}`) : [],
+      isFirewalled
+        ? servicePort.loadBalancerSourceRanges.map((range) => `-s ${hostCidr(range)} -j ${names.external}`)
+        : [],
     ),
     ...unionOf(clusterBackends, localBackends).map((backend) =>
       chain(backendChain(servicePort, backend), backendRules(servicePort, backend)),

@@ -291,8 +291,11 @@ describe('ServiceTable: endpoints', () => {
   });
 
   it('leave other Services alone, object for object', () => {
-    for (const name of ['a', 'b']) {
-      table.upsertService(service(name));
+    for (const [name, clusterIP] of [
+      ['a', '172.30.0.1'],
+      ['b', '172.30.0.2'],
+    ] as const) {
+      table.upsertService(service(name, { clusterIP }));
       table.upsertEndpointSlice(slice(name, name, [endpoint('10.0.0.1')]));
     }
     const untouched = table.take().snapshot.servicePorts.get('ns/a:/TCP@IPv4');
@@ -347,7 +350,7 @@ describe('ServiceTable: the node', () => {
 describe('ServiceTable: problems', () => {
   const bad = (resourceVersion: string) => service('web', { externalIPs: ['x'] }, { metadata: { resourceVersion } });
 
-  it('are told once per version of an object', () => {
+  it('are told once, until they are others', () => {
     table.upsertService(bad('1'));
     assert.deepEqual(table.take().problems, [
       {
@@ -360,7 +363,9 @@ describe('ServiceTable: problems', () => {
     table.replaceServices([bad('1')]);
     assert.deepEqual(table.take().problems, []);
     table.upsertService(bad('2'));
-    assert.equal(table.take().problems.length, 1);
+    assert.deepEqual(table.take().problems, []);
+    table.upsertService(service('web', { externalIPs: ['x', 'y'] }));
+    assert.equal(table.take().problems.length, 2);
   });
 
   it('of a slice name the slice and leave its other endpoints', () => {
