@@ -15,35 +15,44 @@ const warning = (reason: string, message: string, about?: unknown): EventContent
 
 type Progress = NonNullable<ProxyProfileStatus['rollout']>;
 
-function endEvents(target: string, old: Progress, now: Progress): EventContent[] {
-  const { step, batch = -1 } = old;
-  const about = [target, batch, now.startedAt];
-  if (step === 'Canary' && now.step !== 'Canary' && batch === 0) {
-    return [normal('CanaryPassed', `The canary of ${target} is well.`, about)];
-  }
-  const isOver = batch !== now.batch || (now.step === 'Done' && step !== 'Done');
-  return batch > 0 && isOver ? [normal('BatchPassed', `Batch ${batch} of ${target} is well.`, about)] : [];
+/** The status that a transition leads away from: it stays the same until what the transition leads to is written. */
+function origin({ status }: Transition['profile']): unknown {
+  return [status?.rollout?.startedAt ?? null, status?.conditions ?? null];
 }
 
-function startEvents({ course, nodes }: RolloutView, now: Progress): EventContent[] {
-  const { batch, of = batch } = now;
-  if (batch === undefined) return [];
-  const busy = nodes.filter((node) => node.phase === 'InFlight' && node.batch === batch);
-  const what = batch === 0 ? 'The canary' : `Batch ${batch} of ${of}`;
-  const message = `${what} of ${course.target} has started: ${nodeNames(busy)}.`;
-  return [normal(batch === 0 ? 'CanaryStarted' : 'BatchStarted', message, [course.target, batch, now.startedAt])];
+/** How far a status has told of the batches of its rollout; nothing of them when `progress` is undefined. */
+function toldBy(progress: Progress | undefined) {
+  const { batch = -1, step } = progress ?? {};
+  return {
+    hasStarted: (of: number) => of <= batch,
+    hasPassed: (of: number) => of <= batch && (of < batch || step === 'Done' || (of === 0 && step !== 'Canary')),
+  };
 }
 
-function batchEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
-  const { course, stage, rejecting } = view;
+/**
+ * Of every batch that began or passed since the last status, also where whole batches came and went between two: a
+ * controller that ends between the grants and the status must not leave gaps in what is told.
+ */
+function batchEvents({ profile, next }: Transition, { course, stage, rejecting, nodes }: RolloutView): EventContent[] {
   const before = profile.status;
-  const old = before?.revision?.target === course.target ? before.rollout : undefined;
   const now = next.rollout;
-  if (now === undefined || stage === undefined || rejecting !== undefined) return [];
-  return [
-    ...(old === undefined ? [] : endEvents(course.target, old, now)),
-    ...(old?.batch === now.batch ? [] : startEvents(view, now)),
-  ];
+  if (now?.batch === undefined || stage === undefined || rejecting !== undefined) return [];
+  const [newest, from] = [now.batch, origin(profile)];
+  const [was, is] = [toldBy(before?.revision?.target === course.target ? before.rollout : undefined), toldBy(now)];
+  const started = nodes.filter(({ phase, batch }) => phase !== 'Waiting' && batch !== undefined && batch <= newest);
+  const numbers = [...new Set([...started.map(({ batch = 0 }) => batch), newest])].sort((a, b) => a - b);
+  return numbers.flatMap((batch): EventContent[] => {
+    const about = [course.target, batch, from];
+    const names = nodeNames(started.filter((node) => node.batch === batch));
+    const what = batch === 0 ? 'The canary' : `Batch ${batch} of ${now.of ?? batch}`;
+    const [start, pass] = batch === 0 ? ['CanaryStarted', 'CanaryPassed'] : ['BatchStarted', 'BatchPassed'];
+    return [
+      ...(was.hasStarted(batch) ? [] : [normal(start, `${what} of ${course.target} has started: ${names}.`, about)]),
+      ...(is.hasPassed(batch) && !was.hasPassed(batch)
+        ? [normal(pass, `${what} of ${course.target} is well.`, about)]
+        : []),
+    ];
+  });
 }
 
 function rollbackEvents({ profile, next }: Transition, { course, rejecting }: RolloutView): EventContent[] {
@@ -68,7 +77,7 @@ function gateEvents({ profile, next }: Transition): EventContent[] {
   const before = new Map((profile.status?.gates ?? []).map(({ name, result }) => [name, result]));
   return (next.gates ?? []).flatMap(({ name, result, message }): EventContent[] => {
     if (before.get(name) === result) return [];
-    const about = [name, result, next.rollout?.batch, next.rollout?.startedAt];
+    const about = [name, result, next.rollout?.batch, origin(profile)];
     if (result === 'Failed') return [warning('GateFailed', `Gate ${name}: ${message}`, about)];
     if (result === 'Inconclusive') return [warning('GateInconclusive', `Gate ${name}: ${message}`, about)];
     return [];

@@ -71,27 +71,6 @@ describe('the controller with a fleet', { timeout: 180_000 }, () => {
     await cluster.untilCondition('all', 'Available=True/AllNodesReady', { agents: NODES });
   });
 
-  it('comes to the same end whenever its leader is killed', async () => {
-    const random = () => Math.floor(Math.random() * 300);
-    let running = run('zero');
-    await install();
-    await cluster.editProfile('all', { mode: 'nftables', rollout: { maxUnavailable: 1 } });
-    const noMoreThanOne = async () => {
-      const busy = Object.values(await cluster.granted()).filter((mode) => mode.endsWith('*'));
-      assert.ok(busy.length <= 1, `${busy.length} nodes hold a slot`);
-    };
-    for (let kill = 0; kill < 8; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, random()));
-      await running.stop();
-      running = run(`after-${kill}`);
-      await cluster.actAsAgents(NODES);
-      await noMoreThanOne();
-    }
-    await cluster.untilCondition('all', 'Progressing=False/Complete', { agents: NODES, invariant: noMoreThanOne });
-    const reasons = await cluster.eventReasons('all');
-    assert.equal(reasons.filter((reason) => reason === 'RolloutCompleted').length, 2);
-  });
-
   it('keeps a deleted profile until its nodes have let go, or their time is up', async () => {
     run('one');
     await install();

@@ -20,7 +20,7 @@ export class SkippingClock implements Clock {
       const wake = () => skipped.abort();
       this.#skips.add(wake);
       const woken = signal === undefined ? skipped.signal : AbortSignal.any([skipped.signal, signal]);
-      await systemClock.sleep(untilMs - this.monotonicMs(), woken);
+      await systemClock.sleep(Math.max(0, untilMs - this.monotonicMs()), woken);
       this.#skips.delete(wake);
     }
   }
