@@ -7,8 +7,6 @@ import { renderedConfig, type NodeProxyState, type NodeProxyStateStatus } from '
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
-import { watchForeignChanges } from '../kernel/nftables/monitor.ts';
-import { watchBoundAddresses } from '../kernel/route/monitor.ts';
 import type { SettingsFacts } from '../core/settings-status.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -17,8 +15,7 @@ import type { Log } from '../support/log.ts';
 import { VERSION } from '../support/version.ts';
 import { Companions } from './companions.ts';
 import { Draining } from './draining.ts';
-import { DriftPoll } from './drift-poll.ts';
-import { DriftWatch, type Drifted, type DriftParts } from './drift-watch.ts';
+import { NodeDrift } from './node-drift.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -53,8 +50,7 @@ export class NodeAgent {
   readonly #log: Log;
   readonly #reporter: StatusReporter;
   readonly #network: NodeNetworkSource;
-  readonly #drift: DriftWatch;
-  readonly #driftPoll: DriftPoll;
+  readonly #drift: NodeDrift;
   readonly #companions: Companions;
   readonly #clock: Clock;
   readonly #node: NodeWatch;
@@ -107,8 +103,8 @@ export class NodeAgent {
       release: (policy) => this.#node.release(policy, [this.#stateFile, this.#cache]),
       onTransition: () => this.#reporter.request(),
     });
-    this.#drift = this.#openDriftWatch(parts, metrics);
-    this.#driftPoll = this.#openDriftPoll(parts);
+    const { engine } = this;
+    this.#drift = new NodeDrift({ ...parts, engine, metrics, onState: () => this.#reporter.request() });
     this.inputs = new Inputs({
       ...parts,
       nodeName,
@@ -140,25 +136,6 @@ export class NodeAgent {
       onChange: () => this.#reporter.request(),
       onDrift: (name) => metrics.countDrift(name),
       say: (event) => this.#companions.sayOfNode(event),
-    });
-  }
-
-  #openDriftWatch(parts: Pick<AgentParts, 'clock' | 'log' | 'signal'>, metrics: AgentMetrics): DriftWatch {
-    return new DriftWatch({
-      ...parts,
-      watch: watchForeignChanges,
-      guarded: () => this.#guarded(),
-      onDrift: (what) => this.#repair(what),
-      onNotice: (what) => metrics.countDrift(what),
-    });
-  }
-
-  #openDriftPoll(parts: Pick<AgentParts, 'clock' | 'log' | 'signal'>): DriftPoll {
-    return new DriftPoll({
-      ...parts,
-      held: () => this.engine.heldDataplanes(),
-      onDrift: (mode, what) => this.#drift.notice(mode, what),
-      watchBound: watchBoundAddresses,
     });
   }
 
@@ -218,8 +195,7 @@ export class NodeAgent {
   #start(): void {
     this.inputs.start();
     void this.#network.watch();
-    void this.#drift.run();
-    void this.#driftPoll.run();
+    this.#drift.start();
     this.#node.start();
   }
 
@@ -231,22 +207,6 @@ export class NodeAgent {
     this.nodeUID = node.metadata?.uid ?? undefined;
     this.#network.setNode(node);
     this.#companions.setNode(node);
-  }
-
-  #guarded(): ReturnType<DriftParts['guarded']> {
-    const modes = this.engine.guardedModes().map(({ mode, isEchoing }) => ({ what: mode, isEchoing }));
-    return modes.length === 0 ? [] : [...modes, { what: 'anchor', isEchoing: false }];
-  }
-
-  #repair(what: Drifted): void {
-    this.#reporter.request();
-    if (what !== 'anchor') {
-      this.engine.repair(what);
-      return;
-    }
-    ensureAnchor().catch((error: unknown) => {
-      this.#log.error({ problem: (error as Error).message }, 'the anchor cannot be repaired');
-    });
   }
 
   #facts({ metadata, spec }: NodeProxyState, nowMs: number): Parameters<typeof nodeStatus>[0] {

@@ -1,4 +1,4 @@
-import { DriftLedger } from '../core/drift.ts';
+import { DriftLedger, type DriftState } from '../core/drift.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ForeignChange } from '../kernel/nftables/monitor.ts';
 import type { Clock } from '../support/clock.ts';
@@ -6,6 +6,8 @@ import type { Log } from '../support/log.ts';
 
 /** Changes come in bursts (a flush is one notification an object); one repair answers them all. */
 const SETTLE_MS = 5;
+/** How often it is looked whether drifts are long enough ago to be said no more. */
+const FADE_MS = 5_000;
 const BUILT_IN_CHAINS: readonly string[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
 
 interface OwnChains {
@@ -33,27 +35,30 @@ export interface DriftParts {
   readonly onDrift: (what: Drifted) => void;
   /** A drift was noticed; its repair follows. */
   readonly onNotice: (what: Drifted) => void;
+  /** `state` says something else now. */
+  readonly onState: () => void;
 }
 
 /** Hears of others' changes to our rules and has them repaired, soon but not for ever against another owner. */
 export class DriftWatch {
   readonly #parts: DriftParts;
-  readonly #ledger = new DriftLedger();
+  readonly #ledgers = new Map<Drifted, DriftLedger>();
   readonly #pending = new Set<Drifted>();
+  #isFading = false;
 
   constructor(parts: DriftParts) {
     this.#parts = parts;
   }
 
   get count(): number {
-    return this.#ledger.count;
+    return [...this.#ledgers.values()].reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** What the condition Drifted says: rules were changed lately, and maybe so often that repairs wait. */
-  get state(): 'none' | 'recent' | 'contested' {
+  /** The worst of all rules. */
+  get state(): DriftState {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#ledger.isContested(nowMs)) return 'contested';
-    return this.#ledger.isRecent(nowMs) ? 'recent' : 'none';
+    const states = [...this.#ledgers.values()].map((ledger) => ledger.stateAt(nowMs));
+    return (['contested', 'recent'] as const).find((state) => states.includes(state)) ?? 'none';
   }
 
   /** Returns when the signal aborts. A kernel that gives no notifications is said in the log. */
@@ -80,14 +85,33 @@ export class DriftWatch {
   #schedule(what: Drifted, change: unknown): void {
     if (this.#pending.has(what)) return;
     this.#pending.add(what);
-    const { clock, log, signal, onNotice } = this.#parts;
+    const { clock, log, signal, onNotice, onState } = this.#parts;
     onNotice(what);
-    const delayMs = this.#ledger.record(clock.monotonicMs());
+    const ledger = this.#ledgers.get(what) ?? new DriftLedger();
+    this.#ledgers.set(what, ledger);
+    const before = this.state;
+    const delayMs = ledger.record(clock.monotonicMs());
+    if (this.state !== before) onState();
+    void this.#fade();
     log.warn({ what, change, delayMs }, 'somebody changed our rules; they are repaired');
     void clock.sleep(Math.max(SETTLE_MS, delayMs), signal).then(() => {
       this.#pending.delete(what);
       if (!signal.aborted) this.#parts.onDrift(what);
     });
+  }
+
+  /** Tells when what was said of drifts is no longer so. */
+  async #fade(): Promise<void> {
+    if (this.#isFading) return;
+    this.#isFading = true;
+    const { clock, signal, onState } = this.#parts;
+    for (let said = this.state; said !== 'none' && !signal.aborted;) {
+      await clock.sleep(FADE_MS, signal);
+      const state = this.state;
+      if (state !== said && !signal.aborted) onState();
+      said = state;
+    }
+    this.#isFading = false;
   }
 }
 

@@ -10,6 +10,7 @@ import type { KernelSettings } from '../plan/iptables/skeleton.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts';
 import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
+import { RulesLook } from './iptables/look.ts';
 import { RecentLists } from './iptables/recent-lists.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
 
@@ -18,6 +19,11 @@ export interface IptablesDataplaneOptions {
   readonly netns?: string;
   /** Absent: the one in use there, decided at the first call; `isPresent` and `remove` then look at both. */
   readonly flavour?: Flavour;
+}
+
+interface Written {
+  readonly snapshot: Snapshot;
+  readonly kernel: KernelSettings;
 }
 
 /** iptables mode: chains `SWITCHYARD-*` in the tables nat and filter of both families, written by iptables-restore. */
@@ -30,6 +36,9 @@ class IptablesDataplane implements Dataplane {
   readonly #netns: string | undefined;
   readonly #flavour: Flavour | undefined;
   #tool: IptablesTool | undefined;
+  readonly #look = new RulesLook();
+  /** What was written last; absent before the first `sync`, while writing and after a failure. */
+  #written: Written | undefined;
 
   constructor(options: IptablesDataplaneOptions) {
     this.#netns = options.netns;
@@ -38,10 +47,10 @@ class IptablesDataplane implements Dataplane {
 
   async sync(snapshot: Snapshot): Promise<SyncReport> {
     const tool = await this.#chosenTool();
-    const isTcpLiberal = await tool.isTcpLiberal();
-    return inFamilies(async (family) => {
+    const kernel = { isTcpLiberal: await tool.isTcpLiberal() };
+    return this.#write({ snapshot, kernel }, async (family) => {
       const saved = await savedFor(tool, snapshot, family);
-      const operations = diffRuleset(saved, wantedFor(snapshot, family, { isTcpLiberal }));
+      const operations = diffRuleset(saved, wantedFor(snapshot, family, kernel));
       await tool.restore(family, renderRestore(operations));
       return operations;
     });
@@ -49,10 +58,35 @@ class IptablesDataplane implements Dataplane {
 
   async update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     const tool = await this.#chosenTool();
-    return inFamilies(async (family) => {
+    const kernel = this.#written?.kernel ?? { isTcpLiberal: await tool.isTcpLiberal() };
+    return this.#write({ snapshot, kernel }, async (family) => {
       const operations = diffChanges(changes, snapshot.options, family);
       await tool.restore(family, renderRestore(operations));
       return operations;
+    });
+  }
+
+  async #write(written: Written, apply: (family: Family) => Promise<readonly Operation[]>): Promise<SyncReport> {
+    this.#written = undefined;
+    const end = this.#look.begin();
+    try {
+      const report = await inFamilies(apply);
+      this.#written = written;
+      return report;
+    } finally {
+      end();
+    }
+  }
+
+  /** The kernel tells of changes of iptables-nft. */
+  async isIntact(): Promise<boolean> {
+    const [tool, written] = [this.#tool, this.#written];
+    if (tool?.flavour !== 'legacy' || written === undefined) return true;
+    const { snapshot, kernel } = written;
+    return this.#look.isIntact({
+      save: (family) => savedFor(tool, snapshot, family),
+      isWhole: (saved) =>
+        [...saved].every(([family, one]) => diffRuleset(one, wantedFor(snapshot, family, kernel)).length === 0),
     });
   }
 
@@ -92,6 +126,7 @@ class IptablesDataplane implements Dataplane {
       }
     }
     this.#tool = undefined;
+    this.#written = undefined;
   }
 
   close(): void {

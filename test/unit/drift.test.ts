@@ -7,22 +7,41 @@ import { silentLog } from '../../src/support/log.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 
 describe('drift ledger', () => {
-  it('repairs at once, then at growing intervals, and forgives after a quiet minute', () => {
+  const QUICK = 30;
+
+  it('repairs at once, then at growing intervals', () => {
     const ledger = new DriftLedger();
-    const delays = Array.from({ length: 13 }, (_, index) => ledger.record(index * 100));
-    assert.deepEqual(delays, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5_000, 10_000, 20_000]);
-    assert.equal(ledger.isContested(1_300), true);
-    assert.equal(ledger.record(100_000), 0);
-    assert.equal(ledger.isContested(100_000), false);
-    assert.equal(ledger.count, 14);
+    const delays = Array.from({ length: QUICK + 3 }, (_, index) => ledger.record(index * 100));
+    assert.deepEqual(delays.slice(QUICK - 1), [0, 2_000, 4_000, 8_000]);
+    assert.equal(ledger.count, QUICK + 3);
   });
 
-  it('remembers a drift for five minutes', () => {
+  it('does not forget the other owner while repairs wait, however long', () => {
     const ledger = new DriftLedger();
-    assert.equal(ledger.isRecent(0), false);
-    ledger.record(1_000);
-    assert.equal(ledger.isRecent(300_000), true);
-    assert.equal(ledger.isRecent(301_000), false);
+    let nowMs = 0;
+    const delays = Array.from({ length: QUICK + 10 }, () => {
+      const delayMs = ledger.record(nowMs);
+      assert.equal(ledger.stateAt(nowMs), delayMs > 0 ? 'contested' : 'recent');
+      // What was repaired is gone again at once.
+      nowMs += delayMs + 50;
+      return delayMs;
+    });
+    assert.deepEqual(
+      delays.slice(QUICK),
+      [2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((seconds) => seconds * 1_000),
+    );
+  });
+
+  it('forgives after a quiet minute and forgets after five', () => {
+    const ledger = new DriftLedger();
+    for (let index = 0; index < QUICK; index += 1) ledger.record(0);
+    assert.equal(ledger.stateAt(0), 'recent');
+    assert.equal(ledger.record(0), 2_000);
+    assert.equal(ledger.stateAt(61_999), 'contested');
+    assert.equal(ledger.stateAt(62_000), 'recent');
+    assert.equal(ledger.record(62_000), 0);
+    assert.equal(ledger.stateAt(361_999), 'recent');
+    assert.equal(ledger.stateAt(362_000), 'none');
   });
 });
 
@@ -93,6 +112,7 @@ describe('drift watch', () => {
           })),
         onDrift: (what) => got.push(what),
         onNotice: () => undefined,
+        onState: () => undefined,
       });
       await watch.run();
       clock.advance(10);
@@ -115,8 +135,33 @@ describe('drift watch', () => {
       guarded: () => [{ what: 'nftables', isEchoing: false }],
       onDrift: () => assert.fail('nothing to repair'),
       onNotice: () => assert.fail('nothing to notice'),
+      onState: () => assert.fail('nothing to say'),
     });
     await watch.run();
     assert.equal(watch.count, 0);
+  });
+
+  it('says when what drifted is long enough ago', async () => {
+    const clock = new FakeClock();
+    const said: string[] = [];
+    const watch = new DriftWatch({
+      clock,
+      log: silentLog,
+      signal: new AbortController().signal,
+      watch: (onChange) => {
+        onChange(change('switchyard'));
+        return Promise.resolve();
+      },
+      guarded: () => [{ what: 'nftables', isEchoing: false }],
+      onDrift: () => undefined,
+      onNotice: () => undefined,
+      onState: () => said.push(watch.state),
+    });
+    await watch.run();
+    for (let step = 0; step < 62; step += 1) {
+      clock.advance(5_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(said, ['recent', 'none']);
   });
 });
