@@ -107,6 +107,42 @@ describe('kubectl switchyard, against a controller whose agents the test plays',
     assert.equal((await run('status', 'fleet', '--watch', '--timeout', '1')).code, 5);
   });
 
+  it('traces a flow without touching a node, in each mode', async () => {
+    const service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web' },
+      spec: { ports: [{ port: 80, targetPort: 8080 }] },
+    };
+    const made = (await cluster.call('POST', '/api/v1/namespaces/default/services', service)) as {
+      spec: { clusterIP: string };
+    };
+    await cluster.call('POST', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['10.244.9.9'] }],
+      ports: [{ name: '', port: 8080 }],
+    });
+    for (const mode of ['iptables', 'ipvs', 'nftables']) {
+      const { stdout, stderr } = await run('trace', 'web', '--from', '10.244.1.5', '--mode', mode, '-o', 'json');
+      const { traces } = JSON.parse(stdout || stderr) as {
+        traces: { packet: object; outcomes: Record<string, unknown>[] }[];
+      };
+      const [{ packet, outcomes } = { packet: {}, outcomes: [] }] = traces;
+      assert.deepEqual({ ...packet, destination: made.spec.clusterIP }, packet);
+      assert.deepEqual(
+        outcomes.map(({ kind, address, port }) => [kind, address, port]),
+        [['sent', '10.244.9.9', 8080]],
+      );
+      assert.ok(outcomes.every(({ decidedBy }) => decidedBy !== null));
+    }
+    const { code, stderr } = await run('trace', 'shop/web');
+    assert.equal(code, 1);
+    assert.match(stderr, /there is default\/web/);
+  });
+
   it('refuses wrong flags with code 2 and says which', async () => {
     const { code, stderr } = await run('status', '-o', 'xml');
     assert.equal(code, 2);

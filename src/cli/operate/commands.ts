@@ -1,10 +1,13 @@
 import { Argument, Command, Option } from 'commander';
+import { ENTRANCES } from '../../core/flow-subject.ts';
+import { MODES } from '../../core/mode.ts';
 import { ApiError } from '../../kube/error.ts';
 import { EXIT } from './exit-code.ts';
 import { exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag, type Format } from './flags.ts';
 import type { ImportFlags } from './import.ts';
 import type { HistoryFlags, ResumeFlags, RollbackFlags, ChangeFlags } from './rollback.ts';
 import type { StatusFlags } from './status.ts';
+import type { TraceFlags } from './trace.ts';
 
 // Each action imports what it runs only when it runs.
 
@@ -137,7 +140,43 @@ function importCommand(): Command {
     .action((flags: ImportFlags) => act(async () => (await import('./import.ts')).runImport(flags)));
 }
 
+function traceCommand(): Command {
+  const command = new Command('trace')
+    .summary('Follow one flow through the rules of a node and say which rule decides.')
+    .description(
+      'Follow the first packet of a connection through the rules of a node and say which rule decides what becomes of it. The ' +
+        'rules are computed from the objects of the cluster, as the agent of the node computes them; no node is touched.',
+    )
+    .argument('<service>', '[NAMESPACE/]SERVICE[:PORT] with the number or name of a port, or ADDRESS:PORT')
+    .option('--from <sender>', 'who sends: pod (one of the node), NAMESPACE/POD, node, outside, or an address', 'pod')
+    .option(
+      '--node <node>',
+      'whose rules; "all" for every node; the node of the pod that sends, else the first, when absent',
+    )
+    .addOption(
+      new Option('--via <entrance>', 'by which address of the Service').choices(ENTRANCES).default('clusterIP'),
+    )
+    .option('--protocol <protocol>', 'TCP, UDP or SCTP; that of the port of the Service when absent')
+    .addOption(
+      new Option('--mode <mode>', 'as if the node ran this mode; the one that it runs when absent').choices(MODES),
+    )
+    .option('--interface <name>', 'by which interface the packet comes to the node');
+  return withOutputFlag(withClusterFlags(command))
+    .addHelpText('after', exitCodeHelp('0  traced, whatever the result', ...USUAL.slice(1)))
+    .action((target: string, flags: TraceFlags) =>
+      act(async () => (await import('./trace.ts')).runTrace(target, flags)),
+    );
+}
+
 /** The commands for people, also as `kubectl switchyard`. */
 export function operateCommands(): Command[] {
-  return [statusCommand(), historyCommand(), rollbackCommand(), pauseCommand(), resumeCommand(), importCommand()];
+  return [
+    statusCommand(),
+    historyCommand(),
+    rollbackCommand(),
+    pauseCommand(),
+    resumeCommand(),
+    importCommand(),
+    traceCommand(),
+  ];
 }

@@ -61,6 +61,10 @@ class Writer {
     if (expression.kind !== 'bitwise') return undefined;
     const { mask, xor, from, to } = expression;
     const isSetting = xor.some((byte) => byte !== 0);
+    if (this.#word(from).endsWith('addr') && !isSetting) {
+      this.#words.set(to, `${this.#word(from)}/${prefixLength(mask)}`);
+      return '';
+    }
     this.#words.set(to, `${this.#word(from)} & ${valueText(mask)}${isSetting ? ` ^ ${valueText(xor)}` : ''}`);
     return '';
   }
@@ -126,12 +130,20 @@ function loadedName(expression: Expression): string | undefined {
 function comparison(what: string, isEqual: boolean, value: Uint8Array): string {
   const sign = isEqual ? '' : '!= ';
   if (what.startsWith('fib ')) return `${what} ${sign}${value[0] === RTN_LOCAL ? 'local' : String(value[0])}`;
+  const [masked, length] = what.split('addr/');
+  if (length !== undefined) {
+    return `${masked}addr ${sign}${ipaddr.fromByteArray([...value]).toString()}/${length}`;
+  }
   if (what.endsWith('addr')) return `${what} ${sign}${ipaddr.fromByteArray([...value]).toString()}`;
   if (what === 'meta iifname') return `${what} ${sign}"${Buffer.from(value).toString().replaceAll('\0', '')}"`;
   // `ct state & 0x8 != 0` is what nft calls `ct state new`.
   if (what === 'ct state & 0x8' && !isEqual) return 'ct state new';
   if (what === 'ct status & 0x20' && !isEqual) return 'ct status dnat';
   return `${what} ${sign}${valueText(value)}`;
+}
+
+function prefixLength(mask: Uint8Array): number {
+  return mask.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0);
 }
 
 function valueText(bytes: Uint8Array): string {
