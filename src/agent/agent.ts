@@ -4,6 +4,7 @@ import { nodeStatus } from '../core/node-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
 import { durationMs } from '../core/api/meta.ts';
 import { renderedConfig, type NodeProxyState, type NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
+import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
@@ -28,7 +29,7 @@ import type { SettingsPlaces } from './node-parts.ts';
 import { runProbes } from './probes.ts';
 import { StateFile } from './state-file.ts';
 import { StatusReporter } from './status-reporter.ts';
-import { targetOfState } from './target.ts';
+import { targetOfProfile, targetOfState } from './target.ts';
 
 export interface AgentParts {
   readonly nodeName: string;
@@ -37,6 +38,8 @@ export interface AgentParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Leaves the ports of health and metrics to kube-proxy, or takes them again. */
+  readonly yieldPorts: (isYielded: boolean) => void;
 }
 
 /** How long a start waits for the API server before it serves what was known last. */
@@ -96,6 +99,8 @@ export class NodeAgent {
       metrics,
       missingFor: (config) => this.#node.missingFor(config),
       ensureAnchor,
+      kubeProxy: this.#node.kubeProxy,
+      say: (event) => this.#companions.sayOfNode(event),
       probe: (servicePorts) => runProbes({ client: parts.client, servicePorts }),
       observers: [...this.#companions.observers, this.#cache],
       stateFile: this.#stateFile,
@@ -134,6 +139,7 @@ export class NodeAgent {
     return new NodeWatch({
       ...parts,
       onChange: () => this.#reporter.request(),
+      onKubeProxyLeftovers: () => this.engine.noteLeftovers(),
       onDrift: (name) => metrics.countDrift(name),
       say: (event) => this.#companions.sayOfNode(event),
     });
@@ -148,6 +154,12 @@ export class NodeAgent {
     });
   }
 
+  /** A file takes the controller's place; each reading of it is another try. */
+  followProfile(spec: ProxyProfileSpec, reading: number): void {
+    if (spec.kubeProxy.policy === 'GiveBack') this.engine.release(spec.kernel.onRelease, true);
+    else this.engine.setTarget(targetOfProfile(spec, reading));
+  }
+
   /** Lets the controller decide what the node runs. A state that cannot be read, or is gone, changes nothing. */
   followController(): void {
     this.inputs.watchNodeProxyState((state) => {
@@ -155,8 +167,10 @@ export class NodeAgent {
       this.#companions.setState(state);
       try {
         const target = targetOfState(state);
-        if (state.spec.action === 'Release') this.engine.release(target.serving.config.kernel.onRelease);
-        else this.engine.setTarget(target);
+        const { action, giveBackTo } = state.spec;
+        if (action === 'Release') {
+          this.engine.release(target.serving.config.kernel.onRelease, giveBackTo !== undefined);
+        } else this.engine.setTarget(target);
         this.#reporter.setState(state);
       } catch (error) {
         const problem = (error as Error).message;

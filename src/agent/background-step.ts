@@ -4,24 +4,39 @@ import type { Attempt, AttemptEvent } from '../core/mode-switch.ts';
 export class BackgroundStep {
   #key: string | undefined;
   #event: AttemptEvent | undefined;
+  #stop = new AbortController();
   readonly #onDone: () => void;
 
   constructor(onDone: () => void) {
     this.#onDone = onDone;
   }
 
-  /** Begins `work` for this attempt's phase, once; gives its event when it is over, undefined before. `work` must not throw. */
-  take({ id, phase, startedAtMs }: Attempt, work: () => Promise<AttemptEvent>): AttemptEvent | undefined {
+  /**
+   * Begins `work` for this attempt's phase, once; gives its event when it is over, undefined before. `work` must not throw,
+   * and ends soon once its signal aborts: when another phase begins, or on `stop`.
+   */
+  take(
+    { id, phase, startedAtMs }: Attempt,
+    work: (signal: AbortSignal) => Promise<AttemptEvent>,
+  ): AttemptEvent | undefined {
     const key = `${id} ${phase} ${startedAtMs}`;
     if (this.#key !== key) {
+      this.stop();
       this.#key = key;
-      this.#event = undefined;
-      void work().then((event) => {
+      void work(this.#stop.signal).then((event) => {
         if (this.#key !== key) return;
         this.#event = event;
         this.#onDone();
       });
     }
     return this.#event;
+  }
+
+  /** What was under way is of no interest any more. */
+  stop(): void {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    this.#key = undefined;
+    this.#event = undefined;
   }
 }

@@ -1,6 +1,8 @@
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Attempt, Serving } from '../core/mode-switch.ts';
 import type { ProbeOutcome } from '../core/probe-result.ts';
+import type { NodeEvent } from './companions.ts';
+import type { KubeProxyOnNode } from './kube-proxy.ts';
 import type { ReleasePolicy } from './node-release.ts';
 import type { ServicePorts } from './programmed-mode.ts';
 import type { FollowerParts } from './service-follower.ts';
@@ -21,6 +23,8 @@ export interface EngineView {
   readonly isStale: boolean;
   /** Null unless everything of ours is to be taken out of this node. */
   readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
+  /** What of kube-proxy is waited for; null when nothing is. */
+  readonly handoverNote: string | null;
 }
 
 export interface EngineParts extends FollowerParts {
@@ -30,6 +34,11 @@ export interface EngineParts extends FollowerParts {
   readonly settings: EngineSettings;
   /** Takes everything of ours out of this node; returns what could not be. */
   readonly release: (policy: ReleasePolicy) => Promise<readonly string[]>;
+  readonly kubeProxy: KubeProxyOnNode;
+  /** Whether the ports of health and metrics are to be left to kube-proxy. */
+  readonly yieldPorts: (isYielded: boolean) => void;
+  /** An event on this node. */
+  readonly say: (event: NodeEvent) => void;
   readonly probe: (servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */

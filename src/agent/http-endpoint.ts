@@ -18,6 +18,11 @@ export interface Reply {
 /** Answers GET requests by path; whatever is not in it is 404. */
 export type Routes = Readonly<Record<string, () => Reply | Promise<Reply>>>;
 
+export interface Endpoint {
+  /** Leaves the port to somebody else, or takes it again. */
+  yield(isYielded: boolean): void;
+}
+
 /**
  * Serves `routes` until `signal` aborts. A port that is taken is said once and tried again every 5 seconds: the data plane
  * is worth more than its health port.
@@ -26,7 +31,8 @@ export function serveHttp(
   address: BindAddress,
   routes: Routes,
   { log, clock, signal }: { log: Log; clock: Clock; signal: AbortSignal },
-): void {
+): Endpoint {
+  let isYielded = false;
   const server: Server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     const route =
@@ -49,12 +55,21 @@ export function serveHttp(
     if (!complained) log.error({ ...address, problem: error.message }, 'cannot listen; trying again every 5 seconds');
     complained = true;
     void clock.sleep(RETRY_MS, signal).then(() => {
-      if (!signal.aborted) server.listen(address.port, address.host);
+      if (!signal.aborted && !isYielded) server.listen(address.port, address.host);
     });
   });
   server.listen(address.port, address.host);
-  signal.addEventListener('abort', () => {
+  const close = () => {
     server.close();
     server.closeAllConnections();
-  });
+  };
+  signal.addEventListener('abort', close);
+  return {
+    yield(wanted) {
+      if (wanted === isYielded || signal.aborted) return;
+      isYielded = wanted;
+      if (wanted) close();
+      else server.listen(address.port, address.host);
+    },
+  };
 }

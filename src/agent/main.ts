@@ -9,10 +9,9 @@ import { VERSION } from '../support/version.ts';
 import { NodeAgent } from './agent.ts';
 import { healthRoutes, metricsRoutes } from './agent-endpoints.ts';
 import { keepHeartbeat } from './heartbeat.ts';
-import { serveHttp, type BindAddress } from './http-endpoint.ts';
+import { serveHttp, type BindAddress, type Endpoint } from './http-endpoint.ts';
 import { requireNetAdmin } from './node-modes.ts';
 import { readProfileFile, watchProfileFile } from './profile-file.ts';
-import { targetOfProfile } from './target.ts';
 
 export { cleanUpNode } from './clean-up.ts';
 export { initNode } from './init-node.ts';
@@ -46,19 +45,21 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   const log = createLog('agent', args.logLevel);
   const nodeName = (args.nodeName ?? hostname()).trim().toLowerCase();
   const client = new KubeClient(config);
-  const agent = new NodeAgent({ nodeName, places: args, client, clock: systemClock, log, signal });
+  const endpoints: Endpoint[] = [];
+  const yieldPorts = (isYielded: boolean) => endpoints.forEach((each) => each.yield(isYielded));
+  const agent = new NodeAgent({ nodeName, places: args, client, clock: systemClock, log, signal, yieldPorts });
   log.info({ version: VERSION, node: nodeName, server: config.server, profile: args.profile }, 'the agent starts');
   warnOfMissingTools(log);
 
   const endpoint = { log, clock: systemClock, signal };
-  if (args.healthz !== null) serveHttp(args.healthz, healthRoutes(agent.endpointSources), endpoint);
-  if (args.metrics !== null) serveHttp(args.metrics, metricsRoutes(agent.endpointSources), endpoint);
+  if (args.healthz !== null) endpoints.push(serveHttp(args.healthz, healthRoutes(agent.endpointSources), endpoint));
+  if (args.metrics !== null) endpoints.push(serveHttp(args.metrics, metricsRoutes(agent.endpointSources), endpoint));
   if (args.profile !== undefined && firstSpec !== undefined) {
     let readings = 1;
-    agent.engine.setTarget(targetOfProfile(firstSpec, readings));
+    agent.followProfile(firstSpec, readings);
     watchProfileFile(args.profile, log, signal, (spec) => {
       readings += 1;
-      agent.engine.setTarget(targetOfProfile(spec, readings));
+      agent.followProfile(spec, readings);
     });
   } else {
     agent.followController();

@@ -4,6 +4,7 @@ import {
   advance,
   expire,
   isInBackground,
+  deadlineOf,
   isOver,
   ROLLBACK_TRIES,
   startAttempt,
@@ -11,19 +12,31 @@ import {
   type AttemptEvent,
   type Serving,
 } from '../core/mode-switch.ts';
+import { isGone } from '../core/kube-proxy.ts';
 import type { ProbeOutcome } from '../core/probe-result.ts';
 import { Backoff } from '../support/backoff.ts';
 import { BackgroundStep } from './background-step.ts';
 import type { EngineParts } from './engine-parts.ts';
+import type { Handover } from './handover.ts';
 import type { ServiceFollower } from './service-follower.ts';
 import { performStep, type SwitchGround } from './switch-steps.ts';
 import type { Target } from './target.ts';
 
 export type SwitcherParts = Pick<
   EngineParts,
-  'clock' | 'log' | 'metrics' | 'missingFor' | 'ensureAnchor' | 'settings' | 'probe' | 'stateFile' | 'onTransition'
+  | 'clock'
+  | 'log'
+  | 'metrics'
+  | 'kubeProxy'
+  | 'missingFor'
+  | 'ensureAnchor'
+  | 'settings'
+  | 'probe'
+  | 'stateFile'
+  | 'onTransition'
 > & {
   readonly follower: ServiceFollower;
+  readonly handover: Handover;
   /** There is work again. */
   readonly wake: () => void;
 };
@@ -58,6 +71,8 @@ export class ModeSwitcher {
       prepare: (config) => settings.prepare(config),
       unprepare: (from, to) => settings.goBack(from, to),
       probe: () => this.#probe(),
+      kubeProxy: parts.kubeProxy,
+      handover: parts.handover,
       clock: parts.clock,
       log: parts.log,
     };
@@ -111,9 +126,15 @@ export class ModeSwitcher {
 
   /** No attempt is under way any more, as far as it had come. */
   abandon(): void {
+    this.stop();
     this.#attempt = null;
     this.#retryAtMs = null;
     this.#rollbackAtMs = 0;
+  }
+
+  /** Ends what goes on beside the loop. */
+  stop(): void {
+    this.#background.stop();
   }
 
   /** Nothing of ours serves any more. */
@@ -139,7 +160,8 @@ export class ModeSwitcher {
 
   /** False while it goes on. */
   #stepInBackground(current: Attempt): boolean {
-    const event = this.#background.take(current, () => performStep(current, this.#ground));
+    if (current !== this.#attempt) this.#keep(current);
+    const event = this.#background.take(current, (signal) => performStep(current, this.#ground, signal));
     if (event === undefined) return false;
     this.#conclude(current, event);
     return true;
@@ -180,14 +202,25 @@ export class ModeSwitcher {
   #begin(): void {
     const target = this.#target;
     if (target === null || (this.#attempt !== null && !isOver(this.#attempt))) return;
-    const { serving: to, attemptId: id, allowedMs } = target;
+    const { serving: to, attemptId: id, allowedMs, handoverBy } = target;
     if (to.revision === this.#serving?.revision) return;
     const isSpent = this.#attempt?.id === id && this.#attempt.to.revision === to.revision;
-    if (isSpent && this.#parts.clock.monotonicMs() < this.#retryDueMs()) return;
+    if (isSpent && !this.#mayTryAgain()) return;
     this.#retryAtMs = null;
+    this.#parts.handover.keepPorts();
     const nowMs = this.#parts.clock.now();
     const deadlineAtMs = allowedMs === null ? null : nowMs + allowedMs;
-    this.#attempt = startAttempt({ id, from: this.#serving, to, nowMs, deadlineAtMs });
+    this.#attempt = startAttempt({ id, from: this.#serving, to, nowMs, deadlineAtMs, handoverBy });
+  }
+
+  /** The controller decides when a node that kube-proxy serves is tried again. */
+  #mayTryAgain(): boolean {
+    const { clock, kubeProxy } = this.#parts;
+    if (clock.monotonicMs() < this.#retryDueMs()) return false;
+    const isKept = this.#attempt?.takesOver === true && this.#attempt.handoverBy === 'controller';
+    if (!isKept || isGone(kubeProxy.sight())) return true;
+    this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
+    return false;
   }
 
   #commit({ id, to }: Attempt): void {
@@ -227,7 +260,7 @@ export class ModeSwitcher {
   /** When the attempt under way turns back, monotonic. */
   #deadlineMs(): number {
     const { clock } = this.#parts;
-    if (this.#attempt === null || isOver(this.#attempt) || this.#attempt.deadlineAtMs === null) return Infinity;
-    return clock.monotonicMs() + this.#attempt.deadlineAtMs - clock.now();
+    if (this.#attempt === null || isOver(this.#attempt)) return Infinity;
+    return clock.monotonicMs() + deadlineOf(this.#attempt) - clock.now();
   }
 }

@@ -1,9 +1,12 @@
 import { resume } from '../core/agent-state.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import { isPastCommit } from '../core/mode-switch.ts';
+import { isOver, mayServeAlone } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
+import { isGone } from '../core/kube-proxy.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { EngineParts, EngineView } from './engine-parts.ts';
+import { Handover } from './handover.ts';
+import { KubeProxyLeftovers } from './kube-proxy-leftovers.ts';
 import { presentModes, removeLeftovers } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
@@ -15,6 +18,8 @@ interface Release extends NonNullable<EngineView['release']> {
   readonly policy: ReleasePolicy;
   /** Monotonic; null before the first try and once it is done. */
   readonly retryAtMs: number | null;
+  /** kube-proxy is to serve first; meanwhile ours goes on. */
+  readonly waits: boolean;
 }
 
 const IDLE_MS = 3_600_000;
@@ -28,6 +33,10 @@ export class NodeEngine {
   readonly #parts: EngineParts;
   readonly #follower: ServiceFollower;
   readonly #switcher: ModeSwitcher;
+  readonly #handover: Handover;
+  readonly #leftovers: KubeProxyLeftovers;
+  /** Ends the wait for kube-proxy before a release. */
+  #return = new AbortController();
   readonly #releaseRetry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   #release: Release | null = null;
   #mustTidy = true;
@@ -36,7 +45,14 @@ export class NodeEngine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.#follower = new ServiceFollower(parts);
-    this.#switcher = new ModeSwitcher({ ...parts, follower: this.#follower, wake: () => this.#wake() });
+    this.#handover = new Handover({
+      ...parts,
+      servicePorts: () => (this.#follower.hasServices ? this.#follower.servicePorts : undefined),
+      onChange: parts.onTransition,
+    });
+    const switching = { follower: this.#follower, handover: this.#handover, wake: () => this.#wake() };
+    this.#switcher = new ModeSwitcher({ ...parts, ...switching });
+    this.#leftovers = new KubeProxyLeftovers(parts);
   }
 
   /** Something in the table changed. */
@@ -65,18 +81,42 @@ export class NodeEngine {
     this.#wake();
   }
 
+  /** kube-proxy has left something, as far as somebody has seen. */
+  noteLeftovers(): void {
+    this.#leftovers.note();
+    this.#wake();
+  }
+
   setTarget(target: Target): void {
+    this.#return.abort();
+    if (this.#release !== null) this.#handover.keepPorts();
     this.#switcher.setTarget(target);
     this.#release = null;
     this.#wake();
   }
 
-  /** Everything of ours is to go, until a target is set again. */
-  release(policy: ReleasePolicy): void {
+  /**
+   * Everything of ours is to go, until a target is set again. With `givesBack` only once kube-proxy serves, as also where it
+   * is running already.
+   */
+  release(policy: ReleasePolicy, givesBack = false): void {
     if (this.#release?.policy === policy) return;
     this.#switcher.setTarget(null);
-    this.#release = { policy, isDone: false, problem: null, retryAtMs: null };
+    const waits = givesBack || !isGone(this.#parts.kubeProxy.sight());
+    this.#release = { policy, isDone: false, problem: null, retryAtMs: null, waits };
+    if (waits) this.#awaitReturn();
     this.#wake();
+  }
+
+  #awaitReturn(): void {
+    this.#return.abort();
+    this.#return = new AbortController();
+    const { signal } = this.#return;
+    void this.#handover.untilReturned(signal).then(() => {
+      if (signal.aborted || this.#release === null) return;
+      this.#release = { ...this.#release, waits: false };
+      this.#wake();
+    });
   }
 
   view(): EngineView {
@@ -85,6 +125,7 @@ export class NodeEngine {
     return {
       isStale: isFromCache,
       release: this.#release,
+      handoverNote: this.#handover.note,
       serving,
       servingSinceMs,
       attempt,
@@ -115,6 +156,8 @@ export class NodeEngine {
       const woken = new Promise<void>((resolve) => (this.#wake = resolve));
       if (!(await this.#turn())) await this.#waitFor(woken, signal);
     }
+    this.#return.abort();
+    this.#switcher.stop();
     this.#follower.close();
   }
 
@@ -146,7 +189,7 @@ export class NodeEngine {
     const resumption = resume(disk, present);
     this.#switcher.resume(resumption, disk.servingSinceMs);
     const { serving, attempt } = resumption;
-    const standing = attempt !== null && isPastCommit(attempt) ? attempt.to : serving;
+    const standing = attempt !== null && !isOver(attempt) && mayServeAlone(attempt) ? attempt.to : serving;
     if (standing !== null) {
       await settings.resume(standing.config);
       await this.#guard();
@@ -173,10 +216,11 @@ export class NodeEngine {
    * changing there is always something to follow.
    */
   async #turn(): Promise<boolean> {
-    if (this.#release !== null) return this.#releaseOnce(this.#release);
+    if (this.#release !== null && !this.#release.waits) return this.#releaseOnce(this.#release);
     const hasFollowed = await this.#follow();
+    if (this.#release !== null) return hasFollowed;
     const hasStepped = await this.#switcher.step();
-    return hasFollowed || hasStepped || this.#tidy();
+    return hasFollowed || hasStepped || (await this.#tidy()) || this.#tidyKubeProxy();
   }
 
   async #follow(): Promise<boolean> {
@@ -222,12 +266,26 @@ export class NodeEngine {
     return true;
   }
 
+  /** Removes what kube-proxy left behind, whenever it does not run and we serve. */
+  async #tidyKubeProxy(): Promise<boolean> {
+    const { serving } = this.#switcher;
+    return serving !== null && this.#mayTidyKubeProxy() && this.#leftovers.removeOnce(serving.config.mode);
+  }
+
+  #mayTidyKubeProxy(): boolean {
+    const { serving, attempt } = this.#switcher;
+    const isChanging = attempt !== null && !isOver(attempt);
+    const isWhole = serving !== null && this.#follower.hasServices && this.#follower.error === null;
+    return isWhole && !isChanging && attempt?.phase !== 'Failed' && this.#release === null;
+  }
+
   async #waitFor(woken: Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const dueMs = Math.min(
       this.#release?.retryAtMs ?? Infinity,
       this.#follower.retryAtMs ?? Infinity,
       this.#switcher.dueMs(),
+      this.#mayTidyKubeProxy() ? this.#leftovers.dueMs : Infinity,
     );
     const delayMs = Math.min(IDLE_MS, Math.max(0, dueMs - clock.monotonicMs()));
     const timeout = new AbortController();

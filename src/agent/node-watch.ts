@@ -5,6 +5,7 @@ import type { NodeEvent } from '../core/node-events.ts';
 import { lacksFor, type OtherProxy } from '../core/preflight.ts';
 import type { SettingsFacts } from '../core/settings-status.ts';
 import { readConntrackStats } from '../kernel/conntrack-stats.ts';
+import { kubeProxyOnNode, type KubeProxyOnNode } from './kube-proxy.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -28,6 +29,8 @@ export interface NodeWatchParts {
   /** Somebody else changed a setting or unloaded a module. */
   readonly onDrift: (name: string) => void;
   readonly say: (event: NodeEvent) => void;
+  /** kube-proxy does not run and has left something. */
+  readonly onKubeProxyLeftovers: () => void;
 }
 
 /** Everything of a node that is not rules: its modules and settings, connection tracking, and other proxies. */
@@ -35,12 +38,23 @@ export class NodeWatch {
   readonly #parts: NodeWatchParts;
   readonly #kernel: NodeKernel;
   readonly #conntrack: ConntrackWatch;
+  /** kube-proxy of this node; what is removed of it is looked for again. */
+  readonly kubeProxy: KubeProxyOnNode;
   #otherProxy: OtherProxy | null = null;
 
   constructor(parts: NodeWatchParts) {
     this.#parts = parts;
     this.#kernel = openNodeKernel(parts.places, { ...parts, onDrift: (name) => this.#noteDrift(name) });
-    const { sysctls } = this.#kernel;
+    const { sysctls, hasNftables } = this.#kernel;
+    const kubeProxy = kubeProxyOnNode(hasNftables);
+    this.kubeProxy = {
+      ...kubeProxy,
+      remove: async (serving) => {
+        const report = await kubeProxy.remove(serving);
+        if (report.removed > 0) void this.#lookForOthers();
+        return report;
+      },
+    };
     this.#conntrack = new ConntrackWatch({ ...parts, read: () => readConntrackStats((name) => sysctls.read(name)) });
   }
 
@@ -93,16 +107,23 @@ export class NodeWatch {
   }
 
   async #watchOtherProxy(): Promise<void> {
-    const { clock, signal, onChange } = this.#parts;
+    const { clock, signal } = this.#parts;
     while (!signal.aborted) {
-      const found = (await findOtherProxy({ hasNftables: this.#kernel.hasNftables() })) ?? null;
-      const hasChanged = JSON.stringify(found) !== JSON.stringify(this.#otherProxy);
-      const isNew = found?.isRunning === true && this.#otherProxy?.isRunning !== true;
-      this.#otherProxy = found;
-      if (isNew) this.#noteOtherProxy(found);
-      if (hasChanged) onChange();
+      await this.#lookForOthers();
       await clock.sleep(OTHER_PROXY_POLL_MS, signal);
     }
+  }
+
+  async #lookForOthers(): Promise<void> {
+    const { onChange, onKubeProxyLeftovers } = this.#parts;
+    const found = (await findOtherProxy({ hasNftables: this.#kernel.hasNftables() })) ?? null;
+    const hasChanged = JSON.stringify(found) !== JSON.stringify(this.#otherProxy);
+    const isNew = found?.isRunning === true && this.#otherProxy?.isRunning !== true;
+    this.#otherProxy = found;
+    if (isNew) this.#noteOtherProxy(found);
+    if (!hasChanged) return;
+    onChange();
+    if (found?.isRunning === false && found.mode !== undefined) onKubeProxyLeftovers();
   }
 
   #noteOtherProxy({ kind, traces }: OtherProxy): void {

@@ -6,6 +6,8 @@ import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { Difference } from '../kernel/dataplane.ts';
 import { isNotFound } from '../kernel/error.ts';
+import type { Handover } from './handover.ts';
+import type { KubeProxyOnNode } from './kube-proxy.ts';
 import { SettingsError } from './settings-error.ts';
 import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
 
@@ -27,6 +29,8 @@ export interface SwitchGround {
   ensureAnchor(): Promise<void>;
   /** Tries what the cluster cannot do without. */
   probe(): Promise<readonly ProbeOutcome[]>;
+  readonly kubeProxy: KubeProxyOnNode;
+  readonly handover: Handover;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -42,32 +46,45 @@ const FAILURE_CODES = {
   prepare: 'PrepareFailed',
   program: 'ProgramFailed',
   verify: 'VerifyFailed',
+  handover: 'GateFailed',
   commit: 'CommitFailed',
   soak: 'GateFailed',
+  awaitReturn: 'ReturnFailed',
   rollback: 'RollbackFailed',
 } as const satisfies Record<AttemptStep, string>;
 
-/** Does the attempt's next step; a failure is an event, not an exception. */
-export async function performStep(attempt: Attempt, ground: SwitchGround): Promise<AttemptEvent> {
+/** Does the attempt's next step; a failure is an event, not an exception. Steps that wait end soon when `signal` aborts. */
+export async function performStep(
+  attempt: Attempt,
+  ground: SwitchGround,
+  signal: AbortSignal = NEVER,
+): Promise<AttemptEvent> {
   const step = stepOf(attempt);
   if (step === null) return { kind: 'stepDone' };
   try {
-    return (await STEPS[step](attempt, ground)) ?? { kind: 'stepDone' };
+    return (await STEPS[step](attempt, ground, signal)) ?? { kind: 'stepDone' };
   } catch (error) {
     const code = error instanceof SettingsError ? error.code : FAILURE_CODES[step];
     return { kind: 'stepFailed', code, message: (error as Error).message };
   }
 }
 
-const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Promise<AttemptEvent | void>> = {
-  async preflight({ to }, ground) {
+const NEVER = new AbortController().signal;
+
+type Step = (attempt: Attempt, ground: SwitchGround, signal: AbortSignal) => Promise<AttemptEvent | void>;
+
+const STEPS: Record<AttemptStep, Step> = {
+  async preflight({ from, to, takesOver }, ground) {
     const missing = await ground.missingFor(to.config);
     if (missing.length > 0) throw new Error(missing.join('; '));
+    const old = from === null ? await ground.kubeProxy.findServing() : undefined;
+    if (old?.mode === 'ipvs') requireMasquerading(to.config);
+    return { kind: 'stepDone', takesOver: takesOver || old !== undefined };
   },
 
   /** Without anything that serves, there is nothing that the probes could show to have worked before. */
-  async baseline({ from }, ground) {
-    return { kind: 'stepDone', baseline: from === null ? [] : await ground.probe() };
+  async baseline({ from, takesOver }, ground) {
+    return { kind: 'stepDone', baseline: from === null && !takesOver ? [] : await ground.probe() };
   },
 
   async prepare({ to }, ground) {
@@ -86,24 +103,26 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
 
-  async commit({ from, to }, ground) {
+  /** While kube-proxy runs a probe cannot tell who answered. */
+  async handover({ baseline }, ground, signal) {
+    await ground.handover.untilGone(signal);
+    if (!signal.aborted) await requireProbes(baseline, ground);
+  },
+
+  async commit({ from, to, takesOver }, ground) {
     await ground.open(to).follow(ground.servicePorts(), []);
+    if (takesOver) await removeOldProxy(to, ground);
     await carryAffinity(from, to, ground);
     if (from !== null && !isSameMode(from, to)) await takeAway(from, ground);
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
 
-  /** A single lost packet must not send a node back. */
   async soak({ baseline }, ground) {
-    for (let trial = 1; ; trial += 1) {
-      const failed = regressions(baseline, await ground.probe());
-      if (failed.length === 0) return;
-      if (trial === PROBE_TRIES) {
-        const what = failed.map(({ name, message }) => `${name} (${message})`).join(', ');
-        throw new Error(`passed before the change and fails now: ${what}`);
-      }
-      await ground.clock.sleep(PROBE_PAUSE_MS);
-    }
+    await requireProbes(baseline, ground);
+  },
+
+  async awaitReturn(_attempt, ground, signal) {
+    await ground.handover.untilReturned(signal);
   },
 
   async rollback({ from, to }, ground) {
@@ -120,6 +139,38 @@ const STEPS: Record<AttemptStep, (attempt: Attempt, ground: SwitchGround) => Pro
     await ground.unprepare(from?.config ?? null, to.config);
   },
 };
+
+/**
+ * While kube-proxy's link holds the addresses of Services, this node's own connections to them have them as source, and only
+ * masquerading brings the answers back.
+ */
+function requireMasquerading({ detectLocalMode, clusterCIDR, masqueradeAll }: RenderedConfig): void {
+  if (masqueradeAll || detectLocalMode !== 'ClusterCIDR' || clusterCIDR !== '') return;
+  throw new Error(
+    'kube-proxy runs in IPVS mode, and to take over from it spec.clusterCIDR must say what the addresses of pods are ' +
+      '(clusterCIDR in the configuration of kube-proxy)',
+  );
+}
+
+/** A single lost packet must not send a node back. */
+async function requireProbes(baseline: readonly ProbeOutcome[], ground: SwitchGround): Promise<void> {
+  for (let trial = 1; ; trial += 1) {
+    const failed = regressions(baseline, await ground.probe());
+    if (failed.length === 0) return;
+    if (trial === PROBE_TRIES) {
+      const what = failed.map(({ name, message }) => `${name} (${message})`).join(', ');
+      throw new Error(`passed before the change and fails now: ${what}`);
+    }
+    await ground.clock.sleep(PROBE_PAUSE_MS);
+  }
+}
+
+/** Proven once more, now that nothing else follows the Services, before what kube-proxy left goes. */
+async function removeOldProxy(to: Serving, ground: SwitchGround): Promise<void> {
+  requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
+  const { removed, kept, busy } = await ground.kubeProxy.remove(to.config.mode);
+  ground.log.info({ removed, kept, busy }, 'removed what kube-proxy left');
+}
 
 function isSameMode(a: Serving, b: Serving): boolean {
   return a.config.mode === b.config.mode;

@@ -2,7 +2,7 @@ import { durationMs } from '../core/api/meta.ts';
 import { nodeProxyStateSpec, type NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { describeProblems } from '../core/api/problems.ts';
 import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
-import type { Serving } from '../core/mode-switch.ts';
+import type { HandoverBy, Serving } from '../core/mode-switch.ts';
 import { renderProfile, revisionOf } from '../core/revision.ts';
 
 /** What the node is to run. A new attempt id asks for another try of a revision that failed. */
@@ -11,6 +11,8 @@ export interface Target {
   readonly attemptId: string;
   /** How long the switch may take before the node goes back; null for no limit. */
   readonly allowedMs: number | null;
+  /** Who stops kube-proxy where it runs; the controller when absent. */
+  readonly handoverBy?: HandoverBy;
 }
 
 /** What a node runs when a file takes the controller's place; each reading of the file is another try. */
@@ -21,6 +23,7 @@ export function targetOfProfile(spec: ProxyProfileSpec, reading: number): Target
     serving: { revision, config },
     attemptId: `${revision}-${reading}`,
     allowedMs: durationMs(spec.rollout.nodeDeadline),
+    handoverBy: 'person',
   };
 }
 

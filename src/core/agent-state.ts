@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ATTEMPT_PHASES, renderedConfig } from './api/node-proxy-state.ts';
-import { isOver, isPastCommit, type Attempt, type Serving } from './mode-switch.ts';
+import { HANDOVER_BY, isOver, mayServeAlone, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode } from './mode.ts';
 import { PROBES } from './probe-result.ts';
 
@@ -12,6 +12,8 @@ const attempt = z.strictObject({
   from: serving.nullable(),
   to: serving,
   phase,
+  takesOver: z.boolean().default(false),
+  handoverBy: z.enum(HANDOVER_BY).default('controller'),
   startedAtMs: z.number(),
   deadlineAtMs: z.number().nullable(),
   baseline: z
@@ -50,9 +52,10 @@ export function resume(disk: AgentState, present: readonly ImplementedMode[]): R
     return { serving: disk.serving ?? adopted, attempt: disk.attempt };
   }
   const { phase: at, from, to } = disk.attempt;
-  const isProven = isPastCommit(disk.attempt) && present.includes(to.config.mode);
+  const isProven = mayServeAlone(disk.attempt) && present.includes(to.config.mode);
   if (isProven) return { serving: from, attempt: disk.attempt };
-  return { serving: from, attempt: at === 'RollingBack' ? disk.attempt : { ...disk.attempt, phase: 'Preflight' } };
+  const isOnWayBack = at === 'RollingBack' || at === 'AwaitReturn';
+  return { serving: from, attempt: isOnWayBack ? disk.attempt : { ...disk.attempt, phase: 'Preflight' } };
 }
 
 /** Rules that nobody remembers the configuration of: the defaults, until the controller or the profile says otherwise. */

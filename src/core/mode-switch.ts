@@ -10,7 +10,8 @@ export interface Serving {
 
 /**
  * One try at bringing a node to another revision. Two modes stand in the kernel side by side from Program until the end
- * of Commit, and both follow every change of Services, so that whichever of them sees a packet serves it.
+ * of Commit, and both follow every change of Services, so that whichever of them sees a packet serves it. The old one may
+ * be kube-proxy, which follows by itself and which others must stop and start.
  */
 export interface Attempt {
   readonly id: string;
@@ -18,6 +19,10 @@ export interface Attempt {
   readonly from: Serving | null;
   readonly to: Serving;
   readonly phase: AttemptPhase;
+  /** Nothing of ours served and kube-proxy ran when the attempt began: kube-proxy is what it takes over from. */
+  readonly takesOver: boolean;
+  /** Who stops kube-proxy and starts it. A person is waited for without limit. */
+  readonly handoverBy: HandoverBy;
   readonly startedAtMs: number;
   /** After this moment the node goes back by itself; null for no limit. */
   readonly deadlineAtMs: number | null;
@@ -25,6 +30,9 @@ export interface Attempt {
   readonly baseline: readonly ProbeOutcome[];
   readonly failure: AttemptFailure | null;
 }
+
+export const HANDOVER_BY = ['controller', 'person'] as const;
+export type HandoverBy = (typeof HANDOVER_BY)[number];
 
 export interface AttemptFailure {
   readonly phase: AttemptPhase;
@@ -34,7 +42,7 @@ export interface AttemptFailure {
 }
 
 export type AttemptEvent =
-  | { readonly kind: 'stepDone'; readonly baseline?: readonly ProbeOutcome[] }
+  | { readonly kind: 'stepDone'; readonly baseline?: readonly ProbeOutcome[]; readonly takesOver?: boolean }
   | {
       readonly kind: 'stepFailed';
       readonly code: string;
@@ -53,11 +61,23 @@ export const ROLLBACK_TRIES = 10;
  * - `prepare`: load modules and apply kernel settings, the originals on disk before.
  * - `program`: write the new mode beside the old one.
  * - `verify`: read the new mode back from the kernel.
+ * - `handover`: wait until kube-proxy is gone, then read the new mode back again and probe; writes nothing.
  * - `commit`: remove the old mode, then read the new one back again.
  * - `soak`: what the probes said before they must say now.
+ * - `await return`: wait until kube-proxy serves again; the new mode goes on serving until then. Never fails.
  * - `rollback`: complete the old mode, then remove the new one.
  */
-export type AttemptStep = 'preflight' | 'baseline' | 'prepare' | 'program' | 'verify' | 'commit' | 'soak' | 'rollback';
+export type AttemptStep =
+  | 'preflight'
+  | 'baseline'
+  | 'prepare'
+  | 'program'
+  | 'verify'
+  | 'handover'
+  | 'commit'
+  | 'soak'
+  | 'awaitReturn'
+  | 'rollback';
 
 const STEPS = {
   Preflight: 'preflight',
@@ -65,9 +85,11 @@ const STEPS = {
   Prepare: 'prepare',
   Program: 'program',
   Verify: 'verify',
+  AwaitHandover: 'handover',
   Commit: 'commit',
   Soak: 'soak',
   Committed: null,
+  AwaitReturn: 'awaitReturn',
   RollingBack: 'rollback',
   RolledBack: null,
   Failed: null,
@@ -79,9 +101,11 @@ const AFTER = {
   Prepare: 'Program',
   Program: 'Verify',
   Verify: 'Commit',
+  AwaitHandover: 'Commit',
   Commit: 'Soak',
   Soak: 'Committed',
   Committed: 'Committed',
+  AwaitReturn: 'RollingBack',
   RollingBack: 'RolledBack',
   RolledBack: 'RolledBack',
   Failed: 'Failed',
@@ -93,10 +117,19 @@ export interface AttemptRequest {
   readonly to: Serving;
   readonly nowMs: number;
   readonly deadlineAtMs: number | null;
+  readonly handoverBy?: HandoverBy | undefined;
 }
 
-export function startAttempt({ id, from, to, nowMs, deadlineAtMs }: AttemptRequest): Attempt {
-  return { id, from, to, phase: 'Preflight', startedAtMs: nowMs, deadlineAtMs, baseline: [], failure: null };
+export function startAttempt({ nowMs, handoverBy = 'controller', ...request }: AttemptRequest): Attempt {
+  return {
+    ...request,
+    phase: 'Preflight',
+    takesOver: false,
+    handoverBy,
+    startedAtMs: nowMs,
+    baseline: [],
+    failure: null,
+  };
 }
 
 /** The step that the attempt waits for; null when it has ended. */
@@ -110,40 +143,65 @@ export function isOver(attempt: Attempt): boolean {
 
 /** Steps that take time and write nothing; the Services are followed meanwhile. */
 export function isInBackground(attempt: Attempt): boolean {
-  return attempt.phase === 'Baseline' || attempt.phase === 'Soak';
+  return BACKGROUND.has(attempt.phase);
 }
+
+const BACKGROUND: ReadonlySet<AttemptPhase> = new Set(['Baseline', 'AwaitHandover', 'Soak', 'AwaitReturn']);
 
 /** The old mode's rules are gone, or may be: only the new one serves. */
 export function isPastCommit(attempt: Attempt): boolean {
   return attempt.phase === 'Commit' || attempt.phase === 'Soak';
 }
 
+/** Nothing but the new mode may serve: its rules stay and follow the Services, also after a restart of the agent. */
+export function mayServeAlone(attempt: Attempt): boolean {
+  return isPastCommit(attempt) || attempt.phase === 'AwaitHandover' || attempt.phase === 'AwaitReturn';
+}
+
+/** From here on kube-proxy may have been stopped for our sake, or its rules removed, or ours written beside it. */
+const BESIDE_KUBE_PROXY: ReadonlySet<AttemptPhase> = new Set(['Program', 'Verify', 'AwaitHandover', 'Commit', 'Soak']);
+
+function nextPhase({ phase, takesOver }: Attempt): AttemptPhase {
+  return phase === 'Verify' && takesOver ? 'AwaitHandover' : AFTER[phase];
+}
+
 /**
- * The attempt after an event. A failure leads back to the old mode. A way back that fails for good ends in Failed, with
- * both modes left as they are, because removing either could remove the one that serves; both go on following.
+ * The attempt after an event. A failure leads back to the old mode; the way back to kube-proxy begins with waiting for it.
+ * A way back that fails for good ends in Failed, with both modes left as they are, because removing either could remove the
+ * one that serves; both go on following.
  */
 export function advance(attempt: Attempt, event: AttemptEvent): Attempt {
   if (event.kind === 'stepDone') {
-    const { baseline = attempt.baseline } = event;
-    return { ...attempt, phase: AFTER[attempt.phase], baseline };
+    const { baseline = attempt.baseline, takesOver = attempt.takesOver } = event;
+    return { ...attempt, phase: nextPhase(attempt), baseline, takesOver };
   }
   if (isOver(attempt)) return attempt;
   const failure = attempt.failure ?? { phase: attempt.phase, code: event.code, message: event.message };
-  if (attempt.phase === 'RollingBack') {
+  if (attempt.phase === 'RollingBack' || attempt.phase === 'AwaitReturn') {
     if (event.mayRetry === true) return attempt;
     const message = `${event.message}; went back because in ${failure.phase}: ${failure.message}`;
-    return { ...attempt, phase: 'Failed', failure: { phase: 'RollingBack', code: 'RollbackFailed', message } };
+    return { ...attempt, phase: 'Failed', failure: { phase: attempt.phase, code: 'RollbackFailed', message } };
   }
-  return { ...attempt, phase: 'RollingBack', failure };
+  const isBeside = attempt.takesOver && BESIDE_KUBE_PROXY.has(attempt.phase);
+  return { ...attempt, phase: isBeside ? 'AwaitReturn' : 'RollingBack', failure };
 }
 
 /** The deadman: past its deadline an attempt that is still on its way forward turns back. */
 export function expire(attempt: Attempt, nowMs: number): Attempt {
-  const forward = attempt.phase !== 'RollingBack' && !isOver(attempt);
-  if (!forward || attempt.deadlineAtMs === null || nowMs < attempt.deadlineAtMs) return attempt;
+  if (isOver(attempt) || nowMs < deadlineOf(attempt)) return attempt;
   return advance(attempt, {
     kind: 'stepFailed',
     code: 'DeadlineExceeded',
-    message: `not committed before its deadline; it was in phase ${attempt.phase}`,
+    message: `not committed before its deadline; it was in phase ${attempt.phase}${AFTER_DEADLINE[attempt.phase] ?? ''}`,
   });
+}
+
+const AFTER_DEADLINE: Partial<Record<AttemptPhase, string>> = {
+  AwaitHandover: ': kube-proxy was not stopped on this node',
+};
+
+/** When the attempt turns back by itself; Infinity when it does not. */
+export function deadlineOf({ deadlineAtMs, takesOver, handoverBy, phase }: Attempt): number {
+  const isForward = phase !== 'AwaitReturn' && phase !== 'RollingBack';
+  return deadlineAtMs === null || !isForward || (takesOver && handoverBy === 'person') ? Infinity : deadlineAtMs;
 }

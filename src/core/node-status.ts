@@ -54,6 +54,8 @@ export interface NodeFacts {
   readonly isStale: boolean;
   /** Null unless everything of ours is to be taken out of this node. */
   readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
+  /** What of kube-proxy is waited for; null when nothing is. */
+  readonly handoverNote: string | null;
 }
 
 /**
@@ -183,20 +185,28 @@ function preflightStatus({ kernel, modes, missing, tools, warnings }: Preflight)
   };
 }
 
-function appliedVerdict({ serving, wanted, attempt, release }: NodeFacts): Verdict {
-  if (release !== null) return releaseVerdict(release);
+function appliedVerdict({ serving, wanted, attempt, release, handoverNote }: NodeFacts): Verdict {
+  if (release !== null) return releaseVerdict(release, handoverNote);
   if (serving?.revision === wanted.revision)
     return verdict('True', 'RevisionApplied', `revision ${wanted.revision} serves`);
   const still = serving === null ? 'nothing serves yet' : `${serving.config.mode} mode goes on serving`;
   if (attempt === null || attempt.to.revision !== wanted.revision) {
     return verdict('False', 'Applying', `revision ${wanted.revision} is about to start; ${still}`);
   }
+  if (attempt.phase === 'AwaitHandover' && handoverNote !== null) {
+    return verdict('False', 'AwaitingHandover', handoverNote);
+  }
   if (attempt.failure === null) return verdict('False', 'Applying', `in phase ${attempt.phase}; ${still}`);
   const { code, phase, message } = attempt.failure;
-  return verdict('False', code, `failed in phase ${phase}: ${message}; ${still}`);
+  const then = attempt.phase === 'AwaitReturn' && handoverNote !== null ? handoverNote : still;
+  return verdict('False', code, `failed in phase ${phase}: ${message}; ${then}`);
 }
 
-function releaseVerdict({ isDone, problem }: NonNullable<NodeFacts['release']>): Verdict {
+function releaseVerdict(
+  { isDone, problem }: NonNullable<NodeFacts['release']>,
+  handoverNote: NodeFacts['handoverNote'],
+): Verdict {
+  if (!isDone && handoverNote !== null) return verdict('False', 'AwaitingKubeProxy', handoverNote);
   if (isDone) return verdict('False', 'Released', 'nothing of Switchyard is left on this node');
   if (problem === null) return verdict('False', 'Releasing', 'everything of Switchyard is being taken out');
   return verdict('False', 'ReleaseFailed', `not everything could be taken out; trying again: ${problem}`);

@@ -1,5 +1,5 @@
 import type { RenderedConfig } from './api/node-proxy-state.ts';
-import type { ImplementedMode } from './mode.ts';
+import type { ImplementedMode, Mode } from './mode.ts';
 import { compareReleases } from './kernel-release.ts';
 import type { IptablesFlavour, ModuleNeed, ModuleState } from './module.ts';
 import { modulesFor, type ModuleTraits } from './module.ts';
@@ -27,6 +27,8 @@ export interface OtherProxy {
   /** A process of it was seen, or somebody else listens on its port. */
   readonly isRunning: boolean;
   readonly traces: readonly string[];
+  /** Of kube-proxy, as its rules tell; absent when it has none. */
+  readonly mode?: Mode;
 }
 
 /** What was found on a node without touching anything. */

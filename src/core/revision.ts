@@ -16,8 +16,9 @@ export function revisionOf(rendered: RenderedConfig): string {
   return createHash('sha256').update(canonicalJson(rendered)).digest('hex').slice(0, 10);
 }
 
-/** Everything that a node acts on, from the spec of its profile; what concerns the rollout is left out. */
+/** Everything that a node acts on, from the spec of its profile; what concerns the rollout and kube-proxy is left out. */
 export function renderProfile(spec: ProxyProfileSpec): RenderedConfig {
-  const { nodeSelector: _nodes, priority: _priority, rollout: _rollout, onDelete: _onDelete, ...acted } = spec;
+  const { nodeSelector: _nodes, priority: _priority, rollout: _rollout, ...others } = spec;
+  const { onDelete: _onDelete, kubeProxy: _kubeProxy, ...acted } = others;
   return renderedConfig.parse(acted);
 }

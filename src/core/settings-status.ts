@@ -39,10 +39,15 @@ export function settingsStatus({ sysctls, conntrack, otherProxy }: SettingsFacts
             memoryBytes: conntrackMemoryBytes(conntrack.max, conntrack.buckets),
           },
         }),
-    ...(otherProxy === null
-      ? {}
-      : { otherProxy: { kind: otherProxy.kind, running: otherProxy.isRunning, traces: [...otherProxy.traces] } }),
+    ...(otherProxy === null ? {} : { otherProxy: otherProxyStatus(otherProxy) }),
   };
+}
+
+const MAX_TRACES = 16;
+
+function otherProxyStatus({ kind, isRunning, mode, traces }: OtherProxy): NonNullable<SettingsStatus['otherProxy']> {
+  const listed = traces.slice(0, MAX_TRACES).map((trace) => trace.slice(0, 256));
+  return { kind, running: isRunning, ...(mode === undefined ? {} : { mode }), traces: listed };
 }
 
 function sysctlStatus(state: SysctlState): NonNullable<SettingsStatus['sysctls']>[number] {

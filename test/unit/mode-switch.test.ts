@@ -19,9 +19,11 @@ const TABLE: readonly { phase: AttemptPhase; done: AttemptPhase; failed: Attempt
   { phase: 'Prepare', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Program', done: 'Verify', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Verify', done: 'Commit', failed: 'RollingBack', late: 'RollingBack' },
+  { phase: 'AwaitHandover', done: 'Commit', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Commit', done: 'Soak', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Soak', done: 'Committed', failed: 'RollingBack', late: 'RollingBack' },
   { phase: 'Committed', done: 'Committed', failed: 'Committed', late: 'Committed' },
+  { phase: 'AwaitReturn', done: 'RollingBack', failed: 'Failed', late: 'AwaitReturn' },
   { phase: 'RollingBack', done: 'RolledBack', failed: 'Failed', late: 'RollingBack' },
   { phase: 'RolledBack', done: 'RolledBack', failed: 'RolledBack', late: 'RolledBack' },
   { phase: 'Failed', done: 'Failed', failed: 'Failed', late: 'Failed' },
@@ -41,6 +43,37 @@ describe('mode switch', () => {
       assert.equal(isOver(at(row.phase)), stepOf(at(row.phase)) === null);
     });
   }
+
+  describe('taking over from kube-proxy', () => {
+    const taking = (phase: AttemptPhase): Attempt => ({ ...at(phase), from: null, takesOver: true });
+    const TAKING: readonly { phase: AttemptPhase; done: AttemptPhase; failed: AttemptPhase; late: AttemptPhase }[] = [
+      { phase: 'Preflight', done: 'Baseline', failed: 'RollingBack', late: 'RollingBack' },
+      { phase: 'Prepare', done: 'Program', failed: 'RollingBack', late: 'RollingBack' },
+      { phase: 'Program', done: 'Verify', failed: 'AwaitReturn', late: 'AwaitReturn' },
+      { phase: 'Verify', done: 'AwaitHandover', failed: 'AwaitReturn', late: 'AwaitReturn' },
+      { phase: 'AwaitHandover', done: 'Commit', failed: 'AwaitReturn', late: 'AwaitReturn' },
+      { phase: 'Commit', done: 'Soak', failed: 'AwaitReturn', late: 'AwaitReturn' },
+      { phase: 'Soak', done: 'Committed', failed: 'AwaitReturn', late: 'AwaitReturn' },
+      { phase: 'AwaitReturn', done: 'RollingBack', failed: 'Failed', late: 'AwaitReturn' },
+      { phase: 'RollingBack', done: 'RolledBack', failed: 'Failed', late: 'RollingBack' },
+    ];
+    for (const row of TAKING) {
+      it(`${row.phase}: done -> ${row.done}, failed -> ${row.failed}, late -> ${row.late}`, () => {
+        assert.equal(advance(taking(row.phase), { kind: 'stepDone' }).phase, row.done);
+        assert.equal(advance(taking(row.phase), failed).phase, row.failed);
+        assert.equal(expire(taking(row.phase), 2_000).phase, row.late);
+      });
+    }
+
+    it('is found in Preflight', () => {
+      assert.equal(advance(at('Preflight'), { kind: 'stepDone', takesOver: true }).takesOver, true);
+    });
+
+    it('waits for a person without limit', () => {
+      const byHand: Attempt = { ...taking('AwaitHandover'), handoverBy: 'person' };
+      assert.equal(expire(byHand, 2_000_000).phase, 'AwaitHandover');
+    });
+  });
 
   it('keeps the first reason for going back', () => {
     const back = advance(at('Verify'), failed);

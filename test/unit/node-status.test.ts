@@ -20,6 +20,8 @@ const attempt: Attempt = {
   from: old,
   to: current,
   phase: 'Verify',
+  takesOver: false,
+  handoverBy: 'controller',
   startedAtMs: 1_000,
   deadlineAtMs: null,
   baseline: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
@@ -45,6 +47,7 @@ const serving: NodeFacts = {
   settings: NO_SETTINGS,
   isStale: false,
   release: null,
+  handoverNote: null,
   probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
 };
 

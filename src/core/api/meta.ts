@@ -20,7 +20,7 @@ export function celRules(...rules: readonly CelRule[]): Record<string, unknown> 
   return { 'x-kubernetes-validations': rules };
 }
 
-const labelKey = z.string().max(316).regex(LABEL_KEY);
+export const labelKey = z.string().max(316).regex(LABEL_KEY);
 const labelValue = z.string().max(63).regex(LABEL_VALUE);
 
 export const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;

@@ -40,6 +40,10 @@ export const nodeProxyStateSpec = z
         'Apply, also when absent: run the revision. Release: take out everything that is ours, restore the originals, and ' +
           'report no `current` any more.',
       ),
+    giveBackTo: z
+      .enum(['kube-proxy'])
+      .optional()
+      .describe('With Release: what is ours goes only when this proxy has come back and serves every Service.'),
     attempt: z
       .object({
         id: z.string().max(128).describe('Names this try: the revision, a dash and a number.'),
@@ -74,9 +78,11 @@ export const ATTEMPT_PHASES = [
   'Prepare',
   'Program',
   'Verify',
+  'AwaitHandover',
   'Commit',
   'Soak',
   'Committed',
+  'AwaitReturn',
   'RollingBack',
   'RolledBack',
   'Failed',
@@ -168,6 +174,7 @@ export const nodeProxyStateStatus = z
       .strictObject({
         kind: z.string().max(63).describe('What it is, such as kube-proxy or Cilium.'),
         running: z.boolean().describe('Whether it runs, as far as this agent can see.'),
+        mode: z.enum(MODES).optional().describe('The mode of kube-proxy, as its rules tell.'),
         traces: z
           .array(z.string().max(256))
           .max(16)

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { IMPLEMENTED_MODES } from '../mode.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
 import { kernelFields } from './kernel-config.ts';
+import { kubeProxyConfig } from './kube-proxy-config.ts';
 import { API_VERSION, labelSelector, type ObjectMeta } from './meta.ts';
 import { rolloutSpec } from './rollout-spec.ts';
 import type { ProxyProfileStatus } from './rollout-status.ts';
@@ -26,11 +27,13 @@ export const proxyProfileSpec = z
       ),
     ...dataplaneFields,
     ...kernelFields,
+    kubeProxy: kubeProxyConfig,
     onDelete: z
       .enum(['Keep', 'Release'])
       .default('Keep')
       .describe(
-        'When this profile is deleted: the nodes keep what they run, or their agents take it out again, within maxUnavailable.',
+        'When this profile is deleted: the nodes keep what they run, or their agents take it out again, within maxUnavailable, and ' +
+          'kube-proxy comes back first where it was kept off.',
       ),
     rollout: rolloutSpec.prefault({}),
   })

@@ -36,10 +36,15 @@ export class IptablesTool {
 
   /** What is in the kernel, with the chains of one mode. Makes nothing: no table comes to be by looking. */
   async save(family: Family, owner: ChainOwner = 'iptables'): Promise<Saved> {
+    return parseSaved(await this.saveText(family), owner);
+  }
+
+  /** The same, as `iptables-save` prints it. */
+  async saveText(family: Family): Promise<string> {
     const program = this.#program(family, 'save');
     const ended = await runProcess({ program, args: [], netns: this.#options.netns, deadlineMs: DEADLINE_MS });
     if (ended.code !== 0) throw failure('list rules', program, ended);
-    return parseSaved(ended.stdout, owner);
+    return ended.stdout;
   }
 
   /** Applies input for `iptables-restore --noflush`; each table in it changes completely or not at all. */

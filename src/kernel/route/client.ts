@@ -111,6 +111,26 @@ export class RouteClient {
     }
   }
 
+  async hasLink(name: string): Promise<boolean> {
+    return [...(await this.#interfaceNames()).values()].includes(name);
+  }
+
+  /** Removes an interface with all its addresses. One that is not there is success. */
+  async deleteLink(name: string): Promise<void> {
+    const [index] = [...(await this.#interfaceNames())].find(([, known]) => known === name) ?? [];
+    if (index === undefined) return;
+    await this.#connection.request({
+      operation: 'remove',
+      object: `link ${name}`,
+      type: RTM.DELLINK,
+      write(writer) {
+        const header = Buffer.alloc(LINK_HEADER_BYTES);
+        header.writeInt32LE(index, 4);
+        writer.raw(header);
+      },
+    });
+  }
+
   /** Does them in this order. An address that is bound or unbound already is success. Throws about the first refusal. */
   async apply(operations: readonly AddressOperation[]): Promise<void> {
     const requests = operations.map(encodeRoute);

@@ -13,6 +13,7 @@ import type { ImplementedMode } from '../../../src/core/mode.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import { silentLog } from '../../../src/support/log.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
+import { FakeKubeProxy } from '../../fakes/fake-kube-proxy.ts';
 import { FakeKernel } from '../../fakes/fake-kernel.ts';
 
 const NETWORK: NodeNetwork = {
@@ -38,6 +39,8 @@ const target = (mode: ImplementedMode, attemptId = `${mode}-1`, allowedMs: numbe
 class Node {
   readonly kernel = new FakeKernel();
   readonly clock = new FakeClock();
+  readonly kubeProxy = new FakeKubeProxy();
+  hasYielded = false;
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-engine-'));
   missing: readonly string[] = [];
   dns: 'Pass' | 'Fail' = 'Pass';
@@ -72,6 +75,9 @@ class Node {
       metrics: new AgentMetrics(clock),
       missingFor: () => Promise.resolve(this.missing),
       ensureAnchor: () => Promise.resolve(),
+      kubeProxy: this.kubeProxy,
+      yieldPorts: (isYielded) => (this.hasYielded = isYielded),
+      say: () => undefined,
       release: () => Promise.resolve([]),
       settings: {
         prepare: () => Promise.resolve(),
@@ -409,6 +415,128 @@ describe('node engine', () => {
     node.engine.setTarget(target('iptables'));
     await node.until(() => !node.kernel.modes.has('nftables'));
     assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+  });
+});
+
+describe('taking over from kube-proxy', () => {
+  let node: Node;
+
+  beforeEach(() => {
+    node = new Node();
+    node.kubeProxy.start('iptables');
+    node.start();
+  });
+
+  afterEach(async () => {
+    await node.stop();
+    rmSync(node.folder, { recursive: true });
+  });
+
+  /** Lets time pass in steps until the attempt is in this phase. */
+  async function untilPhase(phase: string): Promise<void> {
+    for (let turn = 0; turn < 400 && node.engine.view().attempt?.phase !== phase; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(100);
+    }
+    assert.equal(node.engine.view().attempt?.phase, phase);
+  }
+
+  it('serves beside it until it is stopped, and only then removes what it left', async () => {
+    node.engine.setTarget(target('nftables', 'a', 300_000));
+    await node.untilPhase('AwaitHandover');
+    await node.until(() => node.engine.view().handoverNote !== null);
+    assert.equal(node.kernel.modes.get('nftables')?.size, 1);
+    assert.match(node.engine.view().handoverNote ?? '', /kube-proxy/);
+    assert.deepEqual(node.kubeProxy.removals, []);
+    node.kubeProxy.stop();
+    await untilPhase('Committed');
+    assert.deepEqual(node.kubeProxy.removals, ['nftables']);
+    assert.equal(node.engine.view().handoverNote, null);
+  });
+
+  it('goes back to it after the deadline, beside what it serves', async () => {
+    node.engine.setTarget(target('nftables', 'a', 300_000));
+    await node.untilPhase('AwaitHandover');
+    node.clock.advance(300_000);
+    await untilPhase('RolledBack');
+    assert.equal(node.engine.view().attempt?.failure?.code, 'DeadlineExceeded');
+    assert.deepEqual([...node.kernel.modes.keys()], []);
+    assert.deepEqual(node.kubeProxy.removals, []);
+    assert.equal(node.hasYielded, true);
+  });
+
+  it('goes on serving after a failure until it has come back', async () => {
+    node.engine.setTarget(target('nftables', 'a', 300_000));
+    await node.untilPhase('AwaitHandover');
+    node.kubeProxy.stop();
+    node.dns = 'Fail';
+    await untilPhase('AwaitReturn');
+    assert.equal(node.kernel.modes.get('nftables')?.size, 1);
+    node.clock.advance(10_000);
+    await node.stop();
+    node.start();
+    await node.untilPhase('AwaitReturn');
+    assert.equal(node.kernel.modes.get('nftables')?.size, 1);
+    node.kubeProxy.lack = 'it has no rules yet';
+    node.kubeProxy.start('iptables');
+    node.clock.advance(10_000);
+    assert.equal(node.engine.view().attempt?.phase, 'AwaitReturn');
+    node.kubeProxy.lack = null;
+    await untilPhase('RolledBack');
+    assert.deepEqual([...node.kernel.modes.keys()], []);
+  });
+
+  it('follows the Services and waits on after it was killed while waiting', async () => {
+    node.engine.setTarget(target('nftables', 'a', 300_000));
+    await node.untilPhase('AwaitHandover');
+    await node.restart();
+    node.engine.setTarget(target('nftables', 'a', 300_000));
+    node.kubeProxy.stop();
+    node.table.upsertService(SERVICE('late', '10.96.0.2'));
+    node.engine.notify();
+    await untilPhase('Committed');
+    assert.equal(node.kernel.modes.get('nftables')?.size, 2);
+    assert.deepEqual(node.kubeProxy.removals, ['nftables']);
+  });
+
+  it('removes what it left on a node where it does not run', async () => {
+    node.kubeProxy.stop();
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    await untilPhase('Committed');
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(node.kubeProxy.removals, ['iptables']);
+  });
+
+  it('gives back: what is ours goes only when kube-proxy serves', async () => {
+    node.kubeProxy.stop();
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    node.engine.release('Restore', true);
+    for (let turn = 0; turn < 20; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(1_000);
+    }
+    assert.equal(node.hasYielded, true);
+    assert.equal(node.engine.view().release?.isDone, false);
+    assert.match(node.engine.view().handoverNote ?? '', /does not run/);
+    node.kubeProxy.start('iptables');
+    for (let turn = 0; turn < 40 && node.engine.view().release?.isDone !== true; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(1_000);
+    }
+    assert.equal(node.engine.view().release?.isDone, true);
+  });
+
+  it('keeps the node when it is wanted again while kube-proxy is awaited', async () => {
+    node.kubeProxy.stop();
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    node.engine.release('Restore', true);
+    node.engine.setTarget(target('nftables'));
+    assert.equal(node.engine.view().release, null);
+    assert.equal(node.hasYielded, false);
+    assert.equal(node.kernel.modes.get('nftables')?.size, 1);
   });
 });
 
