@@ -1,7 +1,7 @@
 import type { Family } from '../../core/ip.ts';
 import type { Protocol, ServicePort } from '../../core/snapshot.ts';
-import { NODE_PORTS, SERVICES } from './names.ts';
-import type { SavedTable } from './rules.ts';
+import { NODE_PORTS, POSTROUTING, SERVICES } from './names.ts';
+import type { SavedRule, SavedTable } from './rules.ts';
 
 /** The address stands for any address of the node where it is empty. */
 export function vipKey(protocol: Protocol, address: string, port: number): string {
@@ -31,25 +31,31 @@ const PROTOCOLS: Readonly<Record<string, Protocol>> = { tcp: 'TCP', udp: 'UDP', 
 
 /** What the nat table of kube-proxy's iptables mode serves; nothing while the ways to its chains are not complete. */
 export function servedByIptables(tables: readonly SavedTable[]): ServedVips {
-  const nat = tables.find(({ table }) => table === 'nat');
-  const served = new Set<string>();
+  const rules = tables.find(({ table }) => table === 'nat')?.rules ?? [];
   const leadsTo = (chain: string, target: string) =>
-    nat?.rules.some((rule) => rule.chain === chain && rule.target === target) === true;
-  const isWhole =
-    leadsTo('PREROUTING', SERVICES) && leadsTo('OUTPUT', SERVICES) && leadsTo('POSTROUTING', 'KUBE-POSTROUTING');
-  if (nat === undefined || !isWhole) return served;
-  const hasNodePorts = leadsTo(SERVICES, NODE_PORTS);
-  const filled = new Set(nat.rules.map(({ chain }) => chain));
-  for (const { chain, rule, target } of nat.rules) {
-    if (!/^KUBE-(SVC|SVL|EXT|FW)-/.test(target) || !filled.has(target)) continue;
-    const protocol = PROTOCOLS[/(?:^| )-p (\S+)/.exec(rule)?.[1] ?? ''];
-    const port = Number(/ --dport (\d+)/.exec(rule)?.[1]);
-    if (protocol === undefined || Number.isNaN(port)) continue;
-    const address = /(?:^| )-d ([^ /]+)\/(?:32|128)/.exec(rule)?.[1];
-    if (chain === SERVICES && address !== undefined) served.add(vipKey(protocol, address, port));
-    else if (chain === NODE_PORTS && hasNodePorts) served.add(vipKey(protocol, '', port));
-  }
-  return served;
+    rules.some((rule) => rule.chain === chain && rule.target === target);
+  const isWhole = WAYS.every(([chain, target]) => leadsTo(chain, target));
+  if (!isWhole) return new Set();
+  const listed = leadsTo(SERVICES, NODE_PORTS) ? [SERVICES, NODE_PORTS] : [SERVICES];
+  const filled = new Set(rules.map(({ chain }) => chain));
+  const dispatching = rules.filter(({ chain, target }) => listed.includes(chain) && filled.has(target));
+  return new Set(dispatching.flatMap(vipOf));
+}
+
+const WAYS = [
+  ['PREROUTING', SERVICES],
+  ['OUTPUT', SERVICES],
+  ['POSTROUTING', POSTROUTING],
+] as const;
+
+function vipOf({ chain, rule, target }: SavedRule): string[] {
+  if (!/^KUBE-(SVC|SVL|EXT|FW)-/.test(target)) return [];
+  const protocol = PROTOCOLS[/(?:^| )-p (\S+)/.exec(rule)?.[1] ?? ''];
+  const port = Number(/ --dport (\d+)/.exec(rule)?.[1]);
+  if (protocol === undefined || Number.isNaN(port)) return [];
+  if (chain === NODE_PORTS) return [vipKey(protocol, '', port)];
+  const address = /(?:^| )-d ([^ /]+)\/(?:32|128)/.exec(rule)?.[1];
+  return address === undefined ? [] : [vipKey(protocol, address, port)];
 }
 
 /** What is missing in the mechanism that has most; empty when one of them has everything. */

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ImplementedMode, Mode } from '../../src/core/mode.ts';
+import { AgentGround, eventually } from './agent-ground.ts';
+import { KubeProxyOfNode, kubeProxyTraces, untilPhase, writeProfile } from './takeover.ts';
+
+const CASES: readonly { from: Mode; flavour?: 'nft' | 'legacy'; to: ImplementedMode; kill?: boolean }[] = [
+  { from: 'iptables', flavour: 'nft', to: 'nftables' },
+  { from: 'iptables', flavour: 'legacy', to: 'nftables', kill: true },
+  { from: 'iptables', flavour: 'nft', to: 'iptables', kill: true },
+  { from: 'nftables', to: 'iptables' },
+  { from: 'nftables', to: 'nftables', kill: true },
+];
+
+/** What belongs to others and must be there afterwards, as it was. */
+const OTHERS = `*filter
+:KUBE-KUBELET-CANARY - [0:0]
+:CNI-FORWARD - [0:0]
+-A CNI-FORWARD -s 203.0.113.7/32 -j DROP
+-A FORWARD -j CNI-FORWARD
+COMMIT
+*nat
+:KUBE-KUBELET-CANARY - [0:0]
+:KUBE-MARK-DROP - [0:0]
+-A KUBE-MARK-DROP -j MARK --set-xmark 0x8000/0x8000
+COMMIT
+`;
+
+describe('taking over from kube-proxy and giving back, under load', { timeout: 600_000 }, () => {
+  for (const { from, flavour = 'nft', to, kill = false } of CASES) {
+    const name = `kube-proxy in ${from} mode${from === 'iptables' ? ` (${flavour})` : ''}, ours in ${to} mode`;
+    it(`${name}${kill ? ', the agent killed at every step' : ''}: loses nothing, leaves nothing`, async () => {
+      const ground = await AgentGround.create();
+      const kubeProxy = new KubeProxyOfNode(ground);
+      const restart = async () => {
+        if (!kill) return;
+        await ground.endAgent('SIGKILL');
+        ground.startAgent();
+      };
+      try {
+        kubeProxy.start({ mode: from, flavour });
+        await kubeProxy.untilServing();
+        await ground.testbed.exec(ground.node, [`iptables-${flavour}-restore`, '--noflush'], { input: OTHERS });
+        await ground.startLoad();
+        await writeProfile(ground, { mode: to });
+        ground.startAgent();
+        await untilPhase(ground, 'AwaitHandover');
+        await restart();
+        await untilPhase(ground, 'AwaitHandover');
+        await kubeProxy.stop();
+        await restart();
+        await untilPhase(ground, 'Committed');
+        await ground.untilServing(to);
+        await eventually('nothing of kube-proxy is left', async () => {
+          const left = await kubeProxyTraces(ground);
+          const isGone = left.every((each) => /^KUBE-(FIREWALL|KUBELET-CANARY|MARK-DROP)$/.test(each));
+          return isGone ? true : undefined;
+        });
+        const { stdout } = await ground.testbed.exec(ground.node, [`iptables-${flavour}-save`]);
+        for (const line of OTHERS.split('\n').filter((each) => each.startsWith('-A')))
+          assert.ok(stdout.includes(line), line);
+        assert.equal(/-A INPUT -j KUBE-FIREWALL/.test(stdout), from === 'iptables');
+
+        await writeProfile(ground, { mode: to, kubeProxy: { policy: 'GiveBack' } });
+        await restart();
+        kubeProxy.start({ mode: from, flavour, startDelayMs: 1_000 });
+        await eventually('nothing of ours is left', async () =>
+          (await ground.rules()) === '' && (await ground.iptablesChains()).length === 0 ? true : undefined,
+        );
+        const { attempts, lost, failed, resentSyns } = await ground.stopLoad();
+        assert.deepEqual({ lost, resentSyns, failed }, { lost: 0, resentSyns: 0, failed: [] });
+        assert.ok(attempts > 500, `${attempts} attempts`);
+      } catch (error) {
+        console.error((await ground.agentLog()).split('\n').slice(-40).join('\n'));
+        throw error;
+      } finally {
+        await kubeProxy.stop();
+        await ground.destroy();
+      }
+    });
+  }
+});
