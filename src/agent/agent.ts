@@ -118,13 +118,17 @@ export class NodeAgent {
       onServiceCIDRs: (cidrs) => this.#network.setServiceCIDRs(cidrs),
       onTableChange: () => this.engine.notify(),
     });
-    this.#reporter = new StatusReporter({
-      ...parts,
-      compose: (state, previous) => nodeStatus(this.#facts(state, clock.now()), previous),
-      onWritten: (...written) => this.#tell(...written),
-    });
+    this.#reporter = this.#openReporter(parts);
     const serving = () => this.engine.view().serving;
     this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
+  }
+
+  #openReporter(parts: Pick<AgentParts, 'client' | 'clock' | 'log' | 'signal'>): StatusReporter {
+    return new StatusReporter({
+      ...parts,
+      compose: (state, previous) => nodeStatus(this.#facts(state, parts.clock.now()), previous),
+      onWritten: (...written) => this.#tell(...written),
+    });
   }
 
   #openCache(parts: Pick<ServiceCacheParts, 'stateDir' | 'clock' | 'log' | 'signal'>): ServiceCache {

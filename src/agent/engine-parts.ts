@@ -1,7 +1,7 @@
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Attempt, Serving } from '../core/mode-switch.ts';
 import type { ProbeOutcome } from '../core/probe-result.ts';
-import type { NodeEvent } from './companions.ts';
+import type { NodeEvent } from '../core/node-events.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
 import type { ReleasePolicy } from './node-release.ts';
 import type { ServicePorts } from './programmed-mode.ts';

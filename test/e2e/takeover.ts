@@ -68,7 +68,8 @@ export async function writeProfile(ground: AgentGround, spec: object): Promise<v
 /** The phase that the agent's disk tells; empty without an attempt. */
 export async function phaseOnDisk(ground: AgentGround): Promise<string> {
   const text = await readFile(ground.path('state/state.json'), 'utf8').catch(() => '');
-  return text === '' ? '' : (agentState.parse(JSON.parse(text)).attempt?.phase ?? '');
+  if (text === '') return '';
+  return agentState.parse((JSON.parse(text) as { content: unknown }).content).attempt?.phase ?? '';
 }
 
 export async function untilPhase(ground: AgentGround, phase: string): Promise<void> {

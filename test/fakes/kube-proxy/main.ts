@@ -69,6 +69,8 @@ const table = new ServiceTable({
     masqueradeAll: false,
     masqueradeBit: 14,
     nodePortAddresses: 'all',
+    localhostNodePorts: false,
+    serviceCIDRs: [],
   },
 });
 
@@ -113,6 +115,7 @@ setTimeout(() => {
     log: silentLog,
     signal,
     onNode: () => undefined,
+    onServiceCIDRs: () => undefined,
     onTableChange,
   }).start();
 }, delayMs);
