@@ -179,7 +179,7 @@ describe('node engine', () => {
     let changes = 0;
     node.kernel.fault = () => {
       // Each write takes so long that there is something to follow again when it is done.
-      node.table.upsertService(SERVICE(`late-${(changes += 1)}`, '10.96.0.2'));
+      node.table.upsertService(SERVICE(`late-${(changes += 1)}`, `10.96.1.${changes}`));
       node.engine.notify();
       return undefined;
     };
@@ -386,7 +386,7 @@ describe('node engine', () => {
       return undefined;
     };
     const change = () => {
-      node.table.upsertService(SERVICE(`late-${rounds}`, '10.96.0.2'));
+      node.table.upsertService(SERVICE(`late-${rounds}`, `10.96.1.${rounds + 1}`));
       node.engine.notify();
     };
     change();
