@@ -11,6 +11,8 @@ import { runListWatch } from '../src/kube/list-watch.ts';
 import { systemClock } from '../src/support/clock.ts';
 import { silentLog } from '../src/support/log.ts';
 import { ControllerCluster } from '../test/e2e/controller-cluster.ts';
+import { AGENT_RENEW_MS, agentLeaseName } from '../src/core/agent-lease.ts';
+import { FleetInvariants } from './fleet-invariants.ts';
 import { cpuMs, residentMb } from './process-usage.ts';
 
 const SWITCHYARD = fileURLToPath(new URL('../bin/switchyard', import.meta.url));
@@ -48,6 +50,9 @@ export interface RolloutBenchResult {
   /** Most nodes that were granted and not ended at one time, and what was allowed. */
   readonly mostInFlight: number;
   readonly allowedInFlight: number;
+  /** Changes of nodes, each of which was held to the invariants, and what broke one. */
+  readonly events: number;
+  readonly violations: readonly string[];
 }
 
 function zoneOf(node: string): string {
@@ -67,26 +72,22 @@ async function freePort(): Promise<number> {
 class SimulatedAgents {
   readonly #cluster: ControllerCluster;
   readonly #done = new Map<string, string>();
-  readonly inFlight = new Set<string>();
-  mostInFlight = 0;
+  readonly invariants: FleetInvariants;
   changes = 0;
   /** The mode that the failing zone cannot run. */
   brokenMode: string | undefined;
 
-  constructor(cluster: ControllerCluster) {
+  constructor(cluster: ControllerCluster, maxInFlight: number) {
     this.#cluster = cluster;
+    this.invariants = new FleetInvariants({ maxInFlight, zoneOf });
   }
 
-  observe({ metadata, spec, status }: NodeProxyState): void {
+  observe(state: NodeProxyState): void {
+    this.invariants.observe(state);
+    const { metadata, spec, status } = state;
     const { attempt } = spec;
-    if (attempt === undefined) {
-      this.inFlight.delete(metadata.name);
-      return;
-    }
+    if (attempt === undefined) return;
     const isOver = status?.attempt?.id === attempt.id;
-    if (isOver) this.inFlight.delete(metadata.name);
-    else this.inFlight.add(metadata.name);
-    this.mostInFlight = Math.max(this.mostInFlight, this.inFlight.size);
     if (isOver || this.#done.get(metadata.name) === attempt.id) return;
     this.#done.set(metadata.name, attempt.id);
     this.changes += 1;
@@ -176,6 +177,23 @@ class Controller {
   }
 }
 
+/** Renews the Lease of every agent as often as agents do, evenly over the time. */
+async function beat(cluster: ControllerCluster, nodes: number, signal: AbortSignal): Promise<void> {
+  const path = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases';
+  const spec = () => ({ holderIdentity: 'agent', renewTime: new Date().toISOString().replace('Z', '000Z') });
+  await inParallel(nodes, (index) => {
+    const metadata = { name: agentLeaseName(`node-${index}`), namespace: 'kube-system' };
+    return cluster.call('POST', path, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: spec() });
+  });
+  const perSecond = Math.ceil((nodes * 1_000) / AGENT_RENEW_MS);
+  for (let next = 0; !signal.aborted; next = (next + perSecond) % nodes) {
+    await inParallel(perSecond, (index) =>
+      cluster.call('PATCH', `${path}/${agentLeaseName(`node-${(next + index) % nodes}`)}`, { spec: spec() }),
+    ).catch(() => undefined);
+    await systemClock.sleep(1_000, signal);
+  }
+}
+
 async function inParallel(count: number, work: (index: number) => Promise<unknown>): Promise<void> {
   let next = 0;
   const loop = async () => {
@@ -224,7 +242,8 @@ async function measure(
 /** A fleet of nodes without machines: installed, then changed until a zone fails, then brought back. */
 export async function benchRollout({ nodes, maxUnavailable }: RolloutBenchOptions): Promise<RolloutBenchResult> {
   const cluster = await ControllerCluster.start();
-  const agents = new SimulatedAgents(cluster);
+  const allowedInFlight = Math.max(1, Math.floor((nodes * Number.parseInt(maxUnavailable, 10)) / 100));
+  const agents = new SimulatedAgents(cluster, allowedInFlight);
   const stop = new AbortController();
   const client = new KubeClient(loadKubeConfigFile(cluster.kubeconfig('agents')));
   const controller = new Controller(cluster.kubeconfig('controller'), await freePort());
@@ -245,6 +264,7 @@ export async function benchRollout({ nodes, maxUnavailable }: RolloutBenchOption
       complaints: new Complaints({ server: cluster.server.url, log: silentLog, clock: systemClock }),
       signal: stop.signal,
     });
+    void beat(cluster, nodes, stop.signal);
     await controller.started();
     const rollout = { maxUnavailable, maxFailures: 5, canary: { count: 5, soak: '1s' }, batchSoak: '0s' };
     const install = () => cluster.createProfile('all', { mode: 'iptables', rollout });
@@ -261,8 +281,10 @@ export async function benchRollout({ nodes, maxUnavailable }: RolloutBenchOption
       plansWithin50Ms: await controller.sum('switchyard_controller_plan_duration_seconds_bucket{le="0.05"}'),
       meanPlanMs:
         Math.round(((await controller.sum('switchyard_controller_plan_duration_seconds_sum')) / plans) * 1e4) / 10,
-      mostInFlight: agents.mostInFlight,
-      allowedInFlight: Math.max(1, Math.floor((nodes * Number.parseInt(maxUnavailable, 10)) / 100)),
+      mostInFlight: agents.invariants.mostInFlight,
+      allowedInFlight,
+      events: agents.invariants.events,
+      violations: agents.invariants.violations,
     };
   } finally {
     stop.abort();
