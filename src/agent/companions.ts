@@ -101,8 +101,7 @@ export class Companions {
   #programmed(): Programmed | undefined {
     const [config] = this.#parts.configs();
     if (config === undefined) return undefined;
-    const network = this.#parts.network();
-    return { mode: config.mode, options: resolveOptions(config, network), localAddresses: network.localAddresses };
+    return { mode: config.mode, options: resolveOptions(config, this.#parts.network()) };
   }
 
   async #sayBindFailure(service: CheckedService, problem: string): Promise<void> {

@@ -5,6 +5,8 @@ import type { Log } from '../support/log.ts';
 
 /** A change that nobody tells of is noticed within so long. */
 const POLL_MS = 2_500;
+/** Addresses that go together are looked for together. */
+const SETTLE_MS = 10;
 
 export interface DriftPollParts {
   readonly clock: Clock;
@@ -12,7 +14,7 @@ export interface DriftPollParts {
   readonly signal: AbortSignal;
   /** The modes whose rules stand in the kernel now. */
   readonly held: () => readonly Pick<Dataplane, 'mode' | 'isIntact'>[];
-  /** Calls back when somebody else takes an address away that IPVS mode has bound; ends with the signal. */
+  /** Calls back when somebody else may have taken an address away that IPVS mode has bound; ends with the signal. */
   readonly watchBound: (onLoss: () => void, signal: AbortSignal) => Promise<void>;
   /** Somebody else changed this mode's rules. */
   readonly onDrift: (mode: ImplementedMode, what: string) => void;
@@ -21,6 +23,7 @@ export interface DriftPollParts {
 /** Hears of, or looks every few seconds for, what is no rule: the kernel tells nobody of changes of IPVS and ipset. */
 export class DriftPoll {
   readonly #parts: DriftPollParts;
+  #isWaiting = false;
 
   constructor(parts: DriftPollParts) {
     this.#parts = parts;
@@ -28,22 +31,30 @@ export class DriftPoll {
 
   /** Returns when the signal aborts. */
   async run(): Promise<void> {
-    const { clock, log, signal, watchBound, onDrift } = this.#parts;
-    void watchBound(() => onDrift('ipvs', 'addresses'), signal).catch((error: unknown) => {
+    const { clock, log, signal, watchBound } = this.#parts;
+    void watchBound(() => void this.#lookAtAddresses(), signal).catch((error: unknown) => {
       log.warn({ problem: (error as Error).message }, 'addresses that others take away are not noticed');
     });
     while (!signal.aborted) {
       await clock.sleep(POLL_MS, signal);
-      if (!signal.aborted) await this.look();
+      if (!signal.aborted) await this.#look(false);
     }
   }
 
-  /** One look. */
-  async look(): Promise<void> {
+  async #lookAtAddresses(): Promise<void> {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    await this.#parts.clock.sleep(SETTLE_MS, this.#parts.signal);
+    this.#isWaiting = false;
+    await this.#look(true);
+  }
+
+  async #look(addresses: boolean): Promise<void> {
     const { held, log, onDrift } = this.#parts;
     for (const dataplane of held()) {
       try {
-        if ((await dataplane.isIntact?.()) === false) onDrift(dataplane.mode, 'virtual servers or sets');
+        if ((await dataplane.isIntact?.(addresses)) !== false) continue;
+        onDrift(dataplane.mode, addresses ? 'addresses, virtual servers or sets' : 'virtual servers or sets');
       } catch (error) {
         log.debug({ mode: dataplane.mode, problem: (error as Error).message }, 'cannot look at the rules');
       }

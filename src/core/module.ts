@@ -65,6 +65,7 @@ const OPTIONS = {
   ipt_REJECT: 'IP_NF_TARGET_REJECT',
   ip6t_REJECT: 'IP6_NF_TARGET_REJECT',
   ip_vs: 'IP_VS',
+  ip_vs_sh: 'IP_VS_SH',
   dummy: 'DUMMY',
   ip_set: 'IP_SET',
   ip_set_hash_ip: 'IP_SET_HASH_IP',
@@ -101,8 +102,10 @@ const ANCHOR = [
 
 const NFTABLES = ['nft_nat', 'nft_masq', 'nft_numgen', 'nft_hash', 'nft_fib', 'nft_reject'] as const;
 
+/** A Service may ask for the scheduler `sh` by annotation. The dummy device shows the addresses of Services. */
 const IPVS = [
   'ip_vs',
+  'ip_vs_sh',
   'dummy',
   'ip_set',
   'ip_set_hash_ip',

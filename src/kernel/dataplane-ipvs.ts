@@ -1,3 +1,4 @@
+import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
 import type { Family } from '../core/ip.ts';
 import { DEFAULT_IPVS_OPTIONS } from '../core/ipvs-options.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
@@ -7,8 +8,9 @@ import type { Ledger } from '../plan/ipvs/ledger.ts';
 import type { IpvsObject } from '../plan/ipvs/objects.ts';
 import { frontendKey } from '../plan/ipvs/objects.ts';
 import { countOperations, inOrder, type Operation } from '../plan/ipvs/operation.ts';
+import { readTemplates, templatesFor } from '../plan/ipvs/persistence.ts';
 import { operationsFor } from '../plan/ipvs/transition.ts';
-import type { Dataplane, Difference, SyncReport } from './dataplane.ts';
+import type { AffinityImport, Dataplane, Difference, SyncReport } from './dataplane.ts';
 import { KernelError } from './error.ts';
 import type { Flavour } from './iptables/tool.ts';
 import { IpvsChains } from './ipvs/chains.ts';
@@ -18,6 +20,7 @@ import { IpvsKernel, type NodeAddresses } from './ipvs/kernel-state.ts';
 import { fingerprint, ofFamily, planLedgers, sourceFrom } from './ipvs/node-plan.ts';
 import { busyServers, removeRest, stopServing } from './ipvs/leave.ts';
 import { IpvsLook } from './ipvs/look.ts';
+import { addTemplates, listTemplates } from './ipvs/templates.ts';
 import { Retirement } from './ipvs/retirement.ts';
 
 const RETIREMENT_INTERVAL_MS = 10_000;
@@ -50,7 +53,7 @@ export function createIpvsDataplane(options: IpvsDataplaneOptions = {}): Datapla
 /** What the last successful `sync` or `update` was told. */
 interface Applied {
   readonly fingerprint: string;
-  readonly source: string | undefined;
+  readonly options: Snapshot['options'];
   readonly ledgers: ReadonlyMap<Family, Ledger>;
 }
 
@@ -98,7 +101,7 @@ class KernelIpvsDataplane implements Dataplane {
     const rules = await this.#chains.sync(snapshot);
     await this.#kernel.apply(operations.filter((operation) => !isBefore(operation)));
     this.#watchRetired(operations);
-    this.#applied = { fingerprint: fingerprint(snapshot.options, node), source: node.source, ledgers };
+    this.#applied = { fingerprint: fingerprint(snapshot.options, node), options: snapshot.options, ledgers };
     const [objects, chains] = [countOperations(operations), countRules(rules)];
     return { written: objects.written + chains.written, removed: objects.removed + chains.removed };
   }
@@ -128,11 +131,35 @@ class KernelIpvsDataplane implements Dataplane {
     });
   }
 
-  isIntact(): Promise<boolean> {
+  exportAffinity(snapshot: Snapshot): Promise<AffinityMemory> {
+    return this.#exclusively(async () => {
+      const templates = listTemplates(this.#netns);
+      if (templates.length === 0) return { entries: [], leftOut: 0 };
+      const ledgers = planLedgers(snapshot, await this.#kernel.nodeAddresses());
+      return readTemplates(templates, snapshot, ledgers.values());
+    });
+  }
+
+  /** Before the first `sync` there is no virtual server that could remember anybody. */
+  importAffinity(_snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport> {
+    return this.#exclusively(async () => {
+      const ledgers = this.#applied?.ledgers;
+      if (ledgers === undefined) return { taken: 0, leftOut: 0 };
+      const templates = templatesFor(entries, ledgers.values());
+      const known = await addTemplates(this.#kernel.servers, templates, this.#netns);
+      const leftOut = Math.min(entries.length, templates.length - known);
+      return { taken: entries.length - leftOut, leftOut };
+    });
+  }
+
+  isIntact(addresses: boolean): Promise<boolean> {
     return this.#exclusively(async () => {
       const applied = this.#applied;
       if (applied === undefined) return true;
-      return this.#look.isIntact(() => [...applied.ledgers.values()].flatMap((ledger) => [...ledger.objects()]));
+      const objects = () => [...applied.ledgers.values()].flatMap((ledger) => [...ledger.objects()]);
+      if (!(await this.#look.isIntact(objects)) || !(await this.#chains.isIntact(applied))) return false;
+      const bound = (): string[] => objects().flatMap((object) => (object.kind === 'address' ? [object.address] : []));
+      return !addresses || this.#kernel.hasBound(new Set(bound()));
     });
   }
 

@@ -1,5 +1,4 @@
 import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
-import type { Family } from '../core/ip.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 
@@ -7,16 +6,6 @@ import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 export interface SyncReport {
   readonly written: number;
   readonly removed: number;
-  /** Rules among `written`, in iptables mode. */
-  readonly rules?: readonly RuleCount[];
-  /** What nothing uses any more could not be removed yet; the next `sync` tries again. */
-  readonly hasLeftovers?: boolean;
-}
-
-export interface RuleCount {
-  readonly family: Family;
-  readonly table: string;
-  readonly count: number;
 }
 
 /** How many clients a mode took over from another. */
@@ -74,9 +63,10 @@ export interface Dataplane {
 
   /**
    * Whether the kernel still holds what was written last, as far as nobody tells when that changes; cheap enough to ask every
-   * few seconds. Optional: most modes hear of every change. True before the first `sync` and after a failure.
+   * few seconds. `addresses`: also what costs more, and somebody has told that it may have changed. Optional: most modes hear
+   * of every change. True before the first `sync` and after a failure.
    */
-  isIntact?(): Promise<boolean>;
+  isIntact?(addresses: boolean): Promise<boolean>;
 
   /** Whether anything of ours in this mode exists in the kernel, complete or not. */
   isPresent(): Promise<boolean>;

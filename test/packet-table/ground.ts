@@ -13,6 +13,9 @@ export const NOBODYS = 'nobody’s';
 const BEYOND_PORT = 9999;
 /** Everything that endpoints of the table listen on. */
 const ENDPOINT_PORTS = [8080, 8443, 5353, 53];
+/** Source ports, beyond those that the node itself listens on. */
+const FIRST_PORT = 33_000;
+const PORTS = 27_000;
 /** Endpoints of the flows over SCTP. */
 const SCTP_PLACES: readonly Place[] = ['l1', 'r1'];
 const SERVICE_NETWORKS = ['10.96.0.0/16', 'fd00:96::/108', '198.18.0.0/15', 'fd00:198::/64'];
@@ -27,6 +30,7 @@ const SPARE = 'preferred_lft 0 valid_lft forever';
 export class Ground {
   readonly testbed: Testbed;
   readonly #scouts: Scouts;
+  readonly #portsUsed = new Map<string, number>();
 
   private constructor(testbed: Testbed) {
     this.testbed = testbed;
@@ -60,8 +64,17 @@ export class Ground {
     return this.#scouts.send(this.#host(sender), to, { places, timeoutMs });
   }
 
+  /** No two attempts of a host come from one port: IPVS could not tell them apart (`test/vm/inside/ipvs-limits.ts`). */
   probe(sender: Sender, spec: ProbeSpec): Promise<ProbeResult> {
-    return Worker.in(this.testbed, this.#host(sender)).call('probe', spec);
+    const host = this.#host(sender);
+    const sourcePorts = Array.from({ length: spec.count }, () => this.#nextPort(host));
+    return Worker.in(this.testbed, host).call('probe', { ...spec, sourcePorts });
+  }
+
+  #nextPort({ name }: Host): number {
+    const used = this.#portsUsed.get(name) ?? 0;
+    this.#portsUsed.set(name, used + 1);
+    return FIRST_PORT + (used % PORTS);
   }
 
   destroy(): Promise<void> {

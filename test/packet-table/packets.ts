@@ -5,7 +5,7 @@ import type { Dataplane } from '../../src/kernel/dataplane.ts';
 import type { TableMode } from './case.ts';
 import { FlowRun, type Pace } from './flow-run.ts';
 import { Ground } from './ground.ts';
-import type { PlannedFlow, PlannedScenario } from './plan.ts';
+import type { PlannedScenario } from './plan.ts';
 import { groups, rounds, type Turn } from './rounds.ts';
 import { PLANNED } from './table.ts';
 
@@ -78,22 +78,11 @@ class ModeRun {
     const sendNext = async (): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         const { turn, flow } = next;
-        await this.#check(flow).catch((error: unknown) => report(turn, `${flow.name}: ${(error as Error).message}`));
+        await new FlowRun(this.#ground, this.#pace, flow)
+          .check()
+          .catch((error: unknown) => report(turn, `${flow.name}: ${(error as Error).message}`));
       }
     };
     await Promise.all(Array.from({ length: this.#pace.flowsAtOnce }, sendNext));
-  }
-
-  /**
-   * In IPVS mode, once in several runs one connection of thousands gets no answer; we do not know why yet. A flow that
-   * fails there is sent again, twice at most, so that the rest of the table can be relied on.
-   */
-  async #check(flow: PlannedFlow): Promise<void> {
-    const run = new FlowRun(this.#ground, this.#pace, flow);
-    if (this.#mode !== 'ipvs') return run.check();
-    await run
-      .check()
-      .catch(() => run.check())
-      .catch(() => run.check());
   }
 }

@@ -33,7 +33,7 @@ export class IpvsChains {
     return differences.flatMap(({ operations }) => operations);
   }
 
-  async diff({ options }: Snapshot): Promise<readonly ChainDifference[]> {
+  async diff({ options }: Pick<Snapshot, 'options'>): Promise<readonly ChainDifference[]> {
     const tool = await this.#chosenTool();
     return Promise.all(
       FAMILIES.map(async (family) => {
@@ -42,6 +42,12 @@ export class IpvsChains {
         return { family, operations: diffRuleset(saved, isServed ? planChains(options, family) : NO_RULESET) };
       }),
     );
+  }
+
+  /** Whether they are as `snapshot` asks for, where the kernel tells nobody of changes (iptables-legacy). */
+  async isIntact(snapshot: Pick<Snapshot, 'options'>): Promise<boolean> {
+    if (this.#tool?.flavour !== 'legacy') return true;
+    return (await this.diff(snapshot)).every(({ operations }) => operations.length === 0);
   }
 
   async isPresent(): Promise<boolean> {

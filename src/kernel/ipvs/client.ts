@@ -7,7 +7,7 @@ import { GENERIC_NETLINK_HEADER_BYTES, NETLINK_GENERIC, resolveFamily } from '..
 import { sendAll } from '../netlink/pipeline.ts';
 import { familyOf } from '../../plan/ipvs/objects.ts';
 import { decodeAddress, decodeServer, encodeFrontend } from './codec.ts';
-import { IPVS_GENL_NAME } from './constants.ts';
+import { IP_VS_STATE_BACKUP, IPVS_GENL_NAME } from './constants.ts';
 import { encodeStep, ipvsRequest } from './operation.ts';
 import { commandSchema, type CommandValues } from './schema.ts';
 
@@ -106,8 +106,28 @@ export class IpvsClient {
     await this.#connection.request(request);
   }
 
+  /** From now on it takes what is told of connections on this interface. False when it does so already, for somebody else. */
+  async startBackup(interfaceName: string, syncId: number): Promise<boolean> {
+    const values = { daemon: { state: IP_VS_STATE_BACKUP, interfaceName, syncId } };
+    try {
+      await this.#request('NEW_DAEMON', values, 'the listener for connections');
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError && error.errno === 'EEXIST') return false;
+      throw error;
+    }
+  }
+
+  async stopBackup(): Promise<void> {
+    await this.#request('DEL_DAEMON', { daemon: { state: IP_VS_STATE_BACKUP } }, 'the listener for connections');
+  }
+
   close(): void {
     this.#connection.close();
+  }
+
+  async #request(name: 'NEW_DAEMON' | 'DEL_DAEMON', values: CommandValues, about: string): Promise<void> {
+    await this.#connection.request(ipvsRequest(await this.#resolvedFamily(), name, { values, about }));
   }
 
   async #dump<T>(

@@ -12,9 +12,14 @@ export const IPVS_CMD = {
   SET_DEST: 6,
   DEL_DEST: 7,
   GET_DEST: 8,
+  NEW_DAEMON: 9,
+  DEL_DAEMON: 10,
   SET_CONFIG: 12,
   GET_CONFIG: 13,
 } as const;
+
+/** IP_VS_STATE_BACKUP: takes what another IPVS tells. */
+export const IP_VS_STATE_BACKUP = 2;
 
 export const IP_VS_SVC_F_PERSISTENT = 0x1;
 /** IP_VS_SVC_F_SCHED1 to SCHED3, which mean something else to each scheduler. */

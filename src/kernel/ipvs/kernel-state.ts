@@ -1,21 +1,19 @@
-import { familyOfText } from '../../core/ip.ts';
+import { familyOfText, type Family } from '../../core/ip.ts';
 import { ownFrontends, type Observed, type ObservedRealServer } from '../../plan/ipvs/diff.ts';
 import { frontendKey, type Frontend, type SetMember } from '../../plan/ipvs/objects.ts';
+import { VIP_DEVICE } from '../../plan/kube-proxy/names.ts';
 import type { AddressOperation, Operation, ServerOperation, SetOperation } from '../../plan/ipvs/operation.ts';
 import { setDefinition, type SetDefinition } from '../../plan/ipvs/sets.ts';
 import { IpsetClient } from '../ipset/client.ts';
 import { RouteClient } from '../route/client.ts';
 import { IpvsClient } from './client.ts';
 
-/** The device that holds the addresses of kube-proxy's Services: what is there is no address of the node. */
-const FOREIGN_VIP_DEVICE = 'kube-ipvs0';
-
 /** What the plan depends on in the node itself. */
 export interface NodeAddresses {
   /** All that the node has by itself, loopback included. */
   readonly local: readonly string[];
-  /** What the node uses as source towards elsewhere over IPv4, as far as it can tell. */
-  readonly source: string | undefined;
+  /** What the node uses as source towards elsewhere, as far as it can tell. */
+  readonly sources: Readonly<Record<Family, string | undefined>>;
 }
 
 /** Sets, virtual servers and bound addresses of one network namespace. All methods throw `KernelError`. */
@@ -39,7 +37,7 @@ export class IpvsKernel {
     for (const [key, server] of servers) {
       if (own.has(key) || wanted.has(key)) realServers.set(key, await this.listRealServers(server));
     }
-    const bound = new Map((await this.routes.listBound()).map(({ address, source }) => [address, source]));
+    const bound = await this.#observeBound();
     return { sets, servers, realServers, bound };
   }
 
@@ -49,6 +47,20 @@ export class IpvsKernel {
       ...realServer,
       isBusy: activeConnections + inactiveConnections > 0,
     }));
+  }
+
+  /** Whether these addresses are bound and shown, and no others are bound. */
+  async hasBound(addresses: ReadonlySet<string>): Promise<boolean> {
+    const bound = await this.#observeBound();
+    const isWhole = [...addresses].every((address) => bound.get(address)?.isShown === true);
+    return isWhole && bound.size === addresses.size;
+  }
+
+  /** A route without its address on the device is half the thing; what is wanted is done again then. */
+  async #observeBound(): Promise<Observed['bound']> {
+    const isShown = await this.routes.device.shows();
+    const bound = await this.routes.listBound();
+    return new Map(bound.map(({ address, source }) => [address, { source, isShown: isShown(address) }]));
   }
 
   async #observeSets(): Promise<Observed['sets']> {
@@ -100,11 +112,14 @@ export class IpvsKernel {
 
   async nodeAddresses(): Promise<NodeAddresses> {
     const addresses = await this.routes.listAddresses();
-    const local = addresses
-      .filter(({ interfaceName }) => interfaceName !== FOREIGN_VIP_DEVICE)
-      .map(({ address }) => address);
-    const first = local.find((address) => familyOfText(address) === 'IPv4' && !isLoopback(address));
-    return { local, source: (await this.routes.sourceTowardsElsewhere()) ?? first };
+    const local = addresses.filter(({ interfaceName }) => interfaceName !== VIP_DEVICE).map(({ address }) => address);
+    return { local, sources: { IPv4: await this.#source('IPv4', local), IPv6: await this.#source('IPv6', local) } };
+  }
+
+  async #source(family: Family, local: readonly string[]): Promise<string | undefined> {
+    const first = local.find((address) => familyOfText(address) === family && !isLoopback(address));
+    const chosen = await this.routes.sourceTowardsElsewhere(family);
+    return chosen !== undefined && local.includes(chosen) ? chosen : first;
   }
 
   close(): void {

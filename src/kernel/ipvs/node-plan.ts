@@ -33,9 +33,9 @@ export function ofFamily(changes: readonly ServicePortChange[], family: Family):
   return changes.filter(({ before, after }) => (after ?? before)?.family === family);
 }
 
-/** Over IPv6 the kernel chooses well by itself: a bound address is no candidate. */
-export function sourceFrom(node: NodeAddresses): SourceFor {
-  return (address) => (address.includes(':') ? undefined : node.source);
+/** Left to itself the kernel would choose the address itself as source towards it. */
+export function sourceFrom({ sources }: NodeAddresses): SourceFor {
+  return (address) => sources[familyOfText(address)];
 }
 
 /** Equal for plans that differ in ServicePorts alone. */

@@ -31,10 +31,18 @@ export const destinationSchema = container({
   addressFamily: field(11, u16),
 });
 
+/** IPVS_DAEMON_ATTR_* */
+const daemonSchema = container({
+  state: field(1, u32),
+  interfaceName: field(2, text),
+  syncId: field(3, u32),
+});
+
 /** IPVS_CMD_ATTR_* */
 export const commandSchema = container({
   service: field(1, serviceSchema),
   destination: field(2, destinationSchema),
+  daemon: field(3, daemonSchema),
   tcpTimeoutSeconds: field(4, u32),
   tcpFinTimeoutSeconds: field(5, u32),
   udpTimeoutSeconds: field(6, u32),

@@ -23,7 +23,7 @@ const NODE_PORT_SETS: Readonly<Record<string, Protocol>> = {
 export async function removeVirtualServers(): Promise<{ readonly removed: number; readonly busy: number }> {
   const kernel = new IpvsKernel(undefined);
   try {
-    const hasLink = await kernel.routes.hasLink(VIP_DEVICE);
+    const hasLink = await kernel.routes.device.isForeign();
     const sets = (await listSetNames(kernel)).filter((name) => SET_NAMES.has(name));
     if (!hasLink && sets.length === 0) return { removed: 0, busy: 0 };
     const servers = await kubeProxyServers(kernel, sets);
@@ -32,7 +32,7 @@ export async function removeVirtualServers(): Promise<{ readonly removed: number
     await kernel.apply(idle.map((server) => ({ kind: 'deleteServer', server })));
     if (busy.size > 0) return { removed: idle.length, busy: busy.size };
     await kernel.apply(sets.map((set) => ({ kind: 'destroySet', set })));
-    if (hasLink) await kernel.routes.deleteLink(VIP_DEVICE);
+    if (hasLink) await kernel.routes.device.removeForeign();
     return { removed: idle.length + sets.length + Number(hasLink), busy: 0 };
   } finally {
     kernel.close();
@@ -42,7 +42,8 @@ export async function removeVirtualServers(): Promise<{ readonly removed: number
 async function kubeProxyServers(kernel: IpvsKernel, sets: readonly string[]): Promise<readonly Frontend[]> {
   if (!(await kernel.servers.isAvailable())) return [];
   const addresses = await kernel.routes.listAddresses();
-  const vips = new Set(addresses.filter((each) => each.interfaceName === VIP_DEVICE).map(({ address }) => address));
+  const shown = (await kernel.routes.device.isForeign()) ? addresses : [];
+  const vips = new Set(shown.filter((each) => each.interfaceName === VIP_DEVICE).map(({ address }) => address));
   const nodePorts = new Set<string>();
   for (const set of sets) {
     const protocol = NODE_PORT_SETS[set];

@@ -82,7 +82,7 @@ async function servedByIpvs(): Promise<ReadonlyMap<Family, ServedVips>> {
   const servers = new IpvsClient(undefined);
   const served = new Map<Family, Set<string>>(FAMILIES.map((family) => [family, new Set()]));
   try {
-    if (!(await routes.hasLink(VIP_DEVICE)) || !(await servers.isAvailable())) return served;
+    if (!(await routes.device.isForeign()) || !(await servers.isAvailable())) return served;
     const addresses = await routes.listAddresses();
     const vips = new Set(addresses.filter((each) => each.interfaceName === VIP_DEVICE).map(({ address }) => address));
     for (const server of await servers.listServers()) {

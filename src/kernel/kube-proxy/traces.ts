@@ -34,7 +34,7 @@ async function nftTables(): Promise<string[]> {
 async function hasVipDevice(): Promise<boolean> {
   const routes = new RouteClient(undefined);
   try {
-    return await routes.hasLink(VIP_DEVICE);
+    return await routes.device.isForeign();
   } finally {
     routes.close();
   }

@@ -6,14 +6,13 @@ import type { AttributeWriter } from '../netlink/attributes.ts';
 import { failure, NetlinkConnection, type Request } from '../netlink/connection.ts';
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/message.ts';
 import { sendAll } from '../netlink/pipeline.ts';
-import { NETLINK_ROUTE, ROUTE_PROTOCOL, RTM } from './constants.ts';
+import { FAMILY_NUMBERS, KERNEL_PROTOCOL, NETLINK_ROUTE, ROUTE_PROTOCOL, RT_SCOPE_HOST, RTM } from './constants.ts';
+import { addressRequest, VipDevice } from './vip-device.ts';
 import { binary, container, field, text, u32 } from '../netlink/schema.ts';
 
 const RT_TABLE_LOCAL = 255;
-const RT_SCOPE_HOST = 254;
 const RTN_LOCAL = 2;
 const LOOPBACK_INDEX = 1;
-const FAMILY_NUMBERS: Readonly<Record<Family, number>> = { IPv4: 2, IPv6: 10 };
 /** Sizes of struct rtmsg, ifaddrmsg, ifinfomsg. */
 const ROUTE_HEADER_BYTES = 12;
 const ADDRESS_HEADER_BYTES = 8;
@@ -22,8 +21,10 @@ const LINK_HEADER_BYTES = 16;
 /** The routes of addresses that an interface has are of metric 0, so they go first. */
 const METRIC = 100;
 
-/** Only looked up, never sent to: an address for which nobody has a route but the default one (RFC 1112). */
-const ELSEWHERE = '240.0.0.1';
+/** Only looked up, never sent to: addresses for which nobody has a route but the default one (RFC 1112, RFC 3849). */
+const ELSEWHERE: Readonly<Record<Family, string>> = { IPv4: '240.0.0.1', IPv6: '2001:db8::1' };
+/** No such route, no such address, or there already. */
+const DONE_ALREADY: readonly string[] = ['ESRCH', 'EADDRNOTAVAIL', 'ENODEV', 'EEXIST'];
 const NO_ROUTE: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL'];
 
 const routeSchema = container({
@@ -51,15 +52,17 @@ export interface InterfaceAddress {
 }
 
 /**
- * Routes and addresses of one network namespace. An address is bound by a route in the table `local`: packets to it are
- * delivered here, and yet it is no address of an interface that anybody would choose as source or list as this node's.
- * All methods throw `KernelError`.
+ * Routes and addresses of one network namespace. An address is bound by a route in the table `local`, which says what the
+ * node's own processes use as source towards it and survives whatever happens to a device; and it is on the device
+ * `kube-ipvs0`, where other software looks for it. All methods throw `KernelError`.
  */
 export class RouteClient {
   readonly #connection: NetlinkConnection;
+  readonly device: VipDevice;
 
   constructor(netnsPath?: string) {
     this.#connection = new NetlinkConnection(NETLINK_ROUTE, netnsPath);
+    this.device = new VipDevice(this.#connection);
   }
 
   /** Those that routes of ours bind. */
@@ -88,15 +91,16 @@ export class RouteClient {
     return found.filter(({ address }) => !/^fe[89ab]/.test(address));
   }
 
-  /** The source that the kernel would choose for packets over the default route of IPv4; undefined without one. */
-  async sourceTowardsElsewhere(): Promise<string | undefined> {
+  /** The source that the kernel would choose for packets over the default route; undefined without one. */
+  async sourceTowardsElsewhere(family: Family): Promise<string | undefined> {
+    const elsewhere = ELSEWHERE[family];
     const request: Request = {
       operation: 'look up',
-      object: `the route to ${ELSEWHERE}`,
+      object: `the route to ${elsewhere}`,
       type: RTM.GETROUTE,
       write(writer) {
-        writeRouteHeader(writer, { family: 'IPv4', bits: 32, protocol: 0 });
-        routeSchema.encode(writer, { destination: addressToBytes(ELSEWHERE) });
+        writeRouteHeader(writer, { family, bits: addressBits(family), protocol: 0 });
+        routeSchema.encode(writer, { destination: addressToBytes(elsewhere) });
       },
     };
     try {
@@ -111,34 +115,16 @@ export class RouteClient {
     }
   }
 
-  async hasLink(name: string): Promise<boolean> {
-    return [...(await this.#interfaceNames()).values()].includes(name);
-  }
-
-  /** Removes an interface with all its addresses. One that is not there is success. */
-  async deleteLink(name: string): Promise<void> {
-    const [index] = [...(await this.#interfaceNames())].find(([, known]) => known === name) ?? [];
-    if (index === undefined) return;
-    await this.#connection.request({
-      operation: 'remove',
-      object: `link ${name}`,
-      type: RTM.DELLINK,
-      write(writer) {
-        const header = Buffer.alloc(LINK_HEADER_BYTES);
-        header.writeInt32LE(index, 4);
-        writer.raw(header);
-      },
-    });
-  }
-
   /** Does them in this order. An address that is bound or unbound already is success. Throws about the first refusal. */
   async apply(operations: readonly AddressOperation[]): Promise<void> {
-    const requests = operations.map(encodeRoute);
+    const hasNew = operations.some(({ kind }) => kind === 'bindAddress');
+    const device = hasNew ? await this.device.ensure() : await this.device.find();
+    const ownDevice = device?.isOurs === true ? device : undefined;
+    const requests = operations.flatMap((operation) => requestsFor(operation, ownDevice));
     const refusals = await sendAll(this.#connection, requests);
     requests.forEach((request, index) => {
       const refusal = refusals[index];
-      // ESRCH: no such route.
-      if (refusal !== undefined && refusal.errno !== 'ESRCH') throw failure(request, refusal);
+      if (refusal !== undefined && !DONE_ALREADY.includes(refusal.errno ?? '')) throw failure(request, refusal);
     });
   }
 
@@ -185,7 +171,15 @@ export class RouteClient {
   }
 }
 
-function encodeRoute(operation: AddressOperation): Request {
+function requestsFor(operation: AddressOperation, device: { index: number } | undefined): readonly Request[] {
+  const { address } = operation;
+  const own = ownRoute(operation);
+  if (device === undefined) return [own];
+  if (operation.kind === 'unbindAddress') return [addressRequest('delete', address, device), own];
+  return [own, addressRequest('add', address, device), kernelRouteRemoval(address, device)];
+}
+
+function ownRoute(operation: AddressOperation): Request {
   const { address } = operation;
   const family = familyOfText(address);
   const isNew = operation.kind === 'bindAddress';
@@ -205,6 +199,24 @@ function encodeRoute(operation: AddressOperation): Request {
         ...(isNew ? { metric: METRIC } : {}),
         table: RT_TABLE_LOCAL,
         ...(source === undefined ? {} : { preferredSource: addressToBytes(source) }),
+      });
+    },
+  };
+}
+
+/** With the route that the kernel makes for an address of a device, the address itself would be the source towards it. */
+function kernelRouteRemoval(address: string, { index }: { readonly index: number }): Request {
+  const family = familyOfText(address);
+  return {
+    operation: 'unbind',
+    object: `the kernel's route to ${address}`,
+    type: RTM.DELROUTE,
+    write(writer) {
+      writeRouteHeader(writer, { family, bits: addressBits(family), protocol: KERNEL_PROTOCOL });
+      routeSchema.encode(writer, {
+        destination: addressToBytes(address),
+        outputInterface: index,
+        table: RT_TABLE_LOCAL,
       });
     },
   };

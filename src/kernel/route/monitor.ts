@@ -1,23 +1,37 @@
-import { NetlinkSubscription } from '../netlink/subscription.ts';
+import { VIP_DEVICE } from '../../plan/kube-proxy/names.ts';
+import type { Message } from '../netlink/message.ts';
 import { isOwnPort } from '../netlink/socket.ts';
+import { NetlinkSubscription } from '../netlink/subscription.ts';
 import { NETLINK_ROUTE, ROUTE_PROTOCOL, RTM } from './constants.ts';
 
-/** RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE (linux/rtnetlink.h) */
-const GROUPS = [7, 11];
-/** rtm_protocol in struct rtmsg. */
+/** RTNLGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE (linux/rtnetlink.h) */
+const GROUPS = [1, 5, 7, 9, 11];
+/** rtm_protocol in struct rtmsg; ifa_prefixlen in struct ifaddrmsg. */
 const PROTOCOL_OFFSET = 5;
+const PREFIX_OFFSET = 1;
+const WHOLE_ADDRESS: readonly number[] = [32, 128];
 
 /**
- * Tells when another process has taken away a route of ours, or may have: when the kernel had to drop notifications.
- * Returns when `signal` aborts. Throws `KernelError`.
+ * Tells when another process has taken away a route of ours, an address like those that we show, or their device, or may
+ * have: when the kernel had to drop notifications. Returns when `signal` aborts. Throws `KernelError`.
  */
 export async function watchBoundAddresses(onLoss: () => void, signal: AbortSignal, netnsPath?: string): Promise<void> {
   const subscription = new NetlinkSubscription(NETLINK_ROUTE, GROUPS, netnsPath);
   await subscription.listen((messages) => {
-    const isLoss = messages?.some(
-      ({ type, portId, payload }) =>
-        type === RTM.DELROUTE && payload[PROTOCOL_OFFSET] === ROUTE_PROTOCOL && !isOwnPort(portId),
-    );
-    if (isLoss !== false) onLoss();
+    if (messages?.some(isLoss) !== false) onLoss();
   }, signal);
+}
+
+function isLoss({ type, portId, payload }: Message): boolean {
+  switch (type) {
+    case RTM.DELROUTE:
+      return payload[PROTOCOL_OFFSET] === ROUTE_PROTOCOL && !isOwnPort(portId);
+    case RTM.DELADDR:
+      return WHOLE_ADDRESS.includes(payload[PREFIX_OFFSET] ?? 0) && !isOwnPort(portId);
+    case RTM.DELLINK:
+      // Also when it was ourselves: with kube-proxy's device goes what it showed for us.
+      return payload.includes(`${VIP_DEVICE}\0`);
+    default:
+      return false;
+  }
 }

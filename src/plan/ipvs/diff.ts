@@ -28,8 +28,8 @@ export interface Observed {
   readonly servers: ReadonlyMap<string, VirtualServer>;
   /** Real servers of virtual servers that are ours or are wanted, by `frontendKey`. */
   readonly realServers: ReadonlyMap<string, readonly ObservedRealServer[]>;
-  /** Addresses that are bound by us, with the source for them. */
-  readonly bound: ReadonlyMap<string, string | undefined>;
+  /** Addresses that are bound by us, with the source for them, and whether they are on the device. */
+  readonly bound: ReadonlyMap<string, { readonly source: string | undefined; readonly isShown: boolean }>;
 }
 
 export interface Wanted {
@@ -130,7 +130,8 @@ function diffAddresses(observed: Observed, { sourceFor }: Wanted, byId: Objects)
     if (object.kind !== 'address') continue;
     const { address } = object;
     const source = sourceFor(address);
-    const isRight = observed.bound.has(address) && observed.bound.get(address) === source;
+    const found = observed.bound.get(address);
+    const isRight = found?.isShown === true && found.source === source;
     if (!isRight) operations.push({ kind: 'bindAddress', address, source });
   }
   for (const address of observed.bound.keys()) {

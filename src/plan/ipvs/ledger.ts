@@ -1,7 +1,8 @@
 import type { ServicePortChange, ServicePortKey } from '../../core/snapshot.ts';
 import type { IpvsObject } from './objects.ts';
 
-interface Claim {
+/** An object, and the ServicePort that has it. */
+export interface Claim {
   readonly owner: ServicePortKey;
   readonly object: IpvsObject;
 }
@@ -45,7 +46,12 @@ export class Ledger {
 
   /** Everything that is wanted. */
   *objects(): Generator<IpvsObject> {
-    for (const [claim] of this.#claims.values()) if (claim !== undefined) yield claim.object;
+    for (const { object } of this.claims()) yield object;
+  }
+
+  /** Everything that is wanted, with who has it. */
+  *claims(): Generator<Claim> {
+    for (const [claim] of this.#claims.values()) if (claim !== undefined) yield claim;
   }
 
   #winner(id: string): IpvsObject | undefined {

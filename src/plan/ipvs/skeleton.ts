@@ -32,6 +32,8 @@ function natChains(options: DataplaneOptions, family: Family): readonly Chain[] 
     chain('nat', MARK_MASQ, 'marks a packet for masquerading', [`-j MARK --set-xmark ${mark}/${mark}`]),
     chain('nat', POSTROUTING, 'masquerades marked packets, and pods that reach themselves', [
       `${inSet('hairpin', 'dst,dst,src')} -j MASQUERADE --random-fully`,
+      // No endpoint could answer an address of a Service; a process of this node may have bound its socket to one.
+      `${inSet('vips', 'src')} -j MASQUERADE --random-fully`,
       `-m mark ! --mark ${mark}/${mark} -j RETURN`,
       // Clears the bit, so that a packet that passes here twice (tunnels) is not masqueraded twice.
       `-j MARK --set-xmark ${mark}/0x0`,

@@ -95,6 +95,8 @@ export interface LoadReport {
 }
 
 export interface ProbeSpec extends Destination {
+  /** One for each attempt, instead of `sourcePort`. */
+  readonly sourcePorts?: readonly number[];
   readonly count: number;
   readonly timeoutMs: number;
 }

@@ -16,6 +16,11 @@ async function once(spec: ProbeSpec): Promise<Reply | Exclude<Outcome, 'ok'>> {
   }
 }
 
+function attempt(spec: ProbeSpec, index: number): ProbeSpec {
+  const sourcePort = spec.sourcePorts?.[index];
+  return sourcePort === undefined ? spec : { ...spec, sourcePort };
+}
+
 function summarise(results: readonly (Reply | Exclude<Outcome, 'ok'>)[]): ProbeResult {
   const outcomes: Partial<Record<Outcome, number>> = {};
   const backends: Record<string, number> = {};
@@ -37,7 +42,9 @@ export async function runProbe(spec: ProbeSpec): Promise<ProbeResult> {
   const results: (Reply | Exclude<Outcome, 'ok'>)[] = [];
   const step = spec.sourcePort === undefined ? CONCURRENT : 1;
   for (let done = 0; done < spec.count; done += step) {
-    const batch = Array.from({ length: Math.min(step, spec.count - done) }, () => once(spec));
+    const batch = Array.from({ length: Math.min(step, spec.count - done) }, (_, index) =>
+      once(attempt(spec, done + index)),
+    );
     results.push(...(await Promise.all(batch)));
   }
   return summarise(results);

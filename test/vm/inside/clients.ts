@@ -228,7 +228,7 @@ describe('ipsets', () => {
 });
 
 describe('bound addresses', () => {
-  it('are local, with the given source, and no addresses of an interface', async () => {
+  it('are local, with the given source, and on a device that shows them', async () => {
     const client = new RouteClient(node().netnsPath);
     const before = await client.listAddresses();
     assert.deepEqual(before.map(({ address, interfaceName }) => `${interfaceName} ${address}`).sort(), [
@@ -237,33 +237,46 @@ describe('bound addresses', () => {
       'lo 127.0.0.1',
       'lo ::1',
     ]);
-    assert.equal(await client.sourceTowardsElsewhere(), '172.18.0.11');
+    assert.equal(await client.sourceTowardsElsewhere('IPv4'), '172.18.0.11');
     const addresses = ['10.96.0.10', 'fd00:96::10'];
     const bind = addresses.map(
       (address) =>
-        ({ kind: 'bindAddress', address, source: address.includes(':') ? undefined : '172.18.0.11' }) as const,
+        ({
+          kind: 'bindAddress',
+          address,
+          source: address.includes(':') ? 'fd00:18::11' : '172.18.0.11',
+        }) as const,
     );
     await client.apply([...bind, ...bind]);
     assert.deepEqual(await client.listBound(), [
       { address: '10.96.0.10', source: '172.18.0.11' },
-      { address: 'fd00:96::10', source: undefined },
+      { address: 'fd00:96::10', source: 'fd00:18::11' },
     ]);
     assert.match(await run('ip', 'route', 'get', '10.96.0.10'), /^local 10\.96\.0\.10 dev lo src 172\.18\.0\.11 /);
     assert.match(await run('ip', '-6', 'route', 'get', 'fd00:96::10'), /^local fd00:96::10 .* src fd00:18::11 /);
-    assert.deepEqual(await client.listAddresses(), before);
+    assert.deepEqual(
+      (await client.listAddresses()).filter(({ interfaceName }) => interfaceName === 'kube-ipvs0'),
+      addresses.map((address) => ({ address, interfaceName: 'kube-ipvs0' })),
+    );
+    assert.match(await run('ip', 'link', 'show', 'kube-ipvs0'), /NOARP/);
     const unbind = addresses.map((address) => ({ kind: 'unbindAddress', address }) as const);
     await client.apply([...unbind, ...unbind]);
     assert.deepEqual(await client.listBound(), []);
+    await client.device.removeIfUnused();
+    assert.deepEqual(await client.listAddresses(), before);
     client.close();
   });
 
-  it('leave routes of others alone', async () => {
+  it('leave the device and the routes of others alone', async () => {
     const client = new RouteClient(node().netnsPath);
     await run('ip', 'link', 'add', 'kube-ipvs0', 'type', 'dummy');
     await run('ip', 'addr', 'add', '10.96.0.10/32', 'dev', 'kube-ipvs0');
     await client.apply([{ kind: 'bindAddress', address: '10.96.0.10', source: '172.18.0.11' }]);
     assert.match(await run('ip', 'route', 'get', '10.96.0.10'), / src 10\.96\.0\.10 /);
+    await client.device.removeIfUnused();
+    assert.equal((await client.device.shows())('10.96.0.10'), true);
     await run('ip', 'link', 'del', 'kube-ipvs0');
+    assert.equal((await client.device.shows())('10.96.0.10'), false);
     assert.match(await run('ip', 'route', 'get', '10.96.0.10'), / src 172\.18\.0\.11 /);
     await client.apply([{ kind: 'unbindAddress', address: '10.96.0.10' }]);
     client.close();

@@ -4,7 +4,9 @@ import { text } from 'node:stream/consumers';
 import { renderedConfig, type NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
 import { revisionOf } from '../../../src/core/revision.ts';
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
+
+const STATES = '/apis/switchyard.dev/v1alpha1/nodeproxystates';
 
 /** The machine is the test's alone. */
 const PORT = 16_443;
@@ -12,27 +14,31 @@ const PORT = 16_443;
 /** As much of an API server as one agent asks for; the real one's libraries are not in the machine. */
 export class TinyApi {
   readonly #server: Server;
-  readonly #objects: Readonly<Record<string, readonly Json[]>>;
-  readonly #watches = new Set<ServerResponse>();
+  readonly #objects: Map<string, readonly Json[]>;
+  /** Watches by path of their collection. */
+  readonly #watches = new Map<string, Set<ServerResponse>>();
   readonly reasons: string[] = [];
   #state: Json | undefined;
   #status: NodeProxyStateStatus | undefined;
+  /** Of what a controller wants, and of all else. */
   #version = 1;
+  #changes = 1;
 
   readonly #hidden = new Set<string>();
 
   /** `objects` by path of their collection. */
   constructor(objects: Readonly<Record<string, readonly Json[]>>) {
-    this.#objects = objects;
+    this.#objects = new Map(Object.entries(objects));
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
   readonly url = `http://127.0.0.1:${PORT}`;
 
-  async listen(): Promise<void> {
+  /** At `url`, or on a socket that listens already. */
+  async listen(fd?: number): Promise<void> {
     // As a real one, it does not give up a connection that is idle between two requests.
     this.#server.keepAliveTimeout = 0;
-    this.#server.listen(PORT, '127.0.0.1');
+    this.#server.listen(fd === undefined ? { port: PORT, host: '127.0.0.1' } : { fd });
     await once(this.#server, 'listening');
   }
 
@@ -72,7 +78,17 @@ export class TinyApi {
         rendered,
       },
     };
-    for (const watch of this.#watches) this.#push(watch);
+    this.#tell(STATES, this.#state);
+  }
+
+  /** Makes or changes an object of a collection. */
+  put(path: string, object: Json): void {
+    this.#changes += 1;
+    const resourceVersion = String(this.#changes);
+    const changed = { ...object, metadata: { ...(object['metadata'] as Json), resourceVersion } };
+    const others = (this.#objects.get(path) ?? []).filter((one) => nameOf(one) !== nameOf(object));
+    this.#objects.set(path, [...others, changed]);
+    this.#tell(path, changed);
   }
 
   close(): void {
@@ -80,35 +96,47 @@ export class TinyApi {
     this.#server.closeAllConnections();
   }
 
-  #push(watch: ServerResponse): void {
-    watch.write(`${JSON.stringify({ type: 'MODIFIED', object: this.#state })}\n`);
+  #tell(path: string, object: Json): void {
+    for (const watch of this.#watches.get(path) ?? []) push(watch, object);
   }
 
   #take(status: NodeProxyStateStatus): void {
     if (status.observedGeneration === this.#version) this.#status = status;
   }
 
+  #list(path: string): readonly Json[] {
+    if (path !== STATES) return this.#objects.get(path) ?? [];
+    return this.#state === undefined ? [] : [this.#state];
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://api');
     const body = await text(request);
-    const isStates = url.pathname.endsWith('/nodeproxystates');
     response.setHeader('content-type', 'application/json');
     if (request.method === 'PATCH') this.#take((JSON.parse(body) as { status: NodeProxyStateStatus }).status);
     if (request.method === 'POST') this.reasons.push((JSON.parse(body) as { reason: string }).reason);
-    if (request.method !== 'GET') {
-      response.end(body);
-    } else if (this.#hidden.has(url.pathname)) {
+    if (request.method !== 'GET') response.end(body);
+    else if (this.#hidden.has(url.pathname)) {
       response.writeHead(503).end(JSON.stringify({ kind: 'Status', status: 'Failure', code: 503 }));
-    } else if (url.searchParams.has('watch')) {
-      response.write('\n');
-      if (!isStates) return;
-      this.#watches.add(response);
-      response.on('close', () => this.#watches.delete(response));
-      if (this.#state !== undefined) this.#push(response);
-    } else {
-      const own = this.#state === undefined ? [] : [this.#state];
-      const items = isStates ? own : (this.#objects[url.pathname] ?? []);
-      response.end(JSON.stringify({ metadata: { resourceVersion: '1' }, items }));
-    }
+    } else if (url.searchParams.has('watch')) this.#watch(url.pathname, response);
+    else response.end(JSON.stringify({ metadata: { resourceVersion: '1' }, items: this.#list(url.pathname) }));
   }
+
+  /** What there is comes again, so that nothing is missed between a list and its watch. */
+  #watch(path: string, response: ServerResponse): void {
+    response.write('\n');
+    const watches = this.#watches.get(path) ?? new Set();
+    this.#watches.set(path, watches.add(response));
+    response.on('close', () => watches.delete(response));
+    for (const object of this.#list(path)) push(response, object);
+  }
+}
+
+function push(watch: ServerResponse, object: Json): void {
+  watch.write(`${JSON.stringify({ type: 'MODIFIED', object })}\n`);
+}
+
+function nameOf({ metadata }: Json): string {
+  const { namespace = '', name } = metadata as { namespace?: string; name: string };
+  return `${namespace}/${name}`;
 }

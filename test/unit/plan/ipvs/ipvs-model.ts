@@ -100,7 +100,7 @@ export class IpvsModel {
       ),
       servers: new Map([...this.servers].map(([key, { server }]) => [key, server])),
       realServers: new Map([...this.servers].map(([key, { realServers }]) => [key, [...realServers.values()]])),
-      bound: this.bound,
+      bound: new Map([...this.bound].map(([address, source]) => [address, { source, isShown: true }])),
     };
   }
 

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DriftPoll } from '../../../src/agent/drift-poll.ts';
+import { silentLog } from '../../../src/support/log.ts';
+import { FakeClock } from '../../fakes/fake-clock.ts';
+
+describe('what nobody tells of', () => {
+  it('is looked for every few seconds, and addresses when one may be gone', async () => {
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const gone = new Set<string>();
+    const drifts: string[] = [];
+    let lose: () => void = () => undefined;
+    const ended = new DriftPoll({
+      clock,
+      log: silentLog,
+      signal: stop.signal,
+      held: () => [
+        { mode: 'nftables' },
+        {
+          mode: 'ipvs',
+          isIntact: (addresses) => Promise.resolve(!gone.has('server') && !(addresses && gone.has('address'))),
+        },
+      ],
+      watchBound: (onLoss) => {
+        lose = onLoss;
+        return Promise.resolve();
+      },
+      onDrift: (mode) => drifts.push(mode),
+    }).run();
+    const pass = async (milliseconds: number): Promise<number> => {
+      clock.advance(milliseconds);
+      await nextTurn();
+      return drifts.length;
+    };
+    assert.equal(await pass(5_000), 0);
+    gone.add('address');
+    assert.equal(await pass(5_000), 0);
+    lose();
+    lose();
+    await nextTurn();
+    assert.equal(await pass(100), 1);
+    gone.clear();
+    gone.add('server');
+    assert.equal(await pass(5_000), 2);
+    assert.deepEqual(drifts, ['ipvs', 'ipvs']);
+    stop.abort();
+    clock.advance(5_000);
+    await ended;
+  });
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Testbed } from '../../../src/sandbox/net/testbed.ts';
+import { probe, TrafficServer } from '../../../src/sandbox/traffic/traffic.ts';
+import { nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
+import { AgentNode } from './agent-node.ts';
+
+const VIP = '10.96.0.10';
+const VIP6 = 'fd00:96::10';
+const NEW_ADDRESS = '172.18.0.99';
+
+/** What is done to the node, and by what it is seen to be there. */
+const DAMAGES: readonly {
+  readonly name: string;
+  readonly damage: string;
+  readonly look: string;
+  readonly has: RegExp;
+}[] = [
+  {
+    name: 'a virtual server',
+    damage: `ipvsadm -D -t ${VIP}:80`,
+    look: 'ipvsadm -Sn',
+    has: /-A -t 10\.96\.0\.10:80 -s rr\n-a -t 10\.96\.0\.10:80 -r 10\.244\.1\.2:8080 /,
+  },
+  {
+    name: 'a real server',
+    damage: `ipvsadm -d -u [${VIP6}]:80 -r [fd00:244:1::2]:8080`,
+    look: 'ipvsadm -Sn',
+    has: /-a -u \[fd00:96::10\]:80 -r \[fd00:244:1::2\]:8080 /,
+  },
+  {
+    name: 'all virtual servers',
+    damage: 'ipvsadm -C',
+    look: 'ipvsadm -Sn',
+    has: /-A -u \[fd00:96::10\]:80/,
+  },
+  {
+    name: 'a member of a set',
+    damage: `ipset del SWITCHYARD-4-FRONTENDS ${VIP},tcp:80`,
+    look: 'ipset save SWITCHYARD-4-FRONTENDS',
+    has: /10\.96\.0\.10,tcp:80/,
+  },
+  {
+    name: 'all sets and chains',
+    damage: 'nft flush ruleset; ipset flush; ipset destroy',
+    look: 'iptables-save; ipset save',
+    has: /-j SWITCHYARD-IPVS-INPUT[^]*SWITCHYARD-4-FRONTENDS 10\.96\.0\.10,tcp:80/,
+  },
+  {
+    name: 'a chain',
+    damage: 'iptables -t nat -F SWITCHYARD-IPVS-MARK-MASQ',
+    look: 'iptables-save -t nat',
+    has: /-A SWITCHYARD-IPVS-MARK-MASQ -j MARK/,
+  },
+  {
+    name: 'an address',
+    damage: `ip addr del ${VIP}/32 dev kube-ipvs0`,
+    look: 'ip addr show kube-ipvs0',
+    has: /inet 10\.96\.0\.10\/32/,
+  },
+  {
+    name: 'a route',
+    damage: `ip -6 route del local ${VIP6} table local proto 83`,
+    look: 'ip -6 route show table local',
+    has: /local fd00:96::10 dev lo/,
+  },
+  {
+    name: 'the device',
+    damage: 'ip link del kube-ipvs0',
+    look: 'ip addr show kube-ipvs0; ip -6 addr show kube-ipvs0',
+    has: /alias switchyard[^]*inet6 fd00:96::10\/128/,
+  },
+];
+
+describe('an agent in IPVS mode', () => {
+  let testbed: Testbed;
+  let agent: AgentNode;
+  before(async () => {
+    testbed = await Testbed.create({ nodes: [{ name: 'n1', pods: 2 }], outside: true });
+    const [pod = assert.fail()] = testbed.pods;
+    await TrafficServer.start(testbed, pod, [
+      { protocol: 'TCP', port: 8080 },
+      { protocol: 'UDP', port: 8080 },
+    ]);
+    agent = await AgentNode.create(testbed);
+    agent.put(service('web', [VIP, VIP6], nodePorts(30080)), slices('web', [pod]));
+    agent.want('ipvs', { ipvs: { tcpTimeout: '5m', tcpFinTimeout: '1m', udpTimeout: '30s' } });
+    agent.start();
+    await agent.untilServing('ipvs');
+  });
+  after(async () => {
+    await agent?.destroy();
+    await testbed?.destroy();
+  });
+  const sh = (script: string): Promise<string> => agent.run('sh', '-c', `${script} 2>&1 || true`);
+  const answers = async (address: string, port: number): Promise<boolean> =>
+    (await probe(testbed, testbed.nodes[0]?.pods[1] ?? assert.fail(), { protocol: 'TCP', address, port })).outcome ===
+    'ok';
+
+  it('sets the timeouts and settings of its profile', async () => {
+    assert.match(await sh('ipvsadm -L --timeout'), /300 60 30/);
+    assert.match(await sh('sysctl net.ipv4.vs.conntrack'), /= 1/);
+  });
+
+  for (const { name, damage, look, has } of DAMAGES) {
+    it(`puts back ${name} that somebody takes away`, async () => {
+      assert.match(await sh(look), has, 'before');
+      await sh(damage);
+      await agent.until(`${name} is back`, async () => has.test(await sh(look)));
+      await agent.until('it answers', () => answers(VIP, 80));
+    });
+  }
+
+  it('says so', () => {
+    const drifted = agent.status?.conditions?.find(({ type }) => type === 'Drifted');
+    assert.equal(drifted?.status, 'True');
+  });
+
+  it('answers NodePorts on an address that the node gets, and no longer when it has gone', async () => {
+    await sh(`ip addr add ${NEW_ADDRESS}/24 dev eth0`);
+    await agent.until('the new address answers', () => answers(NEW_ADDRESS, 30080));
+    await sh(`ip addr del ${NEW_ADDRESS}/24 dev eth0`);
+    await agent.until('its virtual server is gone', async () => !(await sh('ipvsadm -Sn')).includes(NEW_ADDRESS));
+  });
+
+  it('is taken out by --cleanup, which leaves what others have', async () => {
+    await sh('ipvsadm -A -t 203.0.113.7:80 -s rr; ipset create OTHERS hash:ip');
+    await agent.cleanUp();
+    assert.equal(await sh('ipvsadm -Sn'), '-A -t 203.0.113.7:80 -s rr\n');
+    assert.equal(await sh('ipset list -name'), 'OTHERS\n');
+    const rest = await sh('iptables-save; ip6tables-save; nft list ruleset; ip addr; ip route show table local');
+    assert.doesNotMatch(rest, /SWITCHYARD|switchyard|kube-ipvs0|10\.96\./);
+    await sh('ipvsadm -C; ipset destroy OTHERS');
+  });
+});
