@@ -48,6 +48,15 @@ fetch_kubectl() {
     say "no kubectl to be had; the tests use the one on PATH, or skip what needs it and say so"
 }
 
+# The tests run containers as an engine would, with the seccomp profile that engines ship; it is unpacked beside the caches.
+fetch_seccomp_profile() {
+  if [ -e .cache/container/usr/share/containers/seccomp.json ] || [ "$(id -u)" != 0 ]; then return; fi
+  say "unpacking the seccomp profile of container engines from a Debian package into .cache"
+  mkdir -p .cache/container
+  (cd .cache/container && apt-get -qq -o APT::Sandbox::User=root download golang-github-containers-common >&2 &&
+    dpkg -x golang-github-containers-common_*.deb .) || say 'no seccomp profile to be had; what needs it is skipped'
+}
+
 require_root() {
   if [ "$(id -u)" = 0 ]; then return; fi
   say "$1 makes network namespaces and needs root; run: sudo npm run $command"
@@ -78,7 +87,9 @@ case $command in
     (install_debian_packages qemu-system-x86_64:qemu-system-x86) || say 'no qemu to be had; what needs it is skipped'
     # shellcheck disable=SC2086 # RENDERER_PACKAGES is a list
     (install_debian_packages $RENDERER_PACKAGES) || say 'no Go to be had; the tests of the chart are skipped'
+    (install_debian_packages crun:crun) || say 'no crun to be had; the tests in containers are skipped'
     fetch_kubectl
+    fetch_seccomp_profile
     exec sh scripts/test.sh "$@"
     ;;
   *)

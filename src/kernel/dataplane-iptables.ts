@@ -47,7 +47,7 @@ class IptablesDataplane implements Dataplane {
 
   async sync(snapshot: Snapshot): Promise<SyncReport> {
     const tool = await this.#chosenTool();
-    const kernel = { isTcpLiberal: await tool.isTcpLiberal() };
+    const kernel = { isTcpLiberal: tool.isTcpLiberal() };
     return this.#write({ snapshot, kernel }, async (family) => {
       const saved = await savedFor(tool, snapshot, family);
       const operations = diffRuleset(saved, wantedFor(snapshot, family, kernel));
@@ -58,7 +58,7 @@ class IptablesDataplane implements Dataplane {
 
   async update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     const tool = await this.#chosenTool();
-    const kernel = this.#written?.kernel ?? { isTcpLiberal: await tool.isTcpLiberal() };
+    const kernel = this.#written?.kernel ?? { isTcpLiberal: tool.isTcpLiberal() };
     return this.#write({ snapshot, kernel }, async (family) => {
       const operations = diffChanges(changes, snapshot.options, family);
       await tool.restore(family, renderRestore(operations));
@@ -92,7 +92,7 @@ class IptablesDataplane implements Dataplane {
 
   async verify(snapshot: Snapshot): Promise<readonly Difference[]> {
     const tool = await this.#chosenTool();
-    const isTcpLiberal = await tool.isTcpLiberal();
+    const isTcpLiberal = tool.isTcpLiberal();
     const found = await Promise.all(
       FAMILIES.map(async (family) => {
         const saved = await savedFor(tool, snapshot, family);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
 import type { Manifest } from '../chart/chart-renderer.ts';
+import { FOREIGN_GROUP, manifestPath } from '../chart/manifest-path.ts';
 import { readDefinitions } from '../chart/definitions.ts';
 import { SKIP_WITHOUT_RENDERER, useRenderer } from '../chart/use-renderer.ts';
 import { textOf, type Answer, type Json } from './api-client.ts';
@@ -11,22 +12,6 @@ const STATES = '/apis/switchyard.dev/v1alpha1/nodeproxystates';
 const PROFILES = '/apis/switchyard.dev/v1alpha1/proxyprofiles';
 const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 const APPLY = 'application/apply-patch+yaml';
-/** Kinds that no API server has by itself. */
-const FOREIGN_GROUP = 'monitoring.coreos.com/';
-
-const PLURALS: Readonly<Record<string, string>> = {
-  PodDisruptionBudget: 'poddisruptionbudgets',
-  ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
-  ProxyProfile: 'proxyprofiles',
-};
-
-function pathOf({ apiVersion, kind, metadata }: Manifest): string {
-  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const plural = PLURALS[kind] ?? `${kind.toLowerCase()}s`;
-  const { namespace, name } = metadata;
-  return `${root}/${namespace === undefined ? '' : `namespaces/${namespace}/`}${plural}/${name}`;
-}
-
 const state = (name: string): Json => ({
   apiVersion: 'switchyard.dev/v1alpha1',
   kind: 'NodeProxyState',
@@ -176,12 +161,12 @@ describeApiServer(
 
     const applyAll = async (): Promise<void> => {
       for (const manifest of manifests) {
-        const answer = await server().client.call('PATCH', pathOf(manifest), {
+        const answer = await server().client.call('PATCH', manifestPath(manifest), {
           body: manifest,
           contentType: APPLY,
           query: { fieldManager: 'helm', force: 'true', fieldValidation: 'Strict' },
         });
-        assert.ok([200, 201].includes(answer.status), `${pathOf(manifest)}: ${answer.text}`);
+        assert.ok([200, 201].includes(answer.status), `${manifestPath(manifest)}: ${answer.text}`);
       }
     };
     const attempt = (token: string, { method, path, body, type }: Omit<Attempt, 'name' | 'refusal'>): Promise<Answer> =>
@@ -223,7 +208,7 @@ describeApiServer(
       const versions = async (): Promise<string[]> =>
         Promise.all(
           manifests.map(async (manifest) => {
-            const { body } = await server().client.get(pathOf(manifest));
+            const { body } = await server().client.get(manifestPath(manifest));
             return `${manifest.kind} ${textOf(body.metadata?.name)} ${textOf(body.metadata?.resourceVersion)}`;
           }),
         );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
-import { listOf, textOf, type Answer, type Wire } from './api-client.ts';
+import { listOf, textOf, type Answer, type Json, type Wire } from './api-client.ts';
 import { describeApiServer } from './server-under-test.ts';
 import { defineWidgets, WIDGETS, widget } from './widgets.ts';
 
@@ -140,5 +140,19 @@ describeApiServer('Patch', (server) => {
     const answer = await client.patch(`${CONFIG_MAPS}/forced`, 'merge-patch+json', {}, { force: 'true' });
     assert.equal(answer.status, 422);
     assert.match(textOf(answer.body.message), /force: Forbidden/);
+  });
+
+  it('an apply that says nothing of its labels any more takes away those, and nothing else of the metadata', async () => {
+    const { client } = server();
+    const apply = (metadata: Json): Promise<Answer> =>
+      client.patch(`${WIDGETS}/unlabelled`, 'apply-patch+yaml', widget('unlabelled', {}, { metadata }), {
+        fieldManager: 'm',
+      });
+    const first = await apply({ name: 'unlabelled', labels: { a: 'b' }, annotations: { c: 'd' } });
+    assert.equal(first.status, 201, first.text);
+    const second = await apply({ name: 'unlabelled' });
+    assert.equal(second.status, 200, second.text);
+    assert.equal(second.body.metadata?.labels, undefined);
+    assert.equal(textOf(second.body.metadata?.uid), textOf(first.body.metadata?.uid));
   });
 });

@@ -80,7 +80,9 @@ export class AgentGround {
     this.client = new KubeClient(parseKubeConfig(server.kubeconfig(), folder));
   }
 
-  static async create(options: { serviceCidr?: string; withClientPod?: boolean } = {}): Promise<AgentGround> {
+  static async create(
+    options: { serviceCidr?: string; withClientPod?: boolean; enforcesAccess?: boolean } = {},
+  ): Promise<AgentGround> {
     const testbed = await Testbed.create({
       nodes: [
         { name: 'n1', pods: options.withClientPod === true ? 3 : 2 },

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { Family } from '../../core/ip.ts';
 import { parseSaved, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
 import { KernelError } from '../error.ts';
+import { inNetns } from '../netns.ts';
 import { runProcess, type Ended } from './process.ts';
 
 /** Two implementations of iptables, whose rules the kernel keeps apart: what one wrote the other does not see. */
@@ -11,7 +13,6 @@ export type Flavour = (typeof FLAVOURS)[number];
 const LOCK_SECONDS = 5;
 /** A restore of 100,000 rules takes a few seconds. */
 const DEADLINE_MS = 60_000;
-/** A process inside the namespace sees the namespace's own value. */
 const TCP_BE_LIBERAL = '/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal';
 /** iptables(8) exit codes: 2 is a usage error, 4 a busy resource such as the lock. */
 const EXIT_USAGE = 2;
@@ -57,10 +58,15 @@ export class IptablesTool {
   }
 
   /** Whether conntrack calls TCP packets outside of the window valid; false where there is no conntrack yet. */
-  async isTcpLiberal(): Promise<boolean> {
+  isTcpLiberal(): boolean {
     const { netns } = this.#options;
-    const ended = await runProcess({ program: 'cat', args: [TCP_BE_LIBERAL], netns, deadlineMs: DEADLINE_MS });
-    return ended.code === 0 && ended.stdout.trim() !== '0';
+    const read = (): string => readFileSync(TCP_BE_LIBERAL, 'utf8').trim();
+    try {
+      // Opened inside the namespace, it is the namespace's own value.
+      return (netns === undefined ? read() : inNetns(netns, read)) !== '0';
+    } catch {
+      return false;
+    }
   }
 
   #program(family: Family, action: 'save' | 'restore'): string {

@@ -29,11 +29,12 @@ export function serverSideApply(request: ApplyRequest): ApplyOutcome {
   const applied = withoutNullMetadata(request.applied);
   const ignored = ignoredFields(request.subresource, request.ignored);
   const before = ownersOfLive(request);
-  const self = applier(request, withoutServerFields(fieldSetOf(applied, schema)).without(ignored));
+  const said = fieldSetOf(applied, schema);
+  const self = applier(request, withoutServerFields(said).without(ignored));
   const last = before.get(managerKey(self));
   const owners = withManager(before, self);
   const merged = mergeValues(live ?? {}, removeFields(applied, ignored, schema), schema);
-  const pruned = prune(merged, { last: last?.set, owners, schema });
+  const pruned = prune(merged, { last: last?.set, said, owners, schema });
 
   const base = live ?? emptyObject(applied);
   const change = withoutFields(compareValues(base, pruned, schema), ignored);
@@ -72,6 +73,8 @@ function ownersOfLive(request: ApplyRequest): Managers {
 
 interface Pruning {
   readonly last: FieldSet | undefined;
+  /** The new configuration with its name, which is not recorded but keeps metadata where it is. */
+  readonly said: FieldSet;
   readonly owners: Managers;
   readonly schema: JsonSchema;
 }
@@ -80,12 +83,12 @@ interface Pruning {
  * Removes what the manager applied last time and no owner (its new configuration included) claims now. A struct of which
  * it applied fields goes as a whole when nobody owns anything in it, even if it holds defaults that nobody owns.
  */
-function prune(merged: JsonObject, { last, owners, schema }: Pruning): JsonObject {
+function prune(merged: JsonObject, { last, said, owners, schema }: Pruning): JsonObject {
   if (!last || last.isEmpty) return merged;
   const named = (set: FieldSet): FieldSet => withNamedParents(set, merged, schema);
   const all = named(fieldSetOf(merged, schema));
   const applied = named(last);
-  const owned = named([...owners.values()].reduce((sum, { set }) => sum.union(set), new FieldSet()));
+  const owned = named([...owners.values()].reduce((sum, { set }) => sum.union(set), said));
   const unclaimed = removeFields(merged, applied, schema);
   const kept = named(fieldSetOf(unclaimed, schema)).union(owned);
   const withOwned = removeFields(merged, all.difference(kept), schema);

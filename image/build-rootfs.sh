@@ -1,0 +1,73 @@
+#!/bin/sh
+# build-rootfs.sh FOLDER: makes the file system of the image out of Debian packages and this checkout after `npm ci`.
+# Needs root and apt, and no registry. The Dockerfile does nothing else. There is no shell in it, and no package manager.
+set -eu
+root=${1:?build-rootfs.sh FOLDER}
+cd "$(dirname -- "$0")/.."
+
+# What the agent runs, and the libraries of these programs and of Node.
+PROGRAMS='iptables nftables ipset kmod'
+LIBRARIES='libc6 libgcc-s1 libstdc++6 libip4tc2 libip6tc2 libxtables12 libmnl0 libnfnetlink0 libnetfilter-conntrack3 libnftnl11
+  libnftables1 libedit2 libjansson4 libgmp10 libbsd0 libmd0 libtinfo6 libipset13 libkmod2 liblzma5 libzstd1 libssl3'
+
+mkdir -p "$root" .cache/image
+debs=$PWD/.cache/image/$(dpkg --print-architecture)
+if [ ! -e "$debs/complete" ]; then
+  rm -rf "$debs"
+  mkdir -p "$debs"
+  # shellcheck disable=SC2086 # lists of package names
+  (cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download $PROGRAMS $LIBRARIES >&2)
+  touch "$debs/complete"
+fi
+# As Debian has it: the packages of bookworm still name the folders that are links now.
+for folder in bin sbin lib lib64; do
+  mkdir -p "$root/usr/$folder"
+  [ -e "$root/$folder" ] || ln -s "usr/$folder" "$root/$folder"
+done
+for deb in "$debs"/*.deb; do
+  dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink
+done
+
+# Debian sets these links when it installs a package.
+for tool in iptables ip6tables; do
+  for action in '' -save -restore; do
+    ln -sf xtables-nft-multi "$root/usr/sbin/$tool$action"
+  done
+done
+# Where the host's own rules are made with iptables-legacy, PATH begins with this folder.
+mkdir -p "$root/opt/iptables-legacy"
+for tool in iptables ip6tables; do
+  for action in '' -save -restore; do
+    ln -sf /usr/sbin/xtables-legacy-multi "$root/opt/iptables-legacy/$tool$action"
+  done
+done
+
+rm -rf "$root/usr/share" "$root"/usr/lib/*/gconv "$root"/usr/lib/*/audit "$root"/usr/lib/*/engines-3 \
+  "$root"/usr/lib/*/ossl-modules "$root/var" "$root/etc" "$root/usr/lib/systemd" "$root/usr/lib/init"
+mkdir -p "$root/etc" "$root/tmp" "$root/run" "$root/proc" "$root/sys" "$root/dev" "$root/lib/modules" \
+  "$root/var/lib/switchyard" "$root/host/proc/sys" "$root/host/sysctl.d" "$root/host/modules-load.d"
+ln -s ../run "$root/var/run"
+touch "$root/run/xtables.lock"
+printf 'root:x:0:0:root:/:/\nnonroot:x:65532:65532:nonroot:/:/\n' >"$root/etc/passwd"
+printf 'root:x:0:\nnonroot:x:65532:\n' >"$root/etc/group"
+
+install -D -m 0755 node_modules/node/bin/node "$root/usr/bin/node"
+node_modules/node/bin/node image/pack-application.ts "$root/opt/switchyard"
+# Compiled once here: the root is read-only later.
+chroot "$root" /usr/bin/node -e '
+  const { enableCompileCache, flushCompileCache } = require("node:module");
+  enableCompileCache("/opt/switchyard/.compiled");
+  const parts = ["cli/main", "agent/main", "controllers/main", "cli/installation/run"];
+  process.argv = ["node", "switchyard", "--version"];
+  Promise.all(parts.map((part) => import(`/opt/switchyard/src/${part}.ts`))).then(() => flushCompileCache());
+' >/dev/null
+chmod -R a+rX "$root/opt" "$root/usr"
+
+for program in 'iptables --version' 'ip6tables-restore --version' '/opt/iptables-legacy/iptables --version' \
+  'nft --version' 'ipset --version' 'modprobe --version' 'rmmod --version' 'node --version'; do
+  # shellcheck disable=SC2086 # a program and its argument
+  PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" $program >/dev/null || {
+    echo "build-rootfs.sh: $program does not run in the image" >&2
+    exit 1
+  }
+done
