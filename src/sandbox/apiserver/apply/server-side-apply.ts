@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isJsonObject, type JsonObject, type JsonSchema } from '../schema/json-schema.ts';
-import { FieldSet, formatPath } from './field-set.ts';
+import { formatPath, type FieldSet } from './field-set.ts';
 import { fieldsOfLastApplied, updateLastApplied } from './last-applied.ts';
 import { ownersAfter } from './managed-fields.ts';
 import type { ApplyConflict, ApplyOutcome, ApplyRequest } from './managed-fields-entry.ts';
