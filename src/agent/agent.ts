@@ -44,6 +44,8 @@ export interface AgentParts {
 
 /** How long a start waits for the API server before it serves what was known last. */
 const GRACE_MS = 2_000;
+/** How often a probe that failed is tried again. */
+const RECHECK_MS = 10_000;
 
 /** The parts of one node's agent, wired; nothing runs yet. */
 export class NodeAgent {
@@ -101,7 +103,7 @@ export class NodeAgent {
       ensureAnchor,
       kubeProxy: this.#node.kubeProxy,
       say: (event) => this.#companions.sayOfNode(event),
-      probe: (servicePorts) => runProbes({ client: parts.client, servicePorts }),
+      probe: ({ probes }, servicePorts) => runProbes({ client: parts.client, servicePorts, probes }),
       observers: [...this.#companions.observers, this.#cache],
       stateFile: this.#stateFile,
       settings: this.#node.settings,
@@ -186,7 +188,7 @@ export class NodeAgent {
   /** Works until `signal` aborts; the rules stay when it ends. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#node.remember();
-    this.#start();
+    this.#start(signal);
     let isSynced = false;
     const synced = Promise.race([this.inputs.synced.then(() => (isSynced = true)), aborted(signal)]);
     await Promise.race([synced, this.#clock.sleep(GRACE_MS, signal)]);
@@ -210,11 +212,19 @@ export class NodeAgent {
     }
   }
 
-  #start(): void {
+  #start(signal: AbortSignal): void {
     this.inputs.start();
     void this.#network.watch();
     this.#drift.start();
+    void this.#recheckProbes(signal);
     this.#node.start();
+  }
+
+  async #recheckProbes(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#clock.sleep(RECHECK_MS, signal);
+      if (!signal.aborted) await this.engine.recheckProbes();
+    }
   }
 
   #health(): Health {

@@ -39,7 +39,7 @@ export interface EngineParts extends FollowerParts {
   readonly yieldPorts: (isYielded: boolean) => void;
   /** An event on this node. */
   readonly say: (event: NodeEvent) => void;
-  readonly probe: (servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
+  readonly probe: (config: RenderedConfig, servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
   readonly onTransition: () => void;

@@ -6,7 +6,6 @@ import {
   isInBackground,
   deadlineOf,
   isOver,
-  ROLLBACK_TRIES,
   startAttempt,
   type Attempt,
   type AttemptEvent,
@@ -18,6 +17,7 @@ import { Backoff } from '../support/backoff.ts';
 import { BackgroundStep } from './background-step.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { Handover } from './handover.ts';
+import { RollbackRetry } from './rollback-retry.ts';
 import type { ServiceFollower } from './service-follower.ts';
 import { performStep, type SwitchGround } from './switch-steps.ts';
 import type { Target } from './target.ts';
@@ -52,15 +52,13 @@ export class ModeSwitcher {
   #servingSinceMs = 0;
   #attempt: Attempt | null = null;
   #retryAtMs: number | null = null;
-  readonly #rollbackRetry = new Backoff({ firstMs: 100, maxMs: 10_000 });
-  #rollbackTries = 0;
-  /** When the way back that failed is tried again, monotonic. */
-  #rollbackAtMs = 0;
+  readonly #rollbackRetry: RollbackRetry;
   #probes: readonly ProbeOutcome[] = [];
 
   constructor(parts: SwitcherParts) {
     this.#parts = parts;
     const { follower, settings } = parts;
+    this.#rollbackRetry = new RollbackRetry(parts.clock);
     this.#background = new BackgroundStep(parts.wake);
     this.#ground = {
       open: (serving) => follower.open(serving),
@@ -70,7 +68,7 @@ export class ModeSwitcher {
       ensureAnchor: parts.ensureAnchor,
       prepare: (config) => settings.prepare(config),
       unprepare: (from, to) => settings.goBack(from, to),
-      probe: () => this.#probe(),
+      probe: (config) => this.#probe(config),
       kubeProxy: parts.kubeProxy,
       handover: parts.handover,
       clock: parts.clock,
@@ -104,7 +102,7 @@ export class ModeSwitcher {
 
   /** When there is something to do again without being woken, monotonic; Infinity when there is not. */
   dueMs(): number {
-    if (this.#attempt?.phase === 'RollingBack') return this.#rollbackAtMs;
+    if (this.#attempt?.phase === 'RollingBack') return this.#rollbackRetry.dueMs;
     return Math.min(this.#retryDueMs(), this.#deadlineMs());
   }
 
@@ -129,7 +127,7 @@ export class ModeSwitcher {
     this.stop();
     this.#attempt = null;
     this.#retryAtMs = null;
-    this.#rollbackAtMs = 0;
+    this.#rollbackRetry.reset();
   }
 
   /** Ends what goes on beside the loop. */
@@ -150,7 +148,7 @@ export class ModeSwitcher {
     const { clock, log } = this.#parts;
     const current = expire(this.#attempt, clock.now());
     if (isInBackground(current)) return this.#stepInBackground(current);
-    if (current.phase === 'RollingBack' && clock.monotonicMs() < this.#rollbackAtMs) return false;
+    if (current.phase === 'RollingBack' && clock.monotonicMs() < this.#rollbackRetry.dueMs) return false;
     this.#keep(current);
     const { id, phase, from, to } = current;
     log.info({ attempt: id, phase, from: from?.config.mode, to: to.config.mode, revision: to.revision }, 'switch step');
@@ -172,30 +170,29 @@ export class ModeSwitcher {
     const { id, phase } = current;
     if (event.kind === 'stepFailed')
       log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
-    const next = advance(current, phase === 'RollingBack' ? this.#rolledBack(event) : event);
+    const next = advance(current, phase === 'RollingBack' ? this.#rollbackRetry.judge(event) : event);
     if (next.phase === 'Committed') this.#commit(next);
     else if (isOver(next)) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
     this.#keep(next);
   }
 
-  /** A single refused write must not leave a node between two modes. */
-  #rolledBack(event: AttemptEvent): AttemptEvent {
-    const mayRetry = event.kind === 'stepFailed' && this.#rollbackTries + 1 < ROLLBACK_TRIES;
-    if (mayRetry) {
-      this.#rollbackTries += 1;
-      this.#rollbackAtMs = this.#parts.clock.monotonicMs() + this.#rollbackRetry.nextMs();
-      return { ...event, mayRetry };
-    }
-    this.#rollbackTries = 0;
-    this.#rollbackAtMs = 0;
-    this.#rollbackRetry.reset();
-    return event;
+  async #probe(config: RenderedConfig): Promise<readonly ProbeOutcome[]> {
+    const { probe, follower } = this.#parts;
+    this.#probes = await probe(config, () => follower.servicePorts);
+    return this.#probes;
   }
 
-  async #probe(): Promise<readonly ProbeOutcome[]> {
-    const { probe, follower } = this.#parts;
-    this.#probes = await probe(() => follower.servicePorts);
-    return this.#probes;
+  /** Tries again what failed last, unless a switch is under way, so that what is said of it does not outlive the trouble. */
+  async recheckProbes(): Promise<void> {
+    const config = this.#serving?.config;
+    const isFailing = this.#probes.some(({ result }) => result === 'Fail');
+    const isBusy = () => this.#attempt !== null && !isOver(this.#attempt);
+    if (config === undefined || !isFailing || isBusy()) return;
+    const { probe, follower, onTransition } = this.#parts;
+    const probes = await probe(config, () => follower.servicePorts);
+    if (isBusy()) return;
+    this.#probes = probes;
+    onTransition();
   }
 
   /** A target that differs from what serves starts an attempt, unless that same attempt has been made and failed. */

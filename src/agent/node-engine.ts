@@ -136,6 +136,11 @@ export class NodeEngine {
     };
   }
 
+  /** Tries again what a probe failed at last; not while a switch is under way. */
+  recheckProbes(): Promise<void> {
+    return this.#switcher.recheckProbes();
+  }
+
   /** The configurations that are, or may be, in the kernel. */
   configs(): RenderedConfig[] {
     return this.#switcher.configs();

@@ -1,12 +1,15 @@
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
-import type { ProbeName, ProbeOutcome } from '../core/probe-result.ts';
+import type { ProbeConfig } from '../core/api/probe-config.ts';
+import type { ProbeOutcome } from '../core/probe-result.ts';
 import type { ServicePort } from '../core/snapshot.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
+import { tryProbe } from './custom-probe.ts';
 import type { ServicePorts } from './programmed-mode.ts';
 
 const TIMEOUT_MS = 1_000;
+const MAX_MESSAGE = 1_000;
 
 /** A query for the address of kubernetes.default.svc.cluster.local; any answer will do, also that there is no such name. */
 const DNS_QUERY = Buffer.concat([
@@ -20,13 +23,16 @@ const DNS_QUERY = Buffer.concat([
 export interface ProbeParts {
   readonly client: KubeClient;
   readonly servicePorts: () => ServicePorts;
+  /** What the profile names. */
+  readonly probes: readonly ProbeConfig[];
 }
 
 /**
  * Tries from this node what the cluster cannot do without: the API server by its own address, the same through its
- * ClusterIP, and cluster DNS. A Service that is not there or has no endpoints is not tried. Never throws.
+ * ClusterIP, and cluster DNS; and what the profile names. A Service that is not there or has no endpoints is not tried.
+ * Never throws.
  */
-export async function runProbes({ client, servicePorts }: ProbeParts): Promise<ProbeOutcome[]> {
+export async function runProbes({ client, servicePorts, probes }: ProbeParts): Promise<ProbeOutcome[]> {
   const ports = servicePorts();
   const api = serving(ports, 'default/kubernetes:https/TCP');
   const dns = serving(ports, 'kube-system/kube-dns:dns/UDP');
@@ -34,6 +40,7 @@ export async function runProbes({ client, servicePorts }: ProbeParts): Promise<P
     outcome('APIServerDirect', reachApi(client)),
     ...(api === undefined ? [] : [outcome('APIServerClusterIP', connectTcp(api))]),
     ...(dns === undefined ? [] : [outcome('ClusterDNS', askDns(dns))]),
+    ...probes.map((probe) => outcome(probe.name, tryProbe(probe, dns))),
   ]);
 }
 
@@ -42,12 +49,12 @@ function serving(ports: ServicePorts, name: string): ServicePort | undefined {
   return found.find((port) => port !== undefined && port.clusterBackends.length > 0);
 }
 
-async function outcome(name: ProbeName, trial: Promise<void>): Promise<ProbeOutcome> {
+async function outcome(name: string, trial: Promise<void>): Promise<ProbeOutcome> {
   try {
     await trial;
     return { name, result: 'Pass', message: '' };
   } catch (error) {
-    return { name, result: 'Fail', message: (error as Error).message };
+    return { name, result: 'Fail', message: (error as Error).message.slice(0, MAX_MESSAGE) };
   }
 }
 

@@ -1,7 +1,7 @@
 import { stepOf, type Attempt, type AttemptEvent, type AttemptStep, type Serving } from '../core/mode-switch.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { ImplementedMode } from '../core/mode.ts';
-import { regressions, type ProbeOutcome } from '../core/probe-result.ts';
+import { failingBefore, regressions, type ProbeOutcome } from '../core/probe-result.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { Difference } from '../kernel/dataplane.ts';
@@ -28,7 +28,7 @@ export interface SwitchGround {
   /** Keeps NAT and conntrack alive while modes come and go. */
   ensureAnchor(): Promise<void>;
   /** Tries what the cluster cannot do without. */
-  probe(): Promise<readonly ProbeOutcome[]>;
+  probe(config: RenderedConfig): Promise<readonly ProbeOutcome[]>;
   readonly kubeProxy: KubeProxyOnNode;
   readonly handover: Handover;
   readonly clock: Clock;
@@ -42,7 +42,7 @@ const PROBE_PAUSE_MS = 1_000;
 
 const FAILURE_CODES = {
   preflight: 'PreflightFailed',
-  baseline: 'BaselineFailed',
+  baseline: 'BaselineProbeFailed',
   prepare: 'PrepareFailed',
   program: 'ProgramFailed',
   verify: 'VerifyFailed',
@@ -83,8 +83,15 @@ const STEPS: Record<AttemptStep, Step> = {
   },
 
   /** Without anything that serves, there is nothing that the probes could show to have worked before. */
-  async baseline({ from, takesOver }, ground) {
-    return { kind: 'stepDone', baseline: from === null && !takesOver ? [] : await ground.probe() };
+  async baseline({ from, to, takesOver }, ground) {
+    if (from === null && !takesOver) return { kind: 'stepDone', baseline: [] };
+    for (let trial = 1; ; trial += 1) {
+      const baseline = await ground.probe(to.config);
+      const failed = failingBefore(baseline);
+      if (failed.length === 0) return { kind: 'stepDone', baseline };
+      if (trial === PROBE_TRIES) throw new Error(`fails before the change already: ${describe(failed)}`);
+      await ground.clock.sleep(PROBE_PAUSE_MS);
+    }
   },
 
   async prepare({ to }, ground) {
@@ -104,9 +111,9 @@ const STEPS: Record<AttemptStep, Step> = {
   },
 
   /** While kube-proxy runs a probe cannot tell who answered. */
-  async handover({ baseline }, ground, signal) {
+  async handover({ to, baseline }, ground, signal) {
     await ground.handover.untilGone(signal);
-    if (!signal.aborted) await requireProbes(baseline, ground);
+    if (!signal.aborted) await requireProbes(to, baseline, ground);
   },
 
   async commit({ from, to, takesOver }, ground) {
@@ -117,8 +124,8 @@ const STEPS: Record<AttemptStep, Step> = {
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
 
-  async soak({ baseline }, ground) {
-    await requireProbes(baseline, ground);
+  async soak({ to, baseline }, ground) {
+    await requireProbes(to, baseline, ground);
   },
 
   async awaitReturn(_attempt, ground, signal) {
@@ -153,16 +160,21 @@ function requireMasquerading({ detectLocalMode, clusterCIDR, masqueradeAll }: Re
 }
 
 /** A single lost packet must not send a node back. */
-async function requireProbes(baseline: readonly ProbeOutcome[], ground: SwitchGround): Promise<void> {
+async function requireProbes(
+  { config }: Serving,
+  baseline: readonly ProbeOutcome[],
+  ground: SwitchGround,
+): Promise<void> {
   for (let trial = 1; ; trial += 1) {
-    const failed = regressions(baseline, await ground.probe());
+    const failed = regressions(baseline, await ground.probe(config));
     if (failed.length === 0) return;
-    if (trial === PROBE_TRIES) {
-      const what = failed.map(({ name, message }) => `${name} (${message})`).join(', ');
-      throw new Error(`passed before the change and fails now: ${what}`);
-    }
+    if (trial === PROBE_TRIES) throw new Error(`passed before the change and fails now: ${describe(failed)}`);
     await ground.clock.sleep(PROBE_PAUSE_MS);
   }
+}
+
+function describe(outcomes: readonly ProbeOutcome[]): string {
+  return outcomes.map(({ name, message }) => `${name} (${message})`).join(', ');
 }
 
 /** Proven once more, now that nothing else follows the Services, before what kube-proxy left goes. */

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { ATTEMPT_PHASES, renderedConfig } from './api/node-proxy-state.ts';
 import { HANDOVER_BY, isOver, mayServeAlone, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode } from './mode.ts';
-import { PROBES } from './probe-result.ts';
 
 const serving = z.strictObject({ revision: z.string(), config: renderedConfig });
 const phase = z.enum(ATTEMPT_PHASES);
@@ -17,7 +16,7 @@ const attempt = z.strictObject({
   startedAtMs: z.number(),
   deadlineAtMs: z.number().nullable(),
   baseline: z
-    .array(z.strictObject({ name: z.enum(PROBES), result: z.enum(['Pass', 'Fail']), message: z.string() }))
+    .array(z.strictObject({ name: z.string(), result: z.enum(['Pass', 'Fail']), message: z.string() }))
     .readonly()
     .default([]),
   failure: z.strictObject({ phase, code: z.string(), message: z.string() }).nullable(),

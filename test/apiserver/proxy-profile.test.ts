@@ -54,6 +54,17 @@ const BAD: readonly { name: string; spec: unknown; paths: readonly string[]; say
     paths: ['spec.nodeSelector.matchLabels.a'],
   },
   {
+    name: 'a probe that tries nothing',
+    spec: { mode: 'nftables', probes: [{ name: 'db' }] },
+    paths: ['spec.probes[0]'],
+  },
+  {
+    name: 'a probe that takes too long',
+    spec: { mode: 'nftables', probes: [{ name: 'db', timeout: '11s', tcp: { host: 'db', port: 5432 } }] },
+    paths: ['spec.probes[0].timeout'],
+    says: /at most 10s/,
+  },
+  {
     name: 'a cluster CIDR that is none',
     spec: { mode: 'nftables', clusterCIDR: '10.0.0.0' },
     paths: ['spec.clusterCIDR'],

@@ -3,6 +3,7 @@ import { IMPLEMENTED_MODES, MODES } from '../mode.ts';
 import { COMPARISONS } from '../sysctl.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
 import { kernelFields } from './kernel-config.ts';
+import { probeFields } from './probe-config.ts';
 import { type API_VERSION, celRules, conditions, type ObjectMeta } from './meta.ts';
 
 const time = z.iso.datetime({ offset: true });
@@ -14,6 +15,7 @@ export const renderedConfig = z
     mode: z.enum(IMPLEMENTED_MODES).describe('The mode to run.'),
     ...dataplaneFields,
     ...kernelFields,
+    ...probeFields,
   })
   .check(checkDataplaneRules)
   .meta(DATAPLANE_RULES)

@@ -3,6 +3,7 @@ import { IMPLEMENTED_MODES } from '../mode.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
 import { kernelFields } from './kernel-config.ts';
 import { kubeProxyConfig } from './kube-proxy-config.ts';
+import { probeFields } from './probe-config.ts';
 import { API_VERSION, labelSelector, type ObjectMeta } from './meta.ts';
 import { rolloutSpec } from './rollout-spec.ts';
 import type { ProxyProfileStatus } from './rollout-status.ts';
@@ -27,6 +28,7 @@ export const proxyProfileSpec = z
       ),
     ...dataplaneFields,
     ...kernelFields,
+    ...probeFields,
     kubeProxy: kubeProxyConfig,
     onDelete: z
       .enum(['Keep', 'Release'])

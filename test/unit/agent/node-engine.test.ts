@@ -44,6 +44,7 @@ class Node {
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-engine-'));
   missing: readonly string[] = [];
   dns: 'Pass' | 'Fail' = 'Pass';
+  registry: 'Pass' | 'Fail' = 'Pass';
   table!: ServiceTable;
   engine!: NodeEngine;
   #stop = new AbortController();
@@ -84,7 +85,11 @@ class Node {
         resume: () => Promise.resolve(),
         goBack: () => Promise.resolve(),
       },
-      probe: () => Promise.resolve([{ name: 'ClusterDNS', result: this.dns, message: '' }]),
+      probe: () =>
+        Promise.resolve([
+          { name: 'ClusterDNS', result: this.dns, message: '' },
+          { name: 'registry', result: this.registry, message: 'refused' },
+        ]),
       stateFile: new StateFile(this.folder, silentLog),
       onTransition: () => this.#onTransition(),
     });
@@ -342,6 +347,29 @@ describe('node engine', () => {
     await node.untilServing('iptables');
     node.engine.setTarget(target('nftables'));
     await node.untilServing('nftables');
+  });
+
+  it('does not begin when what the profile names cannot be reached before, and says so', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.registry = 'Fail';
+    node.kernel.journal.length = 0;
+    node.engine.setTarget(target('nftables'));
+    const back = node.untilPhase('RolledBack');
+    for (let trial = 0; trial < 5; trial += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(1_000);
+    }
+    await back;
+    const { failure } = node.engine.view().attempt ?? {};
+    assert.equal(failure?.code, 'BaselineProbeFailed');
+    assert.match(failure?.message ?? '', /registry \(refused\)/);
+    assert.ok(!node.kernel.journal.includes('sync nftables'), node.kernel.journal.join(', '));
+
+    // What is said of it does not outlive the trouble.
+    node.registry = 'Pass';
+    await node.engine.recheckProbes();
+    assert.ok(node.engine.view().probes.every(({ result }) => result === 'Pass'));
   });
 
   it('keeps trying where there is nothing to go back to', async () => {
