@@ -21,6 +21,9 @@ import { RuleMetrics, type Programmed } from './metrics-rules.ts';
 import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
 
+/** Without a controller there is nobody to tell them of. */
+const MAX_UNTOLD = 16;
+
 export interface CompanionParts {
   readonly client: KubeClient;
   readonly nodeName: string;
@@ -43,6 +46,8 @@ export class Companions {
   readonly #events: EventWriter;
   #node: ObjectMeta | undefined;
   #state: NodeProxyState | undefined;
+  /** Events from before the NodeProxyState was read. */
+  readonly #untold: NodeEvent[] = [];
 
   constructor(parts: CompanionParts) {
     this.#parts = parts;
@@ -84,13 +89,17 @@ export class Companions {
   /** The own NodeProxyState was read. */
   setState(state: NodeProxyState): void {
     this.#state = state;
+    for (const event of this.#untold.splice(0)) this.#sayOfState(event, state);
   }
 
   /** An event on this Node, and on its NodeProxyState where there is one. */
   sayOfNode(event: NodeEvent): void {
     this.#events.say({ ...event, reference: referenceTo('Node', this.#node ?? { name: this.#parts.nodeName }) });
-    if (this.#state === undefined) return;
-    const { name, uid } = this.#state.metadata;
+    if (this.#state !== undefined) this.#sayOfState(event, this.#state);
+    else if (this.#untold.length < MAX_UNTOLD) this.#untold.push(event);
+  }
+
+  #sayOfState(event: NodeEvent, { metadata: { name, uid } }: NodeProxyState): void {
     this.#events.say({ ...event, reference: referenceTo('NodeProxyState', { name, uid }) });
   }
 

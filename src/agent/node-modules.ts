@@ -53,6 +53,11 @@ export class NodeModules {
     this.#claimAllBut(found);
   }
 
+  /** These are needed, and were loaded before: `missing` tells which somebody has unloaded. */
+  adopt(needs: readonly ModuleNeed[]): void {
+    this.#needs = needs;
+  }
+
   /** Loads what is not there. Throws what was refused; what was loaded stays, and is known to be ours. */
   async apply(needs: readonly ModuleNeed[]): Promise<void> {
     const { store, originals, log } = this.#parts;

@@ -37,13 +37,15 @@ export interface NodeSettingsParts {
   readonly onDrift: (name: string) => void;
 }
 
-export type SettingsView = Pick<SettingsFacts, 'sysctls' | 'drift' | 'problems'>;
+export type SettingsView = Pick<SettingsFacts, 'sysctls' | 'held' | 'drift' | 'problems'>;
 
 /** The modules and kernel settings of one node: brought to what a revision wants, watched, and given back on release. */
 export class NodeSettings {
   readonly #parts: NodeSettingsParts;
   #config: RenderedConfig | null = null;
   #last: Promise<void> = Promise.resolve();
+  /** Modules that somebody unloaded, and that have been told of. */
+  #missing: readonly string[] = [];
   #drift: (NonNullable<SettingsView['drift']> & { readonly atMs: number }) | null = null;
 
   constructor(parts: NodeSettingsParts) {
@@ -52,9 +54,11 @@ export class NodeSettings {
 
   get view(): SettingsView {
     const { sysctls, originals, bootFiles, clock } = this.#parts;
-    const isNews = this.#drift !== null && clock.monotonicMs() - this.#drift.atMs < REMEMBER_MS;
+    const isRecent = this.#drift !== null && clock.monotonicMs() - this.#drift.atMs < REMEMBER_MS;
+    const isNews = isRecent || sysctls.overridden.length > 0 || this.#missing.length > 0;
     return {
       sysctls: this.#config === null ? [] : sysctls.states,
+      held: this.#config === null ? [] : sysctls.held,
       drift: isNews ? this.#drift : null,
       problems: [originals.problem, bootFiles.problem].filter((problem) => problem !== null),
     };
@@ -94,8 +98,20 @@ export class NodeSettings {
     });
   }
 
-  /** What serves has been found: brings the node to its settings, whatever of them works. */
+  /**
+   * What serves has been found: brings the node to its settings, whatever of them works. Where drift is only to be
+   * reported, what somebody changed since an earlier life in this boot stays.
+   */
   async resume(config: RenderedConfig): Promise<void> {
+    if (config.kernel.drift === 'Reapply' || !this.#parts.tables.wasHere) return this.#applyWhatWorks(config);
+    const { modules, sysctls, findings } = this.#parts;
+    const node = findings();
+    this.#config = config;
+    modules.adopt(modulesFor(config.mode, config, node.traits));
+    sysctls.adopt(desiredSysctls(config.mode, config, node));
+  }
+
+  async #applyWhatWorks(config: RenderedConfig): Promise<void> {
     try {
       await this.prepare(config);
     } catch (error) {
@@ -111,7 +127,7 @@ export class NodeSettings {
     const { sysctls, log } = this.#parts;
     const failures = sysctls.restore(namesOf(to).filter((name) => !kept.has(name)));
     if (failures.length > 0) log.error({ problem: failures.join('; ') }, 'cannot put settings back');
-    if (from !== null) await this.resume(from);
+    if (from !== null) await this.#applyWhatWorks(from);
     else {
       this.#config = null;
       this.#writeBootFiles();
@@ -129,19 +145,11 @@ export class NodeSettings {
 
   /** One look. */
   async check(): Promise<void> {
-    const { modules, sysctls, clock, log, onChange, onDrift } = this.#parts;
+    const { sysctls, clock, onChange, onDrift } = this.#parts;
     const config = this.#config;
     if (config === null) return;
     const mode = config.kernel.drift;
-    const unloaded = modules.missing();
-    if (unloaded.length > 0) {
-      this.#say('ModuleUnloaded', `somebody else unloaded ${unloaded.join(', ')}`);
-      if (mode === 'Reapply') {
-        await modules.repair().catch((error: unknown) => {
-          log.error({ problem: (error as Error).message }, 'cannot load a module again');
-        });
-      }
-    }
+    const unloaded = await this.#checkModules(mode);
     const drifted = sysctls.check(mode, clock.now());
     if (drifted.length > 0) {
       const what = mode === 'Reapply' ? 'it was set again' : 'it stays so, as spec.kernel.drift is Report';
@@ -150,6 +158,21 @@ export class NodeSettings {
     const all = [...unloaded, ...drifted];
     for (const name of all) onDrift(name);
     if (all.length > 0) onChange();
+  }
+
+  /** Returns what was unloaded since the last look; loads it again, as often as it takes, unless told only to report. */
+  async #checkModules(mode: 'Reapply' | 'Report'): Promise<readonly string[]> {
+    const { modules, log } = this.#parts;
+    const missing = modules.missing();
+    const unloaded = missing.filter((name) => !this.#missing.includes(name));
+    if (unloaded.length > 0) this.#say('ModuleUnloaded', `somebody else unloaded ${unloaded.join(', ')}`);
+    if (missing.length > 0 && mode === 'Reapply') {
+      await modules.repair().catch((error: unknown) => {
+        log.error({ problem: (error as Error).message }, 'cannot load a module again');
+      });
+    }
+    this.#missing = modules.missing();
+    return unloaded;
   }
 
   /**

@@ -5,6 +5,7 @@ import {
   isSatisfied,
   normalValue,
   type DesiredSysctl,
+  type HeldSysctl,
   type SysctlState,
 } from '../core/sysctl.ts';
 import type { Log } from '../support/log.ts';
@@ -34,6 +35,8 @@ export class NodeSysctls {
   readonly #parts: NodeSysctlsParts;
   #desired: readonly DesiredSysctl[] = [];
   readonly #problems = new Map<string, string>();
+  /** Those that somebody else set, and that are not to be, or cannot be, set again. */
+  readonly #overridden = new Set<string>();
   readonly #drifts = new Map<string, Drift>();
 
   constructor(parts: NodeSysctlsParts) {
@@ -54,6 +57,19 @@ export class NodeSysctls {
     });
   }
 
+  /** Those that are no longer wanted, but have been: they stay as they are until a release. */
+  get held(): readonly HeldSysctl[] {
+    const wanted = new Set(this.#desired.map(({ name }) => name));
+    return Object.entries(this.#parts.originals.value.sysctls)
+      .filter(([name]) => !wanted.has(name))
+      .map(([name, original]) => ({ name, actual: this.#parts.store.read(name) ?? null, original }));
+  }
+
+  /** What somebody else set and what is still so. */
+  get overridden(): readonly string[] {
+    return [...this.#overridden];
+  }
+
   /** What we have set, for the file that sets it at boot; also what is in it already, should the originals be lost. */
   written(inFile: ReadonlySet<string>): readonly { readonly name: string; readonly value: string }[] {
     const known = this.#parts.originals.value.sysctls;
@@ -69,6 +85,7 @@ export class NodeSysctls {
     const { store, originals } = this.#parts;
     this.#desired = desired;
     this.#problems.clear();
+    this.#overridden.clear();
     const due = desired.filter((wanted) => !this.#holds(wanted));
     const before = new Map(due.flatMap(({ name }) => entry(name, store.read(name))));
     originals.save(withSysctls(originals.value, before));
@@ -84,6 +101,16 @@ export class NodeSysctls {
     return failures;
   }
 
+  /** These are wanted, and were applied before: what is otherwise now was changed by somebody else, which `check` finds. */
+  adopt(desired: readonly DesiredSysctl[]): void {
+    const known = this.#parts.originals.value.sysctls;
+    this.#desired = desired;
+    for (const wanted of desired) {
+      const wasNeverSet = known[wanted.name] === undefined && !this.#holds(wanted);
+      if (wasNeverSet) this.#problems.set(wanted.name, 'it could not be set when the node was prepared');
+    }
+  }
+
   /** Notices what somebody else changed; sets it again unless told only to report. Returns the names. */
   check(mode: 'Reapply' | 'Report', nowMs: number): readonly string[] {
     const drifted = this.#desired.filter((wanted) => !this.#problems.has(wanted.name) && !this.#holds(wanted));
@@ -95,6 +122,7 @@ export class NodeSysctls {
       this.#parts.log.warn(fields, 'somebody else changed a setting');
       if (mode === 'Report') this.#problems.set(name, `somebody else set it to ${actual}`);
       else this.#rewrite(wanted, actual);
+      if (this.#problems.has(name)) this.#overridden.add(name);
     }
     this.#forgetSolved();
     return drifted.map(({ name }) => name);
@@ -120,13 +148,19 @@ export class NodeSysctls {
       originals.save(withSysctls(originals.value, new Map([[wanted.name, actual]])));
       this.#set(wanted);
     } catch (error) {
-      log.error({ sysctl: wanted.name, problem: (error as Error).message }, 'cannot set a setting again');
+      const problem = (error as Error).message;
+      this.#problems.set(wanted.name, problem);
+      log.error({ sysctl: wanted.name, problem }, 'cannot set a setting again');
     }
   }
 
   /** A problem that has gone by itself is one no more, so that the next drift counts. */
   #forgetSolved(): void {
-    for (const wanted of this.#desired) if (this.#holds(wanted)) this.#problems.delete(wanted.name);
+    for (const wanted of this.#desired) {
+      if (!this.#holds(wanted)) continue;
+      this.#problems.delete(wanted.name);
+      this.#overridden.delete(wanted.name);
+    }
   }
 
   #set(wanted: DesiredSysctl): string | null {

@@ -17,15 +17,23 @@ export interface NodeTablesParts {
 /** Remembers which tables of iptables were there before us, so that release leaves none that is empty because of us. */
 export class NodeTables {
   readonly #parts: NodeTablesParts;
+  #wasHere: boolean | undefined;
 
   constructor(parts: NodeTablesParts) {
     this.#parts = parts;
   }
 
+  /** An earlier life of the agent, in this boot, has been here before the first `remember`. */
+  get wasHere(): boolean {
+    return this.#wasHere ?? false;
+  }
+
   /** Once a boot, before the first rule. Throws when the disk or the kernel refuses. */
   async remember(): Promise<void> {
     const { store, originals, bootID } = this.#parts;
-    if (originals.value.foundTables?.bootID === bootID) return;
+    const isKnown = originals.value.foundTables?.bootID === bootID;
+    this.#wasHere ??= isKnown;
+    if (isKnown) return;
     const names = (await store.list()) ?? [];
     originals.save({ ...originals.value, foundTables: { bootID, names: [...names] } });
   }

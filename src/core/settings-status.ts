@@ -2,13 +2,14 @@ import type { NodeProxyStateStatus } from './api/node-proxy-state.ts';
 import { conntrackVerdict, type ConntrackHealth } from './conntrack-health.ts';
 import { conntrackMemoryBytes } from './conntrack-size.ts';
 import type { Lack, OtherProxy } from './preflight.ts';
-import type { SysctlState } from './sysctl.ts';
+import type { HeldSysctl, SysctlState } from './sysctl.ts';
 import { verdict, type Verdict } from './verdict.ts';
 import { timeText } from './time.ts';
 
 /** What a node says of everything that is not rules. Times are milliseconds since 1970. */
 export interface SettingsFacts {
   readonly sysctls: readonly SysctlState[];
+  readonly held: readonly HeldSysctl[];
   /** The newest thing that somebody else changed, while it is news. */
   readonly drift: { readonly reason: 'SysctlOverridden' | 'ModuleUnloaded'; readonly message: string } | null;
   /** What does not work but stops nothing. */
@@ -21,15 +22,23 @@ export interface SettingsFacts {
   } | null;
 }
 
-export const NO_SETTINGS: SettingsFacts = { sysctls: [], drift: null, problems: [], otherProxy: null, conntrack: null };
+export const NO_SETTINGS: SettingsFacts = {
+  sysctls: [],
+  held: [],
+  drift: null,
+  problems: [],
+  otherProxy: null,
+  conntrack: null,
+};
 
 const MAX_SYSCTLS = 96;
 
 type SettingsStatus = Pick<NodeProxyStateStatus, 'sysctls' | 'conntrack' | 'otherProxy'>;
 
-export function settingsStatus({ sysctls, conntrack, otherProxy }: SettingsFacts): SettingsStatus {
+export function settingsStatus({ sysctls, held, conntrack, otherProxy }: SettingsFacts): SettingsStatus {
+  const listed = [...sysctls.map(sysctlStatus), ...held.map(heldStatus)];
   return {
-    ...(sysctls.length === 0 ? {} : { sysctls: sysctls.slice(0, MAX_SYSCTLS).map(sysctlStatus) }),
+    ...(listed.length === 0 ? {} : { sysctls: listed.slice(0, MAX_SYSCTLS) }),
     ...(conntrack === null
       ? {}
       : {
@@ -61,6 +70,10 @@ function sysctlStatus(state: SysctlState): NonNullable<SettingsStatus['sysctls']
     drifts: state.drifts,
     ...(state.lastDriftMs === null ? {} : { lastDrift: timeText(state.lastDriftMs) }),
   };
+}
+
+function heldStatus({ name, actual, original }: HeldSysctl): NonNullable<SettingsStatus['sysctls']>[number] {
+  return { name, ...(actual === null ? {} : { actual }), original, drifts: 0 };
 }
 
 /** Another proxy beside ours is said, but stops nothing: taking over from it begins that way. */

@@ -68,6 +68,14 @@ export interface SysctlState extends DesiredSysctl {
   readonly lastDriftMs: number | null;
 }
 
+/** A setting that a revision named once and the present one does not. */
+export interface HeldSysctl {
+  readonly name: string;
+  readonly actual: string | null;
+  /** Comes back on release. */
+  readonly original: string;
+}
+
 /** A change fails when this setting cannot be applied. Sizes of the node's own table are no reason to fail. */
 export function isRequired({ source }: DesiredSysctl): boolean {
   return source === 'profile' || source === 'mode';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { NO_ORIGINALS, originals } from '../../src/core/originals.ts';
 import { probe } from '../../src/sandbox/traffic/traffic.ts';
 import { CLUSTER_IP, eventually } from './agent-ground.ts';
 import { differences, NodeGround } from './node-ground.ts';
@@ -8,8 +9,15 @@ import { differences, NodeGround } from './node-ground.ts';
 const SOMAXCONN = 'net.core.somaxconn';
 const WANTED = { mode: 'nftables', kernel: { sysctls: [{ name: SOMAXCONN, value: '7777' }] } };
 /** The long form, for a machine with time: SWITCHYARD_KILLS=200. */
-const KILLS = Number(process.env['SWITCHYARD_KILLS'] ?? '6');
+const KILLS = Number(process.env['SWITCHYARD_KILLS'] ?? '24');
 const SECONDS_PER_KILL = 20;
+/** One in so many is killed while it starts, the others once they work: a start takes longer than an apply. */
+const EARLY_EVERY = 6;
+const FIRST_WORK = 'found what this node ran before';
+/** After one in so many the node must converge before the next one begins. */
+const CONVERGES_EVERY = 8;
+/** About as long as an apply or a release takes. */
+const WORK_MS = 700;
 
 describe('a node over many lives of its agent', { timeout: 240_000 + KILLS * SECONDS_PER_KILL * 1_000 }, () => {
   let ground: NodeGround;
@@ -35,6 +43,15 @@ describe('a node over many lives of its agent', { timeout: 240_000 + KILLS * SEC
     await ground.agents.endAgent('SIGTERM');
     await ground.sh('nft flush ruleset');
     await ground.setSysctl(SOMAXCONN, '4096');
+  };
+
+  /** Whenever a setting is not as it was, its original is on disk. */
+  const expectOriginalKept = async () => {
+    const text = await ground.file('state/originals.json');
+    const { sysctls } =
+      text === '' ? NO_ORIGINALS : originals.parse((JSON.parse(text) as { content: unknown }).content);
+    const actual = await ground.sysctl(SOMAXCONN);
+    assert.ok(actual === '4096' || sysctls[SOMAXCONN] === '4096', `${actual}, ${text}`);
   };
 
   it('serves what was known last when it is started anew while the API server is away', async () => {
@@ -90,19 +107,26 @@ describe('a node over many lives of its agent', { timeout: 240_000 + KILLS * SEC
     }
   });
 
-  it(`converges, with its originals right, when it is killed at ${KILLS} moments of apply and release`, async () => {
+  it(`converges, with its originals right, when it is killed at ${KILLS} moments of apply and release`, async (t) => {
     const before = await ground.snapshot();
+    const phases = new Map<string, number>();
     for (let kill = 0; kill < KILLS; kill += 1) {
       const action = kill % 2 === 0 ? 'Apply' : 'Release';
-      await ground.want(
-        { ...WANTED, mode: kill % 4 < 2 ? 'nftables' : 'iptables' },
-        { action, attempt: `kill-${kill}` },
-      );
+      const mode = kill % 4 < 2 ? 'nftables' : 'iptables';
+      await ground.want({ ...WANTED, mode }, { action, attempt: `kill-${kill}` });
       ground.start();
-      // A start takes about a second until it writes to the kernel, and a change about as long.
-      await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 1_500));
+      if (kill % EARLY_EVERY !== 0) await ground.untilLogged(FIRST_WORK);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * WORK_MS));
+      await ground.agents.endAgent('SIGKILL');
+      await expectOriginalKept();
+      const phase = `${action} ${await ground.lastPhase()}`;
+      phases.set(phase, (phases.get(phase) ?? 0) + 1);
+      if (kill % CONVERGES_EVERY > 1) continue;
+      ground.start();
+      await (action === 'Apply' ? ground.untilServing() : ground.untilCondition('Applied', 'False', 'Released'));
       await ground.agents.endAgent('SIGKILL');
     }
+    t.diagnostic(`killed in: ${[...phases].map(([phase, count]) => `${phase} ${count}`).join(', ')}`);
     await ground.want(WANTED, { attempt: 'last' });
     ground.start();
     await ground.untilServing();

@@ -56,6 +56,53 @@ describe('the settings of a node under a real agent', { timeout: 240_000 }, () =
     assert.match(await ground.untilEvent('DriftDetected'), /somaxconn/);
   });
 
+  it('stay changed where drift is only reported, and over a restart of the agent', async () => {
+    ground.start();
+    const reporting = { kernel: { drift: 'Report', sysctls: [{ name: SOMAXCONN, value: '7777' }] } };
+    await ground.want(reporting);
+    await ground.untilServing();
+    await ground.setSysctl(SOMAXCONN, '5');
+    await ground.untilCondition('Drifted', 'True', 'SysctlOverridden');
+    await ground.agents.endAgent('SIGKILL');
+    ground.start();
+    await ground.untilLogged('somebody else changed a setting');
+    assert.equal(await ground.sysctl(SOMAXCONN), '5');
+    await ground.want(reporting, { action: 'Release' });
+    await ground.untilCondition('Applied', 'False', 'Released');
+    assert.equal(await ground.sysctl(SOMAXCONN), '4096');
+  });
+
+  it('stay when the profile no longer names them, are shown with their originals, and go back on release', async () => {
+    const reported = async () => (await ground.state()).status?.sysctls?.find(({ name }) => name === SOMAXCONN);
+    ground.start();
+    await ground.want(sets(SOMAXCONN, '7777'));
+    await ground.untilServing();
+    await ground.want({});
+    await ground.untilServing();
+    assert.deepEqual(await reported(), { name: SOMAXCONN, actual: '7777', original: '4096', drifts: 0 });
+    assert.doesNotMatch(await ground.file('sysctl.d/99-switchyard.conf'), /somaxconn/);
+    await ground.want({}, { action: 'Release' });
+    await ground.untilCondition('Applied', 'False', 'Released');
+    assert.equal(await ground.sysctl(SOMAXCONN), '4096');
+  });
+
+  const COMPARED = [
+    { compare: 'AtLeast', value: '4000', expected: '4096', original: undefined },
+    { compare: 'AtLeast', value: '5000', expected: '5000', original: '4096' },
+    { compare: 'AtMost', value: '5000', expected: '4096', original: undefined },
+    { compare: 'AtMost', value: '4000', expected: '4000', original: '4096' },
+  ];
+  for (const { compare, value, expected, original } of COMPARED) {
+    it(`are ${expected} where 4096 was found and ${compare} ${value} is wanted`, async () => {
+      ground.start();
+      await ground.want({ kernel: { sysctls: [{ name: SOMAXCONN, value, compare }] } });
+      await ground.untilServing();
+      const state = (await ground.state()).status?.sysctls?.find(({ name }) => name === SOMAXCONN);
+      assert.deepEqual([state?.desired, state?.actual, state?.original], [value, expected, original]);
+      assert.equal(await ground.sysctl(SOMAXCONN), expected);
+    });
+  }
+
   it('stay when the agent ends', async () => {
     const pid = ground.start();
     assert.ok(pid > 0);

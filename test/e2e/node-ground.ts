@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { API_VERSION, type Condition } from '../../src/core/api/meta.ts';
@@ -26,6 +27,8 @@ export function differences(before: string, after: string): string[] {
 /** One node under a real agent that follows a NodeProxyState, which the test writes in the controller's place. */
 export class NodeGround {
   readonly agents: AgentGround;
+  /** Where the newest agent's part of the log begins. */
+  #logStart = 0;
 
   private constructor(agents: AgentGround) {
     this.agents = agents;
@@ -50,7 +53,21 @@ export class NodeGround {
     return ground;
   }
 
+  /** Resolves when the newest agent has logged this. */
+  async untilLogged(message: string): Promise<void> {
+    await eventually(`the agent logs: ${message}`, async () =>
+      (await readFile(this.agents.path('agent.log'))).includes(message, this.#logStart) ? true : undefined,
+    );
+  }
+
+  /** The last step that the newest agent began; `start` when it had come to none. */
+  async lastPhase(): Promise<string> {
+    const log = (await readFile(this.agents.path('agent.log'))).subarray(this.#logStart).toString();
+    return [...log.matchAll(/"phase":"([A-Za-z]+)"[^\n]*"switch step"/g)].at(-1)?.[1] ?? 'start';
+  }
+
   start({ flags = [], ...options }: AgentStart = {}): number {
+    this.#logStart = statSync(this.agents.path('agent.log'), { throwIfNoEntry: false })?.size ?? 0;
     const folders = [
       '--sysctl-dir',
       this.agents.path('sysctl.d'),
@@ -97,7 +114,9 @@ export class NodeGround {
   /** Resolves when the condition has this status and reason, with its message. */
   untilCondition(type: string, status: string, reason: string): Promise<string> {
     return eventually(`${type} is ${status}/${reason}`, async () => {
-      const { status: now } = await this.state();
+      const { status: now, metadata } = await this.state();
+      // What the agent said of what was wanted before says nothing of this.
+      if (now?.observedGeneration !== metadata.generation) return undefined;
       const condition = now?.conditions?.find((each) => each.type === type);
       return condition?.status === status && condition.reason === reason ? condition.message : undefined;
     }).catch(async (error: unknown) => {

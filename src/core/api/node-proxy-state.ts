@@ -188,8 +188,12 @@ export const nodeProxyStateStatus = z
       .array(
         z.strictObject({
           name: z.string().max(128).describe('Name of the setting.'),
-          desired: z.string().max(256).describe('The value wanted.'),
-          compare: z.enum(COMPARISONS).describe('How the value is compared.'),
+          desired: z
+            .string()
+            .max(256)
+            .optional()
+            .describe('The value wanted; absent where no longer any is, and the setting stays as it is until release.'),
+          compare: z.enum(COMPARISONS).optional().describe('How the value is compared.'),
           actual: z
             .string()
             .max(256)

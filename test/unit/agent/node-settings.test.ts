@@ -86,6 +86,49 @@ describe('the settings of a node', () => {
     assert.equal(readFileSync(path('sysctl.d/99-switchyard.conf'), 'utf8'), file);
   });
 
+  it('stay as they are, and are shown, when the profile no longer names them, until release', async () => {
+    const before = node.snapshot();
+    const settings = start();
+    await settings.prepare(sets(SOMAXCONN, '8192'));
+    await settings.prepare(config());
+    assert.equal(node.read(SOMAXCONN), '8192');
+    assert.deepEqual(settings.view.held, [{ name: SOMAXCONN, actual: '8192', original: '4096' }]);
+    assert.doesNotMatch(readFileSync(path('sysctl.d/99-switchyard.conf'), 'utf8'), /somaxconn/);
+    await settings.release('Restore');
+    assert.deepEqual(node.snapshot(), before);
+  });
+
+  it('stay as somebody changed them where drift is only reported, for as long as they are changed', async () => {
+    const reporting = config({ drift: 'Report', sysctls: [{ name: SOMAXCONN, value: '8192' }] });
+    await start().prepare(reporting);
+    node.set(SOMAXCONN, '5');
+    const settings = start();
+    await settings.remember();
+    await settings.resume(reporting);
+    await settings.check();
+    assert.equal(node.read(SOMAXCONN), '5');
+    clock.advance(3_600_000);
+    await settings.check();
+    assert.equal(settings.view.drift?.reason, 'SysctlOverridden');
+    assert.deepEqual(drifted, [SOMAXCONN]);
+    node.set(SOMAXCONN, '8192');
+    await settings.check();
+    assert.equal(settings.view.drift, null);
+  });
+
+  it('tell once of a module that was unloaded, and where drift is only reported, for as long as it is', async () => {
+    const reporting = config({ drift: 'Report' });
+    const settings = start();
+    await settings.prepare(reporting);
+    node.unload('nft_nat');
+    await settings.check();
+    await settings.check();
+    clock.advance(3_600_000);
+    assert.deepEqual(drifted, ['nft_nat']);
+    assert.equal(settings.view.drift?.reason, 'ModuleUnloaded');
+    assert.equal(node.modules.loaded().has('nft_nat'), false);
+  });
+
   it('unload what the kernel loaded because we looked at it', async () => {
     node.loadsOnLook = 'crc32c_intel';
     await start().prepare(config());

@@ -19,7 +19,7 @@ import type { Condition } from '../../../src/core/api/meta.ts';
 import { runCommand } from '../../../src/sandbox/net/command.ts';
 import { TinyApi } from './tiny-api.ts';
 
-const NODE_ADDRESS = '192.0.2.1';
+export const NODE_ADDRESS = '192.0.2.1';
 const CLUSTER_IP = '10.96.0.10';
 /** An emulated processor is slow, and others may share it. */
 const DEADLINE_MS = 120_000;
@@ -40,6 +40,10 @@ export const isLoaded = (name: string): boolean =>
   new RegExp(`^${name} `, 'm').test(readFileSync('/proc/modules', 'utf8'));
 
 export const sysctl = (name: string): string => readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim();
+
+export function setConntrackMax(max: number): void {
+  writeFileSync('/proc/sys/net/netfilter/nf_conntrack_max', String(max));
+}
 
 /** One line a file; programs would take minutes for so many in emulation. */
 function contents(folder: string): string[] {
@@ -125,7 +129,7 @@ export class BareNode {
   /** Nobody listens at the API server's address yet. */
   async prepare(): Promise<void> {
     for (const path of ['/etc/sysctl.d', '/etc/modules-load.d']) mkdirSync(path, { recursive: true });
-    await sh(`ip addr add ${NODE_ADDRESS}/32 dev lo; ip route add 10.96.0.0/16 dev lo`);
+    await sh(`ip addr replace ${NODE_ADDRESS}/32 dev lo; ip route replace 10.96.0.0/16 dev lo`);
     this.#backend = createServer((socket) => socket.end('hello')).listen(8080, NODE_ADDRESS);
     const kubeconfig = {
       clusters: [{ name: 'c', cluster: { server: this.api.url } }],
