@@ -12,8 +12,8 @@ interface Answer {
 }
 
 /** Follows no redirect: a gate asks what its profile names, and nothing else. */
-async function get(url: string, signal: AbortSignal): Promise<Answer> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+async function get(url: string, signal: AbortSignal, timeoutMs: number): Promise<Answer> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const response = await request(url, { signal: limit, headers: { accept: 'application/json, */*' } });
   const chunks: Buffer[] = [];
   let size = 0;
@@ -26,10 +26,15 @@ async function get(url: string, signal: AbortSignal): Promise<Answer> {
 }
 
 /** No answer fails: what a gate of this kind asks for is that there is one. */
-export async function probeHttp(gate: CustomGate, url: string, signal: AbortSignal): Promise<Measurement> {
+export async function probeHttp(
+  gate: CustomGate,
+  url: string,
+  signal: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Measurement> {
   const isGood = parseCondition(gate.success ?? 'status >= 200 && status < 300', ['status']);
   try {
-    const { status } = await get(url, signal);
+    const { status } = await get(url, signal, timeoutMs);
     return { kind: isGood({ status }) ? 'Pass' : 'Fail', message: `${url} answered ${status}` };
   } catch (error) {
     const cause = (error as Error).cause;
@@ -48,7 +53,13 @@ export function readSamples(text: string): number[] {
   const { resultType, result } = body.data ?? {};
   if (!Array.isArray(result)) return [];
   const samples = resultType === 'vector' ? result.map(({ value }: { value?: unknown[] }) => value?.[1]) : [result[1]];
-  return samples.map(Number).filter((value) => !Number.isNaN(value));
+  return samples.map(readNumber).filter((value) => !Number.isNaN(value));
+}
+
+/** Prometheus writes infinities in its own way, and a quantile or a ratio that has one is an answer, not a lack of one. */
+function readNumber(text: unknown): number {
+  if (text === '+Inf') return Infinity;
+  return text === '-Inf' ? -Infinity : Number(text);
 }
 
 /** Every sample has to meet the condition; no sample, and no answer, is no data. */
@@ -56,10 +67,11 @@ export async function probePrometheus(
   gate: CustomGate,
   { address, query }: NonNullable<CustomGate['prometheus']>,
   signal: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<Measurement> {
   const isGood = parseCondition(gate.success ?? 'result > 0', ['result']);
   const url = `${address.replace(/\/+$/, '')}/api/v1/query?${new URLSearchParams({ query }).toString()}`;
-  const { status, text } = await get(url, signal);
+  const { status, text } = await get(url, signal, timeoutMs);
   if (status !== 200) return { kind: 'NoData', message: `Prometheus answered ${status}` };
   const samples = readSamples(text);
   if (samples.length === 0) return { kind: 'NoData', message: 'the query has no result' };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
@@ -75,8 +75,15 @@ describe('a gate', () => {
   });
 });
 
-async function withServer(status: number, body: string, use: (url: string) => Promise<void>): Promise<void> {
-  const server = createServer((_request, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1');
+function withServer(status: number, body: string, use: (url: string) => Promise<void>): Promise<void> {
+  return withListener((response) => void response.writeHead(status).end(body), use);
+}
+
+async function withListener(
+  say: (response: ServerResponse) => void,
+  use: (url: string) => Promise<void>,
+): Promise<void> {
+  const server = createServer((_request, response) => say(response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
     await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -104,6 +111,9 @@ describe('what is asked', () => {
     ['one above it', 200, answer([{ value: [1, '0.1'] }, { value: [1, '7'] }]), 'Fail'],
     ['a scalar', 200, answer([1, '0.5'], 'scalar'), 'Pass'],
     ['nothing', 200, answer([]), 'NoData'],
+    ['an infinity', 200, answer([{ value: [1, '+Inf'] }]), 'Fail'],
+    ['one below every bound', 200, answer([{ value: [1, '-Inf'] }]), 'Pass'],
+    ['a page of something else', 200, '<html>', 'throws'],
     ['no number', 200, answer([{ value: [1, 'NaN'] }]), 'NoData'],
     ['a server in trouble', 500, 'oops', 'NoData'],
   ];
@@ -111,7 +121,25 @@ describe('what is asked', () => {
     it(`Prometheus: ${name}`, async () => {
       await withServer(status, body, async (address) => {
         const of = gate({ http: undefined, prometheus: { address, query: 'up' }, success: 'result < 1' });
-        assert.equal((await probePrometheus(of, { address, query: 'up' }, signal)).kind, kind);
+        const asked = probePrometheus(of, { address, query: 'up' }, signal);
+        if (kind === 'throws') await assert.rejects(asked);
+        else assert.equal((await asked).kind, kind);
+      });
+    });
+  }
+
+  const silences: [name: string, answer: (response: ServerResponse) => void][] = [
+    ['that never answers', () => undefined],
+    ['that never ends its answer', (response) => void response.write('{"status":')],
+  ];
+  for (const [name, say] of silences) {
+    it(`a server ${name} is not waited for: HTTP fails, Prometheus has no data`, async () => {
+      await withListener(say, async (url) => {
+        const { kind, message } = await probeHttp(gate(), url, signal, 50);
+        assert.equal(kind, 'Fail');
+        assert.match(message, /timeout|aborted/i);
+        const of = gate({ http: undefined, prometheus: { address: url, query: 'up' } });
+        await assert.rejects(probePrometheus(of, { address: url, query: 'up' }, signal, 50));
       });
     });
   }
