@@ -3,12 +3,14 @@ import { GROUP, VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
 import type { RolloutNode } from '../core/rollout-node.ts';
-import { planRollout } from '../core/rollout.ts';
+import { planHandover } from '../core/kube-proxy-handover.ts';
+import { planRollout, type RolloutInput } from '../core/rollout.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { AgentLeases } from './agent-leases.ts';
 import type { CachedObject } from './object-cache.ts';
+import { KubeProxyKeeper } from './kube-proxy-keeper.ts';
 import { PlanWriter } from './plan-writer.ts';
 import { createGateProbe } from './gate-job.ts';
 import { GateRunner, type GateProbe } from './gate-runner.ts';
@@ -40,6 +42,7 @@ export class ProxyOperator extends ReliableOperator {
   readonly #revisions: RevisionStore;
   readonly #gates: GateRunner;
   readonly #leases: AgentLeases;
+  readonly #keeper: KubeProxyKeeper;
   readonly #loop: ReconcileLoop;
   /** Of each node, what the planner looks at, to tell changes from heartbeats. */
   readonly #nodeFacts = new Map<string, string>();
@@ -62,6 +65,10 @@ export class ProxyOperator extends ReliableOperator {
       onWrite: (kind, verb, error) => parts.metrics.countWrite(kind, verb, error?.status),
       onGrant: (profile) => this.#observeGrant(profile),
       onEvent: (plan, event) => parts.metrics.countEvent(plan, event),
+    });
+    this.#keeper = new KubeProxyKeeper({
+      ...parts,
+      onWrite: (kind, verb, error) => parts.metrics.countWrite(kind, verb, error?.status),
     });
     this.#gates = new GateRunner({
       clock: parts.clock,
@@ -146,32 +153,46 @@ export class ProxyOperator extends ReliableOperator {
       this.#metrics.observeSlotWait(name, (this.#clock.now() - Date.parse(startedAt)) / 1_000);
   }
 
+  #objects(): Pick<RolloutInput, 'profiles' | 'nodes' | 'states'> {
+    return {
+      profiles: this.cacheOf<ProxyProfile>(PROFILES).list(),
+      nodes: this.cacheOf<ClusterNode>(NODES).list(),
+      states: this.cacheOf<NodeProxyState>(STATES).list(),
+    };
+  }
+
   async #reconcile(): Promise<ReconcileResult> {
     const finish = this.#metrics.startReconcile();
     try {
       const nowMs = this.#clock.now();
       const notLoaded = await this.#revisions.load();
+      const handover = planHandover({ ...this.#objects(), nowMs });
+      const kept = await this.#keeper.apply(handover, this.#leads);
       const startedMs = performance.now();
       const plan = planRollout({
-        profiles: this.cacheOf<ProxyProfile>(PROFILES).list(),
-        nodes: this.cacheOf<ClusterNode>(NODES).list(),
-        states: this.cacheOf<NodeProxyState>(STATES).list(),
+        ...this.#objects(),
         histories: this.#revisions.histories,
         gateResults: this.#gates.results,
         lostAgents: this.#leases.lost(),
+        handover: this.#keeper.findings(handover),
         nowMs,
       });
       this.#metrics.observePlan((performance.now() - startedMs) / 1_000);
       this.#metrics.setProfiles(plan.profiles);
-      const { failures, restInMs = Infinity } = await this.#writer.write(plan, new Date(nowMs), this.#leads);
+      const { failures, restInMs = Infinity } = await this.#writer.write(
+        // The DaemonSets are given back before the profile that names them goes.
+        kept.failures.length === 0 ? plan : { ...plan, finalizers: plan.finalizers.filter(({ present }) => present) },
+        new Date(nowMs),
+        this.#leads,
+      );
       if (!this.#leads.aborted) this.#gates.update(plan.gateRequests);
-      const all = notLoaded === undefined ? failures : [notLoaded, ...failures];
+      const all = [...(notLoaded === undefined ? [] : [notLoaded]), ...kept.failures, ...failures];
       // A conflict means that the plan was older than the object: the event of its change leads to the next one.
       for (const failure of all) if (failure.status !== 409) this.failures.report(failure);
       // What we deleted ourselves is no news to the watch, so nothing else would lead to what comes after it.
       if (failures.length === 0 && plan.actions.some(({ kind }) => kind === 'Delete')) this.#loop.trigger();
       finish(all.length > 0);
-      const waitMs = Math.min(restInMs, this.#leases.nextLossInMs());
+      const waitMs = Math.min(restInMs, kept.restInMs, this.#leases.nextLossInMs());
       const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + waitMs);
       return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };
     } catch (error) {

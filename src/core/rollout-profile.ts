@@ -12,6 +12,8 @@ import { rolloutEvents, type RolloutEvent } from './rollout-events.ts';
 import type { GateRequest, GateResults } from './rollout-gates.ts';
 import { chooseGrants, type Grant } from './rollout-grants.ts';
 import { assessNode, type NodeAssessment } from './rollout-node.ts';
+import { giveBack } from './rollout-give-back.ts';
+import { withHandover, type HandoverFinding } from './rollout-handover.ts';
 import { previewRollout } from './rollout-preview.ts';
 import type { Scene } from './rollout-scene.ts';
 import { findStage, type Stage, type Verdict } from './rollout-stage.ts';
@@ -43,6 +45,9 @@ export interface PlanContext {
   /** By the UID of the profile, the newest last. */
   readonly histories: ReadonlyMap<string, readonly KnownRevision[]>;
   readonly gateResults: GateResults;
+  readonly handover: ReadonlyMap<string, HandoverFinding>;
+  /** Nodes that kube-proxy is kept off. */
+  readonly keptOff: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
@@ -143,8 +148,29 @@ function planInvalid(assignment: Assignment, nowMs: number): PlannedProfile {
   return finishPlan(assignment, status, { events: rolloutEvents(assignment, status, undefined) });
 }
 
+function planGivenBack(assignment: Assignment, spec: ProxyProfileSpec, context: PlanContext): PlannedProfile {
+  const { status, events, plan } = giveBack(assignment, spec, context.states, context);
+  return finishPlan(assignment, status, { events, settle: plan.actions, wakeAtMs: plan.wakeAtMs });
+}
+
 /** One profile with the nodes that are its own. */
 export function planProfile(assignment: Assignment, context: PlanContext): PlannedProfile {
+  const { spec } = assignment;
+  const isGivingBack = spec?.kubeProxy.policy === 'GiveBack';
+  const planned = isGivingBack ? planGivenBack(assignment, spec, context) : planAssigned(assignment, context);
+  const { profile } = assignment;
+  const finding = context.handover.get(profile.metadata.name);
+  const { status, events } = withHandover(profile, planned.status, finding, context.nowMs);
+  return finding === undefined
+    ? planned
+    : finishPlan(assignment, status, { ...rest(planned), events: [...planned.events, ...events] });
+}
+
+function rest({ settle, grants, gateRequests, wakeAtMs, record }: PlannedProfile): Partial<PlannedProfile> {
+  return { settle, grants, gateRequests, wakeAtMs, record };
+}
+
+function planAssigned(assignment: Assignment, context: PlanContext): PlannedProfile {
   const { states, histories, gateResults, nowMs } = context;
   const { spec, profile } = assignment;
   if (spec === null) return planInvalid(assignment, nowMs);

@@ -1,6 +1,6 @@
 import { durationMs } from './api/meta.ts';
 import type { NodeProxyState } from './api/node-proxy-state.ts';
-import { proxyProfileSpec, type ProxyProfile } from './api/proxy-profile.ts';
+import { proxyProfileSpec, type ProxyProfile, type ProxyProfileSpec } from './api/proxy-profile.ts';
 import type { StateAction } from './rollout-actions.ts';
 import { timeText } from './time.ts';
 import { resolveMaxUnavailable } from './rollout-budget.ts';
@@ -53,7 +53,7 @@ export function planRelease(
   profile: ProxyProfile,
   states: readonly NodeProxyState[],
   takenOver: ReadonlySet<string>,
-  nowMs: number,
+  { nowMs, keptOff }: ReleaseScene,
 ): ReleasePlan {
   if (!hasFinalizer(profile)) return NOTHING;
   const done: FinalizerAction = { profile, present: false };
@@ -64,6 +64,32 @@ export function planRelease(
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   if (own.length === 0 || spec.onDelete === 'Keep') return { ...NOTHING, finalizers: [done] };
   const ended = own.filter((state) => isReleased(state) || isOverdue(state, nowMs));
+  return {
+    ...releaseInTurn(own, ended, spec, { nowMs, keptOff }),
+    unanswered: ended.filter((state) => !isReleased(state)).map(({ metadata }) => metadata.name),
+  };
+}
+
+/** When it is, and the nodes that kube-proxy is kept off. */
+export interface ReleaseScene {
+  readonly nowMs: number;
+  readonly keptOff: ReadonlySet<string>;
+}
+
+/**
+ * What to do about a profile whose nodes are to go back to kube-proxy while it stays: as above, but a node that does not
+ * answer keeps its slot, so that no further one is asked.
+ */
+export function planGiveBack(spec: ProxyProfileSpec, own: readonly NodeProxyState[], scene: ReleaseScene): ReleasePlan {
+  return releaseInTurn(own, own.filter(isReleased), spec, scene);
+}
+
+function releaseInTurn(
+  own: readonly NodeProxyState[],
+  ended: readonly NodeProxyState[],
+  spec: ProxyProfileSpec,
+  { nowMs, keptOff }: ReleaseScene,
+): ReleasePlan {
   const asked = own.filter((state) => state.spec.action === 'Release' && !ended.includes(state));
   const free = resolveMaxUnavailable(spec.rollout.maxUnavailable, own.length) - asked.length;
   const next = own.filter((state) => state.spec.action !== 'Release').slice(0, Math.max(0, free));
@@ -78,12 +104,18 @@ export function planRelease(
           grantedAt: timeText(nowMs),
           deadlineAt: timeText(deadlineAtMs),
         };
-        const released = { ...rest, action: 'Release', attempt } as const;
+        const isKeptOff = keptOff.has(observed.metadata.name);
+        const released = {
+          ...rest,
+          action: 'Release',
+          ...(isKeptOff ? { giveBackTo: 'kube-proxy' as const } : {}),
+          attempt,
+        } as const;
         return { kind: 'ReplaceSpec', node: observed.metadata.name, purpose: 'Release', observed, spec: released };
       }),
     ],
     finalizers: [],
-    unanswered: ended.filter((state) => !isReleased(state)).map(({ metadata }) => metadata.name),
+    unanswered: [],
     wakeAtMs: [
       ...asked.flatMap(({ spec: { attempt } }) => (attempt === undefined ? [] : [Date.parse(attempt.deadlineAt)])),
       ...(next.length > 0 ? [deadlineAtMs] : []),

@@ -7,7 +7,7 @@ import { findConditions, findInvalid, type Finding, type Findings } from './roll
 import { countNodes, isAccepted, isComplete, listProblems, type RolloutView } from './rollout-view.ts';
 
 /** `lastTransitionTime` moves only with the status of the condition. */
-function dateConditions(profile: ProxyProfile, findings: Findings, nowMs: number): Condition[] {
+export function dateConditions(profile: ProxyProfile, findings: Findings, nowMs: number): Condition[] {
   return PROXY_PROFILE_CONDITIONS.map((type) => {
     const old = profile.status?.conditions?.find((condition) => condition.type === type);
     const isSame = old?.status === findings[type].status;

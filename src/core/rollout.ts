@@ -7,6 +7,8 @@ import type { GateRequest, GateResults } from './rollout-gates.ts';
 import { reportLostAgents } from './rollout-lost.ts';
 import type { RolloutNode } from './rollout-node.ts';
 import { planProfile, type ProfilePlan } from './rollout-profile.ts';
+import { keptOffNodes } from './kube-proxy-handover.ts';
+import type { HandoverFinding } from './rollout-handover.ts';
 import { finalizerOf, planRelease, type FinalizerAction, type ReleasePlan } from './rollout-release.ts';
 
 export type { StateAction, NewNodeProxyState } from './rollout-actions.ts';
@@ -21,6 +23,8 @@ export interface RolloutInput {
   readonly gateResults?: GateResults;
   /** Nodes whose agent has not been heard for too long. */
   readonly lostAgents?: ReadonlySet<string>;
+  /** By the name of the profile, what is known of the DaemonSets of kube-proxy. */
+  readonly handover?: ReadonlyMap<string, HandoverFinding>;
   readonly nowMs: number;
 }
 
@@ -56,11 +60,12 @@ function onePerNode(actions: readonly StateAction[]): StateAction[] {
 function planReleases(
   { profiles, states, nowMs }: RolloutInput,
   taken: ReadonlySet<string>,
+  keptOff: ReadonlySet<string>,
 ): { readonly profile: ProxyProfile; readonly plan: ReleasePlan }[] {
   return profiles
     .filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-    .map((profile) => ({ profile, plan: planRelease(profile, states, taken, nowMs) }));
+    .map((profile) => ({ profile, plan: planRelease(profile, states, taken, { nowMs, keptOff }) }));
 }
 
 /**
@@ -68,17 +73,19 @@ function planReleases(
  * starts anew goes on where the last one stopped. See `SlotPicker` for what a plan never does.
  */
 export function planRollout(input: RolloutInput): RolloutPlan {
-  const { profiles, nodes, histories = new Map(), gateResults = new Map(), nowMs } = input;
+  const { profiles, nodes, histories = new Map(), gateResults = new Map(), handover = new Map(), nowMs } = input;
   const { states, reports } = reportLostAgents(input.states, input.lostAgents ?? new Set(), nowMs);
   const byName = new Map(states.map((state) => [state.metadata.name, state]));
   const assignments = assignNodes(profiles, nodes, byName);
-  const planned = assignments.map((each) => planProfile(each, { states: byName, histories, gateResults, nowMs }));
+  const keptOff = keptOffNodes(profiles, nodes);
+  const context = { states: byName, histories, gateResults, handover, keptOff, nowMs };
+  const planned = assignments.map((each) => planProfile(each, context));
   const taken = new Set(
     assignments.flatMap((each) =>
       [...each.nodes, ...each.conflicts.map(({ node }) => node)].map((node) => node.metadata.name),
     ),
   );
-  const releases = planReleases({ ...input, states }, taken);
+  const releases = planReleases({ ...input, states }, taken, keptOff);
   const wakes = [...planned, ...releases.map(({ plan }) => plan)].flatMap(({ wakeAtMs }) => wakeAtMs);
   const future = wakes.filter((ms) => Number.isFinite(ms));
   return {

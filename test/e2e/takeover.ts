@@ -3,7 +3,10 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { runController } from '../../src/controllers/main.ts';
 import { agentState } from '../../src/core/agent-state.ts';
+import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { Mode } from '../../src/core/mode.ts';
 import { CLUSTER_IP, eventually, type AgentGround } from './agent-ground.ts';
 
@@ -87,4 +90,140 @@ export async function kubeProxyTraces(ground: AgentGround): Promise<string[]> {
   const { stdout } = await testbed.exec(node, ['nft', 'list', 'tables']);
   const tables = [...stdout.matchAll(/^table ip6? kube-proxy$/gm)].map(([text]) => text);
   return [...new Set([...chains.map(([, chain, target]) => chain ?? target ?? ''), ...tables])].sort();
+}
+
+const NODE = '/api/v1/nodes/n1';
+const DAEMON_SET = '/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy';
+const PROFILE = `/apis/${API_VERSION}/proxyprofiles/all`;
+const STATE = `/apis/${API_VERSION}/nodeproxystates/n1`;
+const LOOK_MS = 100;
+
+interface Affinity {
+  readonly nodeAffinity?: {
+    readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+      readonly nodeSelectorTerms: readonly {
+        readonly matchExpressions?: readonly { readonly key: string; readonly operator: string }[];
+      }[];
+    };
+  };
+}
+
+/** The controller of a cluster of one node, and what a DaemonSet controller and a kubelet do there for kube-proxy. */
+export class ControlledNode {
+  readonly #ground: AgentGround;
+  readonly #kubeProxy: KubeProxyOfNode;
+  readonly #start: KubeProxyStart;
+  readonly #stop = new AbortController();
+  #working: Promise<unknown>[] = [];
+
+  constructor(ground: AgentGround, kubeProxy: KubeProxyOfNode, start: KubeProxyStart) {
+    this.#ground = ground;
+    this.#kubeProxy = kubeProxy;
+    this.#start = start;
+  }
+
+  /** Installs our definitions and kubeadm's DaemonSet, and starts both controllers. */
+  async begin(): Promise<void> {
+    for (const file of ['proxyprofiles', 'nodeproxystates']) {
+      const text = await readFile(new URL(`../../crds/${file}.yaml`, import.meta.url), 'utf8');
+      const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${file}.switchyard.dev`;
+      await this.#ground.apply(path, parse(text) as object);
+    }
+    const labels = { 'k8s-app': 'kube-proxy' };
+    const containers = [{ name: 'kube-proxy', image: 'registry.invalid/kube-proxy:v1.36.2' }];
+    const template = { metadata: { labels }, spec: { containers, hostNetwork: true } };
+    await this.#ground.apply(DAEMON_SET, {
+      apiVersion: 'apps/v1',
+      kind: 'DaemonSet',
+      metadata: { name: 'kube-proxy', namespace: 'kube-system', labels },
+      spec: { selector: { matchLabels: labels }, template },
+    });
+    const kubeconfig = this.#ground.path('controller-kubeconfig');
+    await writeFile(kubeconfig, this.#ground.server.kubeconfig());
+    const args = {
+      kubeconfig,
+      leaderElect: false,
+      metricsBindAddress: '0',
+      logLevel: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+    };
+    this.#working = [runController(args, this.#stop.signal), this.#runDaemonSet()];
+  }
+
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#working);
+  }
+
+  async #runDaemonSet(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const isWanted = await this.isScheduled();
+      if (isWanted && !this.#kubeProxy.isRunning) this.#kubeProxy.start(this.#start);
+      if (!isWanted && this.#kubeProxy.isRunning) await this.#kubeProxy.stop();
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  /** Whether a DaemonSet controller runs its pod on the node: one of the affinity's terms holds. */
+  async isScheduled(): Promise<boolean> {
+    const labels = (await this.#get(NODE)).metadata.labels ?? {};
+    const affinity = (await this.affinity()) as Affinity | undefined;
+    const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+    if (terms === undefined) return true;
+    return terms.some(({ matchExpressions = [] }) =>
+      matchExpressions.every(({ key, operator }) => (operator === 'DoesNotExist') === (labels[key] === undefined)),
+    );
+  }
+
+  /** Of the DaemonSet's pods, as it is. */
+  async affinity(): Promise<unknown> {
+    return (await this.daemonSet()).spec.template?.spec.affinity;
+  }
+
+  async daemonSet(): Promise<KubeObject> {
+    return this.#get(DAEMON_SET);
+  }
+
+  async setProfile(spec: object): Promise<void> {
+    const rollout = { canary: { count: 0 }, batchSoak: '0s' };
+    const body = { metadata: { name: 'all' }, spec: { onDelete: 'Release', rollout, ...spec } };
+    await this.#ground.apply(PROFILE, { apiVersion: API_VERSION, kind: 'ProxyProfile', ...body });
+  }
+
+  async deleteProfile(): Promise<void> {
+    await this.#ground.remove(PROFILE);
+  }
+
+  /** Resolves when a condition of the profile reads so, as `type=status/reason`. */
+  async untilCondition(expected: string): Promise<void> {
+    await eventually(`the profile says ${expected}`, async () => {
+      const conditions = (await this.#get(PROFILE)).status?.conditions ?? [];
+      const texts = conditions.map(({ type, status, reason }) => `${type}=${status}/${reason}`);
+      return texts.includes(expected) ? true : undefined;
+    });
+  }
+
+  /** Resolves when there is no profile and no state any more. */
+  async untilGone(): Promise<void> {
+    for (const path of [PROFILE, STATE]) {
+      await eventually(`${path} is gone`, () =>
+        this.#get(path).then(
+          () => undefined,
+          () => true,
+        ),
+      );
+    }
+  }
+
+  async #get(path: string): Promise<KubeObject> {
+    return (await this.#ground.client.get(path, {}, this.#stop.signal)) as unknown as KubeObject;
+  }
+}
+
+interface KubeObject {
+  readonly metadata: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: { readonly template?: { readonly spec: { readonly affinity?: unknown } } };
+  readonly status?: { readonly conditions?: readonly { type: string; status: string; reason: string }[] };
 }

@@ -1,0 +1,136 @@
+import { DEFAULT_NODE_LABEL, kubeProxyConfig, type KubeProxyConfig } from './api/kube-proxy-config.ts';
+import type { AttemptPhase, NodeProxyState } from './api/node-proxy-state.ts';
+import type { ProxyProfile } from './api/proxy-profile.ts';
+import type { RolloutNode } from './rollout-node.ts';
+
+/** Whether a node is to carry the label that keeps kube-proxy off it. */
+export interface LabelChange {
+  readonly node: string;
+  readonly label: string;
+  readonly present: boolean;
+}
+
+/** A DaemonSet of kube-proxy and the label that its pods are to keep away from. */
+export interface ExcludedSet {
+  readonly namespace: string;
+  readonly name: string;
+  readonly label: string;
+  /** Whether they are to. */
+  readonly present: boolean;
+  readonly profiles: readonly string[];
+}
+
+export interface HandoverPlan {
+  readonly sets: readonly ExcludedSet[];
+  readonly labels: readonly LabelChange[];
+  /** Of each profile by name: how many nodes kube-proxy is, or is to be, kept off. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+export interface HandoverInput {
+  readonly profiles: readonly ProxyProfile[];
+  readonly nodes: readonly RolloutNode[];
+  readonly states: readonly NodeProxyState[];
+  readonly nowMs: number;
+}
+
+/** What a profile says of kube-proxy; the defaults where it cannot be read. */
+export function kubeProxyOf({ spec }: ProxyProfile): KubeProxyConfig {
+  const parsed = kubeProxyConfig.safeParse((spec as Partial<ProxyProfile['spec']> | undefined)?.kubeProxy);
+  return parsed.success ? parsed.data : kubeProxyConfig.parse(undefined);
+}
+
+const SERVES_ALONE: readonly AttemptPhase[] = ['Commit', 'Soak'];
+const TURNED_BACK: readonly AttemptPhase[] = ['AwaitReturn', 'RolledBack', 'Failed'];
+
+/**
+ * Whether kube-proxy is to be kept off the node of `state`: once its agent says that it serves beside kube-proxy and waits,
+ * and as long as it serves; no longer when it goes back, or is to give back, or has not moved on by its deadline. Undefined
+ * where nothing is said either way.
+ */
+export function isKeptOff({ spec, status }: NodeProxyState, nowMs: number): boolean | undefined {
+  if (spec.action === 'Release') return false;
+  if (status?.current !== undefined) return true;
+  const { attempt } = spec;
+  const told = status?.attempt;
+  if (told === undefined || attempt === undefined || told.id !== attempt.id) return undefined;
+  if (TURNED_BACK.includes(told.phase)) return false;
+  if (told.phase === 'AwaitHandover') return nowMs < Date.parse(attempt.deadlineAt);
+  return SERVES_ALONE.includes(told.phase) ? true : undefined;
+}
+
+/** The names of the nodes that carry the label of some profile. */
+export function keptOffNodes(profiles: readonly ProxyProfile[], nodes: readonly RolloutNode[]): ReadonlySet<string> {
+  const labels = [DEFAULT_NODE_LABEL, ...profiles.map((profile) => kubeProxyOf(profile).nodeLabel)];
+  const kept = nodes.filter(({ metadata }) => labels.some((label) => metadata.labels?.[label] !== undefined));
+  return new Set(kept.map(({ metadata }) => metadata.name));
+}
+
+/** One label of one node. */
+interface LabelView {
+  readonly node: string;
+  readonly label: string;
+  readonly has: boolean;
+  readonly wants: boolean;
+  /** The profile that it is for. */
+  readonly profile: string | undefined;
+  /** A release needs the DaemonSet as it is until kube-proxy is back. */
+  readonly isReturning: boolean;
+}
+
+/** What to do about kube-proxy, from nothing but the objects: equal objects at an equal time give an equal plan. */
+export function planHandover(input: HandoverInput): HandoverPlan {
+  const views = viewLabels(input);
+  const wanted = views.flatMap(({ wants, profile }) => (wants && profile !== undefined ? [profile] : []));
+  const counts = new Map<string, number>();
+  for (const profile of wanted) counts.set(profile, (counts.get(profile) ?? 0) + 1);
+  const changes = views.filter(({ has, wants }) => has !== wants);
+  const inUse = views.filter(({ has, wants, isReturning }) => has || wants || isReturning);
+  return {
+    labels: changes.map(({ node, label, wants }) => ({ node, label, present: wants })),
+    counts,
+    sets: planSets(input.profiles, new Set(inUse.map(({ label }) => label))),
+  };
+}
+
+function viewLabels({ profiles, nodes, states, nowMs }: HandoverInput): LabelView[] {
+  const byUid = new Map(profiles.map((profile) => [profile.metadata.uid, profile]));
+  const byNode = new Map(states.map((state) => [state.metadata.name, state]));
+  const known = new Set([DEFAULT_NODE_LABEL, ...profiles.map((profile) => kubeProxyOf(profile).nodeLabel)]);
+  return nodes.flatMap(({ metadata }) => {
+    const found = byNode.get(metadata.name);
+    const state = found?.spec.nodeUID === metadata.uid ? found : undefined;
+    const profile = byUid.get(state?.spec.profile.uid);
+    return [...known].map((label) => {
+      const has = metadata.labels?.[label] !== undefined;
+      return { node: metadata.name, label, has, profile: profile?.metadata.name, ...wish(label, has) };
+    });
+
+    function wish(label: string, has: boolean): Pick<LabelView, 'wants' | 'isReturning'> {
+      if (state === undefined) return { wants: false, isReturning: false };
+      // The state of a profile that is gone keeps what its node has.
+      if (profile === undefined) return { wants: has, isReturning: false };
+      if (kubeProxyOf(profile).nodeLabel !== label) return { wants: false, isReturning: false };
+      return { wants: isKeptOff(state, nowMs) ?? has, isReturning: state.spec.action === 'Release' };
+    }
+  });
+}
+
+function planSets(profiles: readonly ProxyProfile[], inUse: ReadonlySet<string>): ExcludedSet[] {
+  const sets = new Map<string, ExcludedSet>();
+  for (const profile of profiles.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
+    const { namespace, daemonSets, nodeLabel: label } = kubeProxyOf(profile);
+    for (const name of daemonSets) {
+      const key = `${namespace}/${name} ${label}`;
+      const others = sets.get(key)?.profiles ?? [];
+      sets.set(key, {
+        namespace,
+        name,
+        label,
+        present: inUse.has(label),
+        profiles: [...others, profile.metadata.name],
+      });
+    }
+  }
+  return [...sets.values()];
+}
