@@ -264,10 +264,29 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
     const { manifests } = await render({}, { name: 'blue', namespace: 'proxy' });
     for (const { kind, metadata } of manifests) {
       if (kind !== 'ProxyProfile') assert.match(metadata.name, /^blue-switchyard/, kind);
-      assert.ok(['proxy', 'default', undefined].includes(metadata.namespace), `${kind} ${metadata.namespace}`);
+      const isOfKubeProxy = metadata.namespace === 'kube-system' && metadata.name.endsWith('-kube-proxy');
+      const isUsual = ['proxy', 'default', undefined].includes(metadata.namespace);
+      assert.ok(isUsual || isOfKubeProxy, `${kind} ${metadata.namespace}`);
     }
     const policy = stringify(manifests.find(({ kind }) => kind === 'ValidatingAdmissionPolicy'));
     assert.match(policy, /system:serviceaccount:proxy:blue-switchyard-agent'/);
+  });
+
+  it('lets the controller touch the DaemonSets of kube-proxy that are named, and no other', async () => {
+    const named = await render({ controller: { kubeProxy: { namespace: 'nodes', daemonSets: ['kube-proxy-a'] } } });
+    const { metadata, rules } = find(named, 'Role', 'switchyard-controller-kube-proxy') as unknown as {
+      metadata: object;
+      rules: object[];
+    };
+    assert.equal((metadata as { namespace: string }).namespace, 'nodes');
+    const may = { apiGroups: ['apps'], resources: ['daemonsets'], resourceNames: ['kube-proxy-a'] };
+    assert.deepEqual(rules, [{ ...may, verbs: ['get', 'patch'] }]);
+    const { manifests } = await render({ controller: { kubeProxy: { daemonSets: [] } } });
+    assert.ok(!manifests.some(({ metadata: { name } }) => name.endsWith('-kube-proxy')));
+    const role = manifests.find(
+      ({ kind, metadata: { name } }) => kind === 'ClusterRole' && name.endsWith('-controller'),
+    );
+    assert.doesNotMatch(stringify(role), /patch/);
   });
 
   it('refuses values that the schema does not know', async () => {
