@@ -48,6 +48,16 @@ fetch_kubectl() {
     say "no kubectl to be had; the tests use the one on PATH, or skip what needs it and say so"
 }
 
+# Of Prometheus only the tool that checks rules; 19 MB to fetch.
+fetch_promtool() {
+  if [ -x .cache/promtool/usr/bin/promtool ] || [ "$(id -u)" != 0 ]; then return; fi
+  say "unpacking promtool from the Debian package prometheus into .cache"
+  mkdir -p .cache/promtool
+  (cd .cache/promtool && apt-get -qq -o APT::Sandbox::User=root download prometheus >&2 &&
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb) ||
+    say 'no promtool to be had; the tests of the alerts are skipped'
+}
+
 # The tests run containers as an engine would, with the seccomp profile that engines ship; it is unpacked beside the caches.
 fetch_seccomp_profile() {
   if [ -e .cache/container/usr/share/containers/seccomp.json ] || [ "$(id -u)" != 0 ]; then return; fi
@@ -90,6 +100,7 @@ case $command in
     (install_debian_packages crun:crun) || say 'no crun to be had; the tests in containers are skipped'
     fetch_kubectl
     fetch_seccomp_profile
+    fetch_promtool
     exec sh scripts/test.sh "$@"
     ;;
   *)

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 
 /**
  * The process under the names of Prometheus' own clients. Read when somebody asks: prom-client's default metrics wake the
@@ -17,9 +17,15 @@ export function registerProcessMetrics(registry: Registry): void {
       },
     });
   gauge('process_start_time_seconds', 'When the process started.', () => startedAtSeconds);
-  gauge('process_cpu_seconds_total', 'User and system CPU time.', () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'User and system CPU time.',
+    registers: [registry],
+    collect() {
+      const { user, system } = process.cpuUsage();
+      this.reset();
+      this.inc((user + system) / 1e6);
+    },
   });
   gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss());
   gauge('process_open_fds', 'Open file descriptors.', () => readdirSync('/proc/self/fd').length);

@@ -210,10 +210,13 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{/* The job names that the alerts and the dashboard look for, and the node as a label. */}}
+{{/* The job names that the alerts look for, and the node as a label. Give a dict with "root" and "component". */}}
 {{- define "switchyard.relabelings" -}}
 - targetLabel: job
-  replacement: switchyard-{{ . }}
+  replacement: {{ eq .component "agent" | ternary .root.Values.monitoring.agentJob "switchyard-controller" }}
+{{- if eq .component "agent" }}
+{{- /* The controller's series have a label node of their own. */}}
 - sourceLabels: [__meta_kubernetes_pod_node_name]
   targetLabel: node
+{{- end }}
 {{- end -}}
