@@ -69,6 +69,7 @@ export class NodeAgent {
     const { clock, log } = parts;
     const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
     const metrics = new AgentMetrics(clock, families);
+    parts.client.observe((answer) => metrics.requests.answered(answer));
     this.#network = new NodeNetworkSource({
       ...parts,
       families,

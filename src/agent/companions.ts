@@ -110,7 +110,8 @@ export class Companions {
   #programmed(): Programmed | undefined {
     const [config] = this.#parts.configs();
     if (config === undefined) return undefined;
-    return { mode: config.mode, options: resolveOptions(config, this.#parts.network()) };
+    const network = this.#parts.network();
+    return { mode: config.mode, options: resolveOptions(config, network), localAddresses: network.localAddresses };
   }
 
   async #sayBindFailure(service: CheckedService, problem: string): Promise<void> {

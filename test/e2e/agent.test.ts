@@ -98,6 +98,27 @@ describe('one node under a real agent', { timeout: TIMEOUT_MS }, () => {
     const metrics = await ground.get(10249, '/metrics');
     assert.match(metrics?.body ?? '', /^switchyard_mode\{mode="iptables"\} 1$/m);
     assert.match(metrics?.body ?? '', /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m);
+    assert.match(metrics?.body ?? '', /^rest_client_requests_total\{code="200",host="\S+:6443",method="GET"\} [1-9]/m);
+    assert.match((await ground.get(10249, '/statusz'))?.body ?? '', /^Mode: iptables$/m);
+    assert.match((await ground.get(10249, '/flagz'))?.body ?? '', /^node-name=n1$/m);
+    assert.match((await ground.get(10249, '/metrics/slis'))?.body ?? '', /^kubernetes_healthcheck\{.*\} 1$/m);
+  });
+
+  it('tells how many rules of ours there are', async () => {
+    for (const [family, program] of [
+      ['IPv4', 'iptables-save'],
+      ['IPv6', 'ip6tables-save'],
+    ] as const) {
+      for (const table of ['nat', 'filter']) {
+        const { stdout } = await ground.testbed.exec(ground.node, [program, '-t', table]);
+        const inKernel = stdout.split('\n').filter((line) => /^-A .*SWITCHYARD/.test(line)).length;
+        await eventually(`the metric has ${inKernel} rules in ${table} of ${family}`, async () => {
+          const { body = '' } = (await ground.get(10249, '/metrics')) ?? {};
+          const series = `kubeproxy_sync_proxy_rules_iptables_total{table="${table}",ip_family="${family}"} ${inKernel}`;
+          return body.split('\n').includes(series) ? true : undefined;
+        });
+      }
+    }
   });
 
   it('removes everything of its own, and nothing else, with --cleanup', async () => {
