@@ -33,7 +33,6 @@ export class SyncMetrics {
     const labelNames = ['ip_family'];
     const duration = (name: string, help: string) =>
       new Histogram({ name, help, labelNames, buckets: DURATION_BUCKETS, registers });
-    const failures = (name: string, help: string) => new Counter({ name, help, labelNames, registers });
     this.#seconds = duration(
       'kubeproxy_sync_proxy_rules_duration_seconds',
       'Time to bring the kernel up to date with one batch of changes.',
@@ -63,24 +62,10 @@ export class SyncMetrics {
       labelNames: ['mode'],
       registers,
     });
-    this.#nftablesFailures = failures(
-      'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
-      'Transactions that nftables refused.',
-    );
-    this.#cleanUpFailures = failures(
-      'kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total',
-      'Times that chains which nothing uses any more could not be removed yet.',
-    );
-    this.#restoreFailures = {
-      full: failures(
-        'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
-        'Times that iptables-restore refused all rules.',
-      ),
-      partial: failures(
-        'kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total',
-        'Times that iptables-restore refused a change.',
-      ),
-    };
+    const { nftables, cleanUp, restore } = modeFailures(registry);
+    this.#nftablesFailures = nftables;
+    this.#cleanUpFailures = cleanUp;
+    this.#restoreFailures = restore;
     this.#lastRules = new Gauge({
       name: 'kubeproxy_sync_proxy_rules_iptables_last',
       help: 'Rules that the last batch sent to iptables-restore.',
@@ -147,6 +132,32 @@ export class SyncMetrics {
     this.#objects.inc({ mode, operation: 'written' }, report.written);
     this.#objects.inc({ mode, operation: 'removed' }, report.removed);
   }
+}
+
+/** kube-proxy has counters of their own for each mode's failures. */
+function modeFailures(registry: Registry) {
+  const failures = (name: string, help: string) =>
+    new Counter({ name, help, labelNames: ['ip_family'], registers: [registry] });
+  return {
+    nftables: failures(
+      'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
+      'Transactions that nftables refused.',
+    ),
+    cleanUp: failures(
+      'kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total',
+      'Times that chains which nothing uses any more could not be removed yet.',
+    ),
+    restore: {
+      full: failures(
+        'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
+        'Times that iptables-restore refused all rules.',
+      ),
+      partial: failures(
+        'kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total',
+        'Times that iptables-restore refused a change.',
+      ),
+    },
+  };
 }
 
 function isIptablesError(error: Error): boolean {
