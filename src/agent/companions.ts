@@ -6,6 +6,7 @@ import type { NodeEvent } from '../core/node-events.ts';
 import type { CheckedService } from '../core/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
 import type { Arrived } from '../core/service-table.ts';
+import { Counters } from '../kernel/counters.ts';
 import { ConntrackClient } from '../kernel/conntrack/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
@@ -17,6 +18,7 @@ import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { HeapTrim } from './heap-trim.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
+import { ServiceMetrics } from './metrics-services.ts';
 import { RuleMetrics, type Programmed } from './metrics-rules.ts';
 import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
@@ -67,6 +69,7 @@ export class Companions {
         arrived: parts.arrived,
         registry: parts.metrics.registry,
       }),
+      new ServiceMetrics({ ...parts, registry: parts.metrics.registry, counters: new Counters() }),
       new RuleMetrics(parts.metrics.registry, () => this.#programmed()),
       new HeapTrim(parts),
     ];
