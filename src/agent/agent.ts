@@ -88,6 +88,7 @@ export class NodeAgent {
       isHealthy: () => this.#health().isHealthy,
       configs: () => this.engine.configs(),
       network: () => this.#network.value,
+      localAddresses: () => this.#network.localAddresses(),
       arrived: () => table.arrived,
     });
     this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);

@@ -20,7 +20,6 @@ import { HeapTrim } from './heap-trim.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
 import { ServiceMetrics } from './metrics-services.ts';
 import { RuleMetrics, type Programmed } from './metrics-rules.ts';
-import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
 
 /** Without a controller there is nobody to tell them of. */
@@ -37,6 +36,8 @@ export interface CompanionParts {
   /** What the node runs, or is about to. */
   readonly configs: () => readonly RenderedConfig[];
   readonly network: () => NodeNetwork;
+  /** On this node's interfaces now. */
+  readonly localAddresses: () => readonly string[];
   /** What waits in the table. */
   readonly arrived: () => Arrived;
 }
@@ -57,7 +58,7 @@ export class Companions {
     const flows = new ConntrackClient();
     parts.signal.addEventListener('abort', () => flows.close());
     this.observers = [
-      new ConntrackLoop({ ...parts, flows, localAddresses: interfaceAddresses }),
+      new ConntrackLoop({ ...parts, flows, localAddresses: () => parts.localAddresses() }),
       new ServiceHealthServer({
         ...parts,
         nodePortAddresses: () => this.#nodePortAddresses(),
