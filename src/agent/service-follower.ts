@@ -187,12 +187,16 @@ export class ServiceFollower {
   }
 
   async #apply(mode: ProgrammedMode, changes: readonly ServicePortChange[]): Promise<string | null> {
+    const { log, metrics } = this.#parts;
+    if (!mode.isStale && changes.length === 0) return null;
+    const finish = metrics.startSync(mode.dataplane.mode, mode.isStale ? 'full' : 'partial');
     try {
-      await mode.follow(this.#servicePorts, changes);
+      finish(await mode.follow(this.#servicePorts, changes));
       return null;
     } catch (error) {
+      finish(null);
       const problem = (error as Error).message;
-      this.#parts.log.error(
+      log.error(
         { mode: mode.dataplane.mode, problem },
         'the kernel did not take the rules; they stay as they were until it does',
       );

@@ -11,8 +11,7 @@ import { findCourse, goalOf, targetFor, type Course, type KnownRevision } from '
 import { rolloutEvents, type RolloutEvent } from './rollout-events.ts';
 import type { GateRequest, GateResults } from './rollout-gates.ts';
 import { chooseGrants, type Grant } from './rollout-grants.ts';
-import { createAssessor } from './rollout-memo.ts';
-import type { NodeAssessment } from './rollout-node.ts';
+import { assessNode, type NodeAssessment } from './rollout-node.ts';
 import { giveBack } from './rollout-give-back.ts';
 import { withHandover, type HandoverFinding } from './rollout-handover.ts';
 import { previewRollout } from './rollout-preview.ts';
@@ -106,13 +105,13 @@ function assessAll(
   course: Course,
   { states, nowMs }: PlanContext,
 ): NodeAssessment[] {
-  const assessors = new Map<string, ReturnType<typeof createAssessor>>();
+  const targets = new Map<string, ReturnType<typeof targetFor>>();
   return assignment.nodes.map((node) => {
     const state = states.get(node.metadata.name);
     const goal = goalOf(course, state?.spec.nodeUID === node.metadata.uid ? state : undefined);
-    const assess = assessors.get(goal) ?? createAssessor(targetFor(course, assignment.profile, spec, goal), nowMs);
-    assessors.set(goal, assess);
-    return assess(node, state);
+    const target = targets.get(goal) ?? targetFor(course, assignment.profile, spec, goal);
+    targets.set(goal, target);
+    return assessNode(node, state, target, nowMs);
   });
 }
 

@@ -57,8 +57,7 @@ class NftablesDataplane implements Dataplane {
     });
     const removedLeftovers = await this.#removeLeftovers(leftovers);
     this.#applied = appliedState(snapshot.options, wanted);
-    const hasLeftovers = removedLeftovers.length < leftovers.length;
-    return { ...countOperations([...operations, ...removedLeftovers]), ...(hasLeftovers ? { hasLeftovers } : {}) };
+    return countOperations([...operations, ...removedLeftovers]);
   }
 
   async update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {

@@ -1,8 +1,10 @@
-import type { ChildProcess } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { NodeProxyState } from '../../src/core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../src/core/api/proxy-profile.ts';
@@ -14,6 +16,10 @@ import { manifestPath } from '../chart/manifest-path.ts';
 import { AgentGround, eventually } from './agent-ground.ts';
 import { buildImage, SECCOMP_FILE } from './container-engine.ts';
 import { readImage, writeBundle, type Image, type PodSpec } from './oci-bundle.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+/** Where `npm test` unpacks Debian's kubectl. */
+export const KUBECTL_FOLDER = join(PROJECT, '.cache/kubectl/usr/bin');
 
 const NAMESPACE = 'kube-system';
 const NODE_CLAIM = 'authentication.kubernetes.io/node-name';
@@ -171,6 +177,16 @@ export class InstalledGround {
       items?: NodeProxyState[];
     };
     return items[0];
+  }
+
+  /** Runs a command of a person with administrator's rights; rejects with what it said when it fails. */
+  async shell(command: string): Promise<string> {
+    const kubeconfig = this.agents.path('admin-kubeconfig');
+    await writeFile(kubeconfig, this.agents.server.kubeconfig());
+    const path = [KUBECTL_FOLDER, join(PROJECT, 'bin'), process.env.PATH].join(':');
+    const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: this.agents.folder, PATH: path };
+    const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: PROJECT, env, timeout: DEADLINE_MS });
+    return stdout;
   }
 
   /** As `eventually`, with what the containers said when it does not come about. */

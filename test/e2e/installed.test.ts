@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { probe } from '../../src/sandbox/traffic/traffic.ts';
+import { commandsOf } from '../chart/readme-commands.ts';
 import { SKIP_WITHOUT_RENDERER, useRenderer } from '../chart/use-renderer.ts';
 import { CLUSTER_IP } from './agent-ground.ts';
 import { engineIsMissing } from './container-engine.ts';
-import { InstalledGround } from './installed-ground.ts';
+import { InstalledGround, KUBECTL_FOLDER } from './installed-ground.ts';
 
 const SKIP = engineIsMissing() ?? SKIP_WITHOUT_RENDERER;
+const SKIP_WITHOUT_KUBECTL = existsSync(KUBECTL_FOLDER) ? false : 'no kubectl in .cache: run it through npm test';
 const QUICK = { maxUnavailable: 1, batchSoak: '1s', canary: { count: 1, soak: '1s' } };
 
 /** The effective capabilities and the seccomp mode of the agent's process, found by its arguments. */
@@ -72,6 +74,19 @@ describe('the chart in a cluster, its containers from the image', { skip: SKIP, 
     const { capabilities, seccomp } = privilegesOf('--proc-sys-dir=/host/proc/sys');
     assert.equal(capabilities, NET_ADMIN | SYS_MODULE);
     assert.equal(seccomp, '2', 'a filter');
+  });
+
+  it('does what the README says, command by command', { skip: SKIP_WITHOUT_KUBECTL }, async () => {
+    const commands = commandsOf('README.md', '## Move the nodes');
+    assert.ok(commands.length >= 10, commands.join('\n'));
+    for (const command of commands) {
+      // Without a kube-proxy to give the node to, that would wait for ever.
+      const isGivenBack = command.includes('GiveBack');
+      await ground.shell(isGivenBack ? `${command} --dry-run=server` : command);
+      if (command.includes('"mode":"nftables"')) await untilAvailable('nftables');
+    }
+    await untilAvailable('iptables');
+    assert.equal(await reach(), 'ok');
   });
 
   it('passes its own test', async () => {

@@ -1,4 +1,3 @@
-import type { RenderedConfig } from '../../src/core/api/node-proxy-state.ts';
 import type { KubeProxyOnNode } from '../../src/agent/kube-proxy.ts';
 import type { ImplementedMode, Mode } from '../../src/core/mode.ts';
 
@@ -35,9 +34,9 @@ export class FakeKubeProxy implements KubeProxyOnNode {
     return Promise.resolve(this.isRunning ? this.lack : 'it does not run');
   }
 
-  remove({ mode }: Pick<RenderedConfig, 'mode'>) {
+  remove(serving: ImplementedMode) {
     const removed = this.mode === undefined ? 0 : 1;
-    if (removed > 0) this.removals.push(mode);
+    if (removed > 0) this.removals.push(serving);
     this.mode = undefined;
     return Promise.resolve({ removed, kept: [], busy: 0 });
   }

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { before, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { commandsOf } from '../chart/readme-commands.ts';
+import { listOf, textOf } from './api-client.ts';
+import { describeApiServer } from './server-under-test.ts';
+import { until } from './widgets.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const KUBECTL = fileURLToPath(new URL('../../.cache/kubectl/usr/bin', import.meta.url));
+const SKIP = existsSync(KUBECTL) ? false : 'no kubectl in .cache: run it through npm test';
+
+describeApiServer(
+  'The README, without helm',
+  (server) => {
+    const run = (command: string): Promise<{ stdout: string; stderr: string }> => {
+      const env = { ...process.env, KUBECONFIG: server().kubeconfigPath, PATH: `${KUBECTL}:${process.env.PATH}` };
+      return promisify(execFile)('sh', ['-c', command], { cwd: PROJECT, env, timeout: 60_000 });
+    };
+
+    before(async () => {
+      const commands = commandsOf('README.md', '### Without helm');
+      assert.ok(commands.length >= 4, commands.join('\n'));
+      for (const command of commands) {
+        await run(command);
+        await until('the definitions are served', async () => {
+          const { status } = await server().client.get('/apis/switchyard.dev/v1alpha1/proxyprofiles');
+          return status === 200;
+        });
+      }
+    });
+    it('installs what the chart installs, whose pods find the address', async () => {
+      const { client } = server();
+      const { body } = await client.get('/apis/apps/v1/namespaces/kube-system/daemonsets/switchyard-agent');
+      const [container] = listOf(body.spec?.template?.spec?.containers);
+      const host = listOf(container?.env).find(({ name }) => textOf(name) === 'KUBERNETES_SERVICE_HOST');
+      const reference = host?.valueFrom?.configMapKeyRef;
+      const path = `/api/v1/namespaces/kube-system/configmaps/${textOf(reference?.name)}`;
+      assert.equal(textOf((await client.get(path)).body.data?.[textOf(reference?.key)]), 'API-SERVER-ADDRESS');
+    });
+
+    it('makes a first profile that touches no node', async () => {
+      const { body } = await server().client.get('/apis/switchyard.dev/v1alpha1/proxyprofiles/default');
+      assert.equal(body.spec?.rollout?.dryRun, true);
+    });
+
+    it('may be applied again', async () => {
+      for (const command of ['kubectl apply -f crds/', 'kubectl apply -k deploy/']) await run(command);
+    });
+
+    it('goes again', async () => {
+      await run('kubectl delete -k deploy/');
+      const { status } = await server().client.get('/apis/apps/v1/namespaces/kube-system/daemonsets/switchyard-agent');
+      assert.equal(status, 404);
+    });
+  },
+  { skip: SKIP },
+);
