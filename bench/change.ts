@@ -1,11 +1,8 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { ImplementedMode } from '../src/core/mode.ts';
 import { AgentGround, eventually } from '../test/e2e/agent-ground.ts';
+import { Connector } from './first-answer.ts';
 import { cpuMs, percentile, residentMb } from './process-usage.ts';
 
-const CONNECTOR = fileURLToPath(new URL('./connector.ts', import.meta.url));
 const ENDPOINTS_PER_SERVICE = 3;
 const PARALLEL_WRITES = 16;
 const TARGET_PORT = 8080;
@@ -119,34 +116,4 @@ async function writeSlice(ground: AgentGround, service: string, addresses: reado
     endpoints: addresses.map((address) => ({ addresses: [address], nodeName: 'n1', conditions: { ready: true } })),
     ports: [{ name: 'tcp', protocol: 'TCP', port: TARGET_PORT }],
   });
-}
-
-/** The program that keeps opening connections from a pod. */
-class Connector {
-  readonly #stdin: NodeJS.WritableStream;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(ground: AgentGround) {
-    const pod = ground.node.pods[0] ?? ground.node;
-    const child = ground.testbed.spawn(pod, [process.execPath, CONNECTOR], { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (child.stdin === null || child.stdout === null) throw new Error('the connector has no pipes');
-    this.#stdin = child.stdin;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    void once(child, 'error');
-  }
-
-  async begin(address: string): Promise<void> {
-    this.#stdin.write(`${address} 80\n`);
-    await this.#lines.next();
-  }
-
-  async answerAfter(sentNs: bigint): Promise<number> {
-    const line = await this.#lines.next();
-    return Number(BigInt(String(line.value)) - sentNs) / 1e6;
-  }
-
-  async untilAnswer(address: string, sinceNs: bigint): Promise<number> {
-    await this.begin(address);
-    return this.answerAfter(sinceNs);
-  }
 }

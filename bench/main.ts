@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../src/core/mode.ts';
 import { benchChange } from './change.ts';
 import { IPTABLES_FLAVOURS, type IptablesFlavour } from '../test/e2e/switch-course.ts';
+import { benchRepair, REPAIRED_MODES, type RepairedMode } from './repair.ts';
 import { benchSwitch } from './switch.ts';
 
 function parseCount(text: string): number {
@@ -51,6 +52,15 @@ await new Command('bench')
         const totals = await benchSwitch({ ...options, faultPercent: options.faults });
         console.log(JSON.stringify(totals));
         process.exitCode = totals.lost === 0 && totals.incomplete.length === 0 && totals.mended === '' ? 0 : 1;
+      }),
+  )
+  .addCommand(
+    new Command('repair')
+      .description('how soon packets flow again after somebody removed our rules, and how soon a setting is back')
+      .option('--times <count>', 'how often each is removed', parseCount, 20)
+      .addOption(new Option('--only <mode>', 'the default is all').choices(REPAIRED_MODES))
+      .action(async (options: { times: number; only?: RepairedMode }) => {
+        console.log(JSON.stringify(await benchRepair(options)));
       }),
   )
   .parseAsync(process.argv);

@@ -69,6 +69,7 @@ export class NodeAgent {
     const { clock, log } = parts;
     const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
     const metrics = new AgentMetrics(clock, families);
+    parts.client.observe((answer) => metrics.requests.answered(answer));
     this.#network = new NodeNetworkSource({
       ...parts,
       families,
@@ -87,6 +88,7 @@ export class NodeAgent {
       isHealthy: () => this.#health().isHealthy,
       configs: () => this.engine.configs(),
       network: () => this.#network.value,
+      localAddresses: () => this.#network.localAddresses(),
       arrived: () => table.arrived,
     });
     this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);

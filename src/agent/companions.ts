@@ -6,6 +6,7 @@ import type { NodeEvent } from '../core/node-events.ts';
 import type { CheckedService } from '../core/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
 import type { Arrived } from '../core/service-table.ts';
+import { Counters } from '../kernel/counters.ts';
 import { ConntrackClient } from '../kernel/conntrack/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
@@ -17,8 +18,8 @@ import type { FollowObserver } from './follow-observer.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { HeapTrim } from './heap-trim.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
+import { ServiceMetrics } from './metrics-services.ts';
 import { RuleMetrics, type Programmed } from './metrics-rules.ts';
-import { interfaceAddresses } from './node-network.ts';
 import { ServiceHealthServer } from './service-health.ts';
 
 /** Without a controller there is nobody to tell them of. */
@@ -35,6 +36,8 @@ export interface CompanionParts {
   /** What the node runs, or is about to. */
   readonly configs: () => readonly RenderedConfig[];
   readonly network: () => NodeNetwork;
+  /** On this node's interfaces now. */
+  readonly localAddresses: () => readonly string[];
   /** What waits in the table. */
   readonly arrived: () => Arrived;
 }
@@ -55,7 +58,7 @@ export class Companions {
     const flows = new ConntrackClient();
     parts.signal.addEventListener('abort', () => flows.close());
     this.observers = [
-      new ConntrackLoop({ ...parts, flows, localAddresses: interfaceAddresses }),
+      new ConntrackLoop({ ...parts, flows, localAddresses: () => parts.localAddresses() }),
       new ServiceHealthServer({
         ...parts,
         nodePortAddresses: () => this.#nodePortAddresses(),
@@ -67,6 +70,7 @@ export class Companions {
         arrived: parts.arrived,
         registry: parts.metrics.registry,
       }),
+      new ServiceMetrics({ ...parts, registry: parts.metrics.registry, counters: new Counters() }),
       new RuleMetrics(parts.metrics.registry, () => this.#programmed()),
       new HeapTrim(parts),
     ];
@@ -110,7 +114,8 @@ export class Companions {
   #programmed(): Programmed | undefined {
     const [config] = this.#parts.configs();
     if (config === undefined) return undefined;
-    return { mode: config.mode, options: resolveOptions(config, this.#parts.network()) };
+    const network = this.#parts.network();
+    return { mode: config.mode, options: resolveOptions(config, network), localAddresses: network.localAddresses };
   }
 
   async #sayBindFailure(service: CheckedService, problem: string): Promise<void> {

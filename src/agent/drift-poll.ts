@@ -3,8 +3,11 @@ import type { Dataplane } from '../kernel/dataplane.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 
-/** A change that nobody tells of is noticed within so long. */
-const POLL_MS = 2_500;
+/** A change that nobody tells of is noticed within so long; sooner where a look costs little. */
+const LONGEST_PAUSE_MS = 2_500;
+const SHORTEST_PAUSE_MS = 1_000;
+/** Looking takes one part of time in so many. */
+const PAUSE_PER_LOOK = 50;
 /** Addresses that go together are looked for together. */
 const SETTLE_MS = 10;
 
@@ -35,9 +38,12 @@ export class DriftPoll {
     void watchBound(() => void this.#lookAtAddresses(), signal).catch((error: unknown) => {
       log.warn({ problem: (error as Error).message }, 'addresses that others take away are not noticed');
     });
+    let tookMs = 0;
     while (!signal.aborted) {
-      await clock.sleep(POLL_MS, signal);
+      await clock.sleep(Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, tookMs * PAUSE_PER_LOOK)), signal);
+      const startedMs = clock.monotonicMs();
       if (!signal.aborted) await this.#look(false);
+      tookMs = clock.monotonicMs() - startedMs;
     }
   }
 
@@ -54,7 +60,7 @@ export class DriftPoll {
     for (const dataplane of held()) {
       try {
         if ((await dataplane.isIntact?.(addresses)) !== false) continue;
-        onDrift(dataplane.mode, addresses ? 'addresses, virtual servers or sets' : 'virtual servers or sets');
+        onDrift(dataplane.mode, addresses ? 'addresses, virtual servers or sets' : 'rules, virtual servers or sets');
       } catch (error) {
         log.debug({ mode: dataplane.mode, problem: (error as Error).message }, 'cannot look at the rules');
       }

@@ -1,5 +1,5 @@
 import { isGone } from '../core/kube-proxy.ts';
-import type { ImplementedMode } from '../core/mode.ts';
+import type { Successor } from '../kernel/kube-proxy/removal.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
@@ -41,7 +41,7 @@ export class KubeProxyLeftovers {
   }
 
   /** Beside complete rules of `serving`. False when there is nothing to do now. */
-  async removeOnce(serving: ImplementedMode): Promise<boolean> {
+  async removeOnce(serving: Successor): Promise<boolean> {
     const { kubeProxy, clock, log } = this.#parts;
     if (clock.monotonicMs() < this.#dueMs) return false;
     this.#dueMs = Infinity;

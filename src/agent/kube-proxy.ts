@@ -1,9 +1,8 @@
 import { get } from 'node:http';
 import { isGone, isServingKubeProxy, type KubeProxySighting } from '../core/kube-proxy.ts';
-import type { ImplementedMode } from '../core/mode.ts';
 import type { OtherProxy } from '../core/preflight.ts';
 import { HEALTHZ_PORT, sightKubeProxy } from '../kernel/kube-proxy/process.ts';
-import { removeKubeProxy, type RemovalReport } from '../kernel/kube-proxy/removal.ts';
+import { removeKubeProxy, type RemovalReport, type Successor } from '../kernel/kube-proxy/removal.ts';
 import { missingInKubeProxy } from '../kernel/kube-proxy/service-rules.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
 import type { ServicePorts } from './programmed-mode.ts';
@@ -17,7 +16,7 @@ export interface KubeProxyOnNode {
   /** What keeps it from serving these Services, for people; null when it serves them all. Throws KernelError. */
   lacks(servicePorts: ServicePorts): Promise<string | null>;
   /** Removes what it made, beside the rules of `serving`. Throws KernelError; again is the same. */
-  remove(serving: ImplementedMode): Promise<RemovalReport>;
+  remove(serving: Successor): Promise<RemovalReport>;
 }
 
 const HEALTHZ_TIMEOUT_MS = 1_000;

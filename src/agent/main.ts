@@ -52,8 +52,9 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   warnOfMissingTools(log);
 
   const endpoint = { log, clock: systemClock, signal };
-  if (args.healthz !== null) endpoints.push(serveHttp(args.healthz, healthRoutes(agent.endpointSources), endpoint));
-  if (args.metrics !== null) endpoints.push(serveHttp(args.metrics, metricsRoutes(agent.endpointSources), endpoint));
+  const sources = { ...agent.endpointSources, flags: flagsOf(args) };
+  if (args.healthz !== null) endpoints.push(serveHttp(args.healthz, healthRoutes(sources), endpoint));
+  if (args.metrics !== null) endpoints.push(serveHttp(args.metrics, metricsRoutes(sources), endpoint));
   if (args.profile !== undefined && firstSpec !== undefined) {
     let readings = 1;
     agent.followProfile(firstSpec, readings);
@@ -69,6 +70,14 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   await agent.run(signal);
   await client.close();
   log.info({}, 'the agent stops; the rules stay');
+}
+
+/** As the command line has them; what was not given is empty. */
+function flagsOf({ healthz, metrics, ...others }: AgentArgs): Readonly<Record<string, string>> {
+  const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const address = (bind: BindAddress | null) => (bind === null ? '0' : `${bind.host}:${bind.port}`);
+  const all = { ...others, healthzBindAddress: address(healthz), metricsBindAddress: address(metrics) };
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [dashed(name), String(value)]));
 }
 
 function warnOfMissingTools(log: Log): void {

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Family } from '../core/ip.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { SyncReport } from '../kernel/dataplane.ts';
+import { KernelError } from '../kernel/error.ts';
 import type { Clock } from '../support/clock.ts';
 
 /** kube-proxy's buckets: 1 ms doubled 14 times. */
@@ -19,7 +20,10 @@ export class SyncMetrics {
   readonly #lastSync: Gauge;
   readonly #lastQueued: Gauge;
   readonly #failures: Counter;
-  readonly #modeFailures: Record<string, Counter>;
+  readonly #nftablesFailures: Counter;
+  readonly #cleanUpFailures: Counter;
+  readonly #restoreFailures: Record<SyncExtent, Counter>;
+  readonly #lastRules: Gauge;
   readonly #objects: Counter;
 
   constructor(clock: Clock, families: readonly Family[], registry: Registry) {
@@ -29,7 +33,6 @@ export class SyncMetrics {
     const labelNames = ['ip_family'];
     const duration = (name: string, help: string) =>
       new Histogram({ name, help, labelNames, buckets: DURATION_BUCKETS, registers });
-    const failures = (name: string, help: string) => new Counter({ name, help, labelNames, registers });
     this.#seconds = duration(
       'kubeproxy_sync_proxy_rules_duration_seconds',
       'Time to bring the kernel up to date with one batch of changes.',
@@ -59,20 +62,16 @@ export class SyncMetrics {
       labelNames: ['mode'],
       registers,
     });
-    this.#modeFailures = {
-      'nftables full': failures(
-        'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
-        'Transactions that nftables refused.',
-      ),
-      'iptables full': failures(
-        'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
-        'Times that iptables-restore refused all rules.',
-      ),
-      'iptables partial': failures(
-        'kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total',
-        'Times that iptables-restore refused a change.',
-      ),
-    };
+    const { nftables, cleanUp, restore } = modeFailures(registry);
+    this.#nftablesFailures = nftables;
+    this.#cleanUpFailures = cleanUp;
+    this.#restoreFailures = restore;
+    this.#lastRules = new Gauge({
+      name: 'kubeproxy_sync_proxy_rules_iptables_last',
+      help: 'Rules that the last batch sent to iptables-restore.',
+      labelNames: ['table', 'ip_family'],
+      registers,
+    });
     this.#objects = new Counter({
       name: 'switchyard_kernel_objects_total',
       help: 'Rules, chains and elements written to or removed from the kernel.',
@@ -85,7 +84,9 @@ export class SyncMetrics {
   /** A rate over a series that appears with its first failure would miss that failure. */
   #startAtZero(): void {
     for (const ip_family of this.#families) {
-      for (const counter of Object.values(this.#modeFailures)) counter.inc({ ip_family }, 0);
+      const { full, partial } = this.#restoreFailures;
+      for (const counter of [this.#nftablesFailures, this.#cleanUpFailures, full, partial])
+        counter.inc({ ip_family }, 0);
     }
   }
 
@@ -94,19 +95,26 @@ export class SyncMetrics {
     for (const ip_family of this.#families) this.#lastQueued.set({ ip_family }, this.#clock.now() / 1_000);
   }
 
-  /** Starts the stopwatch of one batch; call the result with what was done, or with null when it failed. */
-  startSync(mode: ImplementedMode, extent: SyncExtent): (report: SyncReport | null) => void {
+  /** Starts the stopwatch of one batch; call the result with what was done, or why it failed. */
+  startSync(mode: ImplementedMode, extent: SyncExtent): (outcome: SyncReport | Error) => void {
     const startedMs = this.#clock.monotonicMs();
-    return (report) => {
-      if (report === null) this.#fail(mode, extent);
-      else this.#succeed(mode, extent, { report, seconds: (this.#clock.monotonicMs() - startedMs) / 1_000 });
+    return (outcome) => {
+      if (outcome instanceof Error) this.#fail(mode, extent, outcome);
+      else this.#succeed(mode, extent, { report: outcome, seconds: (this.#clock.monotonicMs() - startedMs) / 1_000 });
     };
   }
 
-  #fail(mode: ImplementedMode, extent: SyncExtent): void {
+  #fail(mode: ImplementedMode, extent: SyncExtent, error: Error): void {
     this.#failures.inc({ mode });
-    const counter = this.#modeFailures[`${mode} ${mode === 'nftables' ? 'full' : extent}`];
+    const counter = this.#failureCounter(mode, extent, error);
     for (const ip_family of this.#families) counter?.inc({ ip_family });
+  }
+
+  /** In IPVS mode kube-proxy counts what iptables refuses, and nothing else. */
+  #failureCounter(mode: ImplementedMode, extent: SyncExtent, error: Error): Counter | undefined {
+    if (mode === 'nftables') return this.#nftablesFailures;
+    if (mode === 'iptables') return this.#restoreFailures[extent];
+    return isIptablesError(error) ? this.#restoreFailures.full : undefined;
   }
 
   #succeed(
@@ -119,7 +127,39 @@ export class SyncMetrics {
       this.#extentSeconds[extent].observe({ ip_family }, seconds);
       this.#lastSync.set({ ip_family }, this.#clock.now() / 1_000);
     }
+    for (const { family, table, count } of report.rules ?? []) this.#lastRules.set({ table, ip_family: family }, count);
+    if (report.hasLeftovers === true) for (const ip_family of this.#families) this.#cleanUpFailures.inc({ ip_family });
     this.#objects.inc({ mode, operation: 'written' }, report.written);
     this.#objects.inc({ mode, operation: 'removed' }, report.removed);
   }
+}
+
+/** kube-proxy has counters of their own for each mode's failures. */
+function modeFailures(registry: Registry) {
+  const failures = (name: string, help: string) =>
+    new Counter({ name, help, labelNames: ['ip_family'], registers: [registry] });
+  return {
+    nftables: failures(
+      'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
+      'Transactions that nftables refused.',
+    ),
+    cleanUp: failures(
+      'kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total',
+      'Times that chains which nothing uses any more could not be removed yet.',
+    ),
+    restore: {
+      full: failures(
+        'kubeproxy_sync_proxy_rules_iptables_restore_failures_total',
+        'Times that iptables-restore refused all rules.',
+      ),
+      partial: failures(
+        'kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total',
+        'Times that iptables-restore refused a change.',
+      ),
+    },
+  };
+}
+
+function isIptablesError(error: Error): boolean {
+  return error instanceof KernelError && /^ip6?tables/.test(error.object);
 }

@@ -5,12 +5,14 @@ import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { SyncReport } from '../kernel/dataplane.ts';
 import type { Clock } from '../support/clock.ts';
 import { VERSION } from '../support/version.ts';
+import { RequestMetrics } from './metrics-requests.ts';
 import { registerProcessMetrics } from './metrics-process.ts';
 import { DURATION_BUCKETS, SyncMetrics, type SyncExtent } from './metrics-sync.ts';
 
 /** The agent's metrics; where kube-proxy has one for the same thing, under kube-proxy's name. */
 export class AgentMetrics {
   readonly registry = new Registry();
+  readonly requests = new RequestMetrics(this.registry);
   readonly #sync: SyncMetrics;
   readonly #mode = new Gauge({
     name: 'switchyard_mode',
@@ -65,8 +67,8 @@ export class AgentMetrics {
     this.#sync.queued();
   }
 
-  /** Starts the stopwatch of one batch; call the result with what was done, or with null when it failed. */
-  startSync(mode: ImplementedMode, extent: SyncExtent): (report: SyncReport | null) => void {
+  /** Starts the stopwatch of one batch; call the result with what was done, or why it failed. */
+  startSync(mode: ImplementedMode, extent: SyncExtent): (outcome: SyncReport | Error) => void {
     return this.#sync.startSync(mode, extent);
   }
 

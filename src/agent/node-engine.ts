@@ -274,7 +274,7 @@ export class NodeEngine {
   /** Removes what kube-proxy left behind, whenever it does not run and we serve. */
   async #tidyKubeProxy(): Promise<boolean> {
     const { serving } = this.#switcher;
-    return serving !== null && this.#mayTidyKubeProxy() && this.#leftovers.removeOnce(serving.config.mode);
+    return serving !== null && this.#mayTidyKubeProxy() && this.#leftovers.removeOnce(serving.config);
   }
 
   #mayTidyKubeProxy(): boolean {

@@ -3,6 +3,7 @@ import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { Preflight } from '../core/node-status.ts';
 import { lacksFor, warningsFor, type NodeFindings } from '../core/preflight.ts';
 import { createAnchor } from '../kernel/anchor.ts';
+import { Counters } from '../kernel/counters.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';
 import { createIpvsDataplane } from '../kernel/dataplane-ipvs.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
@@ -36,8 +37,12 @@ export async function ensureAnchor(): Promise<void> {
   }
 }
 
-/** Removes the anchor, which stops connections that only our rules translated. Throws KernelError. */
-export async function removeAnchor(): Promise<void> {
+/**
+ * Removes what stands beside every mode: the counters, and the anchor, which stops connections that only our rules
+ * translated. Throws KernelError.
+ */
+export async function removeBesides(): Promise<void> {
+  await new Counters().remove();
   const anchor = createAnchor();
   try {
     await anchor.remove();

@@ -4,6 +4,7 @@ import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { parseAddress, parsePrefix, type Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
 import { parseNodeIdentity } from '../core/node-identity.ts';
+import { watchInterfaces } from '../kernel/route/monitor.ts';
 import type { Clock } from '../support/clock.ts';
 
 const POLL_MS = 500;
@@ -21,6 +22,9 @@ export interface NodeNetworkParts {
 export class NodeNetworkSource {
   readonly #parts: NodeNetworkParts;
   #value: NodeNetwork;
+  /** What is known of the interfaces may be old. Looking costs as much as there are addresses, in IPVS mode of Services too. */
+  #isOld = true;
+  #isTold = false;
 
   constructor(parts: NodeNetworkParts) {
     this.#parts = parts;
@@ -56,10 +60,21 @@ export class NodeNetworkSource {
   /** Follows the interfaces until the signal aborts; a new address is noticed within half a second. */
   async watch(): Promise<void> {
     const { clock, signal, configs } = this.#parts;
+    this.#isTold = true;
+    // A kernel that tells nothing is asked each time.
+    watchInterfaces(() => (this.#isOld = true), signal).catch(() => (this.#isTold = false));
     while (!signal.aborted) {
       await clock.sleep(POLL_MS, signal);
-      if (configs().some(needsLocalAddresses)) this.#change({ localAddresses: interfaceAddresses() });
+      if (configs().some(needsLocalAddresses)) this.localAddresses();
     }
+  }
+
+  /** The addresses on this node's interfaces now. */
+  localAddresses(): readonly string[] {
+    if (!this.#isOld && this.#isTold) return this.#value.localAddresses;
+    this.#isOld = false;
+    this.#change({ localAddresses: interfaceAddresses() });
+    return this.#value.localAddresses;
   }
 
   #change(part: Partial<NodeNetwork>): void {
@@ -70,7 +85,7 @@ export class NodeNetworkSource {
 }
 
 /** The addresses on this node's interfaces now, canonical. */
-export function interfaceAddresses(): string[] {
+function interfaceAddresses(): string[] {
   const found = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   // A link-local address carries its zone and serves no NodePorts beyond its link.
   const texts = found.filter(({ scopeid }) => scopeid === undefined || scopeid === 0).map(({ address }) => address);

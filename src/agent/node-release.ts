@@ -7,7 +7,7 @@ export type ReleasePolicy = 'Restore' | 'Keep';
 
 export interface ReleaseGround {
   readonly createDataplane: (mode: ImplementedMode) => Dataplane;
-  removeAnchor(): Promise<void>;
+  removeBesides(): Promise<void>;
   /** Returns what could not be put back. */
   releaseSettings(policy: ReleasePolicy): Promise<readonly string[]>;
   /** Removes what we keep on disk. */
@@ -30,7 +30,7 @@ export async function releaseNode(ground: ReleaseGround, policy: ReleasePolicy):
     }
   };
   for (const mode of await presentModes(createDataplane, log)) await attempt(() => removeMode(mode, createDataplane));
-  await attempt(() => ground.removeAnchor());
+  await attempt(() => ground.removeBesides());
   await attempt(async () => {
     failures.push(...(await ground.releaseSettings(policy)));
   });

@@ -3,6 +3,7 @@ import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
 import { canonicalJson } from '../core/revision.ts';
 import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import type { Clock } from '../support/clock.ts';
+import type { AgentMetrics } from './metrics.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
 
 export type ServicePorts = Snapshot['servicePorts'];
@@ -11,6 +12,7 @@ export interface ProgrammedModeParts {
   /** The node's own addresses and CIDRs, as they are now. */
   readonly network: () => NodeNetwork;
   readonly clock: Clock;
+  readonly metrics: Pick<AgentMetrics, 'startSync'>;
 }
 
 /** How long after a write of ours its notifications may still come in. */
@@ -24,6 +26,7 @@ export class ProgrammedMode {
   readonly dataplane: Dataplane;
   readonly #network: () => NodeNetwork;
   readonly #clock: Clock;
+  readonly #metrics: ProgrammedModeParts['metrics'];
   #config: RenderedConfig;
   #options: DataplaneOptions;
   #addresses: readonly string[];
@@ -32,10 +35,11 @@ export class ProgrammedMode {
   #isWriting = false;
   #wroteAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(dataplane: Dataplane, config: RenderedConfig, { network, clock }: ProgrammedModeParts) {
+  constructor(dataplane: Dataplane, config: RenderedConfig, { network, clock, metrics }: ProgrammedModeParts) {
     this.dataplane = dataplane;
     this.#network = network;
     this.#clock = clock;
+    this.#metrics = metrics;
     this.#config = config;
     this.#options = resolveOptions(config, network());
     this.#addresses = network().localAddresses;
@@ -93,12 +97,17 @@ export class ProgrammedMode {
     const snapshot = this.#snapshot(servicePorts);
     this.#isStale = true;
     this.#isWriting = true;
+    const finish = this.#metrics.startSync(this.dataplane.mode, isWhole ? 'full' : 'partial');
     try {
       const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
       this.#isStale = false;
       this.#isJoined = true;
       if (report.written + report.removed > 0) this.#wroteAtMs = this.#clock.monotonicMs();
+      finish(report);
       return report;
+    } catch (error) {
+      finish(error as Error);
+      throw error;
     } finally {
       this.#isWriting = false;
     }

@@ -1,6 +1,6 @@
 import { rmdirSync } from 'node:fs';
 import type { Log } from '../support/log.ts';
-import { createDataplane, removeAnchor } from './node-modes.ts';
+import { createDataplane, removeBesides } from './node-modes.ts';
 import type { ReleaseGround } from './node-release.ts';
 import type { NodeSettings } from './node-settings.ts';
 
@@ -13,7 +13,7 @@ export function releaseGround(
 ): ReleaseGround {
   return {
     createDataplane: (mode) => createDataplane(mode),
-    removeAnchor,
+    removeBesides,
     releaseSettings: (policy) => settings.release(policy),
     removeFiles() {
       for (const file of files) file.remove();

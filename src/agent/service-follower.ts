@@ -187,16 +187,12 @@ export class ServiceFollower {
   }
 
   async #apply(mode: ProgrammedMode, changes: readonly ServicePortChange[]): Promise<string | null> {
-    const { log, metrics } = this.#parts;
-    if (!mode.isStale && changes.length === 0) return null;
-    const finish = metrics.startSync(mode.dataplane.mode, mode.isStale ? 'full' : 'partial');
     try {
-      finish(await mode.follow(this.#servicePorts, changes));
+      await mode.follow(this.#servicePorts, changes);
       return null;
     } catch (error) {
-      finish(null);
       const problem = (error as Error).message;
-      log.error(
+      this.#parts.log.error(
         { mode: mode.dataplane.mode, problem },
         'the kernel did not take the rules; they stay as they were until it does',
       );

@@ -180,7 +180,7 @@ function describe(outcomes: readonly ProbeOutcome[]): string {
 /** Proven once more, now that nothing else follows the Services, before what kube-proxy left goes. */
 async function removeOldProxy(to: Serving, ground: SwitchGround): Promise<void> {
   requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
-  const { removed, kept, busy } = await ground.kubeProxy.remove(to.config.mode);
+  const { removed, kept, busy } = await ground.kubeProxy.remove(to.config);
   ground.log.info({ removed, kept, busy }, 'removed what kube-proxy left');
 }
 

@@ -88,13 +88,12 @@ function settledSpec(
 
 /** The spec with the profile that the node belongs to now, where it is done and names another one; its batch meant that one. */
 function adoptedSpec({ profile }: Scene, { phase }: NodeAssessment, spec: NodeProxyStateSpec): NodeProxyStateSpec {
-  const reference = profileReference(profile);
-  const isOther = spec.profile.uid !== reference.uid || spec.profile.name !== reference.name;
-  if (phase !== 'Done' || !isOther) return spec;
+  const { name, uid = '' } = profile.metadata;
+  if (phase !== 'Done' || (spec.profile.uid === uid && spec.profile.name === name)) return spec;
   const { attempt, settled, ...rest } = spec;
   return {
     ...rest,
-    profile: reference,
+    profile: profileReference(profile),
     ...(attempt === undefined ? {} : { attempt: withoutBatch(attempt) }),
     ...(settled === undefined ? {} : { settled: withoutBatch(settled) }),
   };
@@ -109,9 +108,13 @@ function withoutBatch<T extends { readonly batch?: number | undefined }>({
 
 function finishedSpec(
   { spec: { rollout }, nowMs }: Scene,
+  { settledAtMs }: NodeAssessment,
   state: NodeProxyState,
   current: NodeProxyStateSpec,
 ): NodeProxyStateSpec | undefined {
+  // A clock that was ahead would keep a soak from ending.
+  const isFromFuture = settledAtMs !== undefined && settledAtMs > nowMs + CLOCK_TOLERANCE_MS;
+  if (current.attempt === undefined && !isFromFuture) return undefined;
   const { attempt, ...rest } = current;
   const at = timeText(nowMs);
   if (attempt !== undefined) {
@@ -119,10 +122,7 @@ function finishedSpec(
     const { batch } = attempt;
     return { ...rest, settled: { at, ...(batch === undefined ? {} : { batch }) } };
   }
-  // A clock that was ahead would keep a soak from ending.
-  const { settled } = rest;
-  const isFromFuture = settled !== undefined && Date.parse(settled.at) > nowMs + CLOCK_TOLERANCE_MS;
-  return isFromFuture ? { ...rest, settled: { ...settled, at } } : undefined;
+  return { ...rest, settled: { ...rest.settled, at } };
 }
 
 /** Bookkeeping: a node that is done gives its slot back, and names the profile that it belongs to now. */
@@ -136,7 +136,7 @@ export function settleActions(scene: Scene, assessment: NodeAssessment): StateAc
   const returned = servesGoal && !rollout.paused && !rollout.dryRun ? settledSpec(scene, assessment) : undefined;
   if (returned !== undefined) return write('Settle', returned);
   const adopted = adoptedSpec(scene, assessment, state.spec);
-  const finished = finishedSpec(scene, state, adopted);
+  const finished = finishedSpec(scene, assessment, state, adopted);
   if (finished !== undefined) return write('Finish', finished);
   return adopted === state.spec ? [] : write('Adopt', adopted);
 }

@@ -11,7 +11,8 @@ import { findCourse, goalOf, targetFor, type Course, type KnownRevision } from '
 import { rolloutEvents, type RolloutEvent } from './rollout-events.ts';
 import type { GateRequest, GateResults } from './rollout-gates.ts';
 import { chooseGrants, type Grant } from './rollout-grants.ts';
-import { assessNode, type NodeAssessment } from './rollout-node.ts';
+import { createAssessor } from './rollout-memo.ts';
+import type { NodeAssessment } from './rollout-node.ts';
 import { giveBack } from './rollout-give-back.ts';
 import { withHandover, type HandoverFinding } from './rollout-handover.ts';
 import { previewRollout } from './rollout-preview.ts';
@@ -105,13 +106,13 @@ function assessAll(
   course: Course,
   { states, nowMs }: PlanContext,
 ): NodeAssessment[] {
-  const targets = new Map<string, ReturnType<typeof targetFor>>();
+  const assessors = new Map<string, ReturnType<typeof createAssessor>>();
   return assignment.nodes.map((node) => {
     const state = states.get(node.metadata.name);
     const goal = goalOf(course, state?.spec.nodeUID === node.metadata.uid ? state : undefined);
-    const target = targets.get(goal) ?? targetFor(course, assignment.profile, spec, goal);
-    targets.set(goal, target);
-    return assessNode(node, state, target, nowMs);
+    const assess = assessors.get(goal) ?? createAssessor(targetFor(course, assignment.profile, spec, goal), nowMs);
+    assessors.set(goal, assess);
+    return assess(node, state);
   });
 }
 

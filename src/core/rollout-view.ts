@@ -103,12 +103,13 @@ const MAX_MESSAGE = 4096;
 const SILENT = { code: 'NodeUnreachable', message: 'the kubelet is silent (Node condition Ready=Unknown)' };
 const NO_STATUS = { reason: 'NoStatus', message: 'its agent has not reported; check that the agent runs on the node' };
 
-function problemOf({ node, state, failure, phase, blocked, ...facts }: NodeAssessment): Problem | undefined {
-  const name = node.metadata.name;
-  const found = failure ?? (facts.isUnreachable ? SILENT : blocked);
+function problemOf(assessment: NodeAssessment): Problem | undefined {
+  const { state, failure, blocked } = assessment;
+  const name = assessment.node.metadata.name;
+  const found = failure ?? (assessment.isUnreachable ? SILENT : blocked);
   if (found !== undefined) return { node: name, reason: found.code, message: found.message };
   // A node that has just been granted, or waits for its first grant, is no problem yet.
-  if (facts.isReady || phase === 'InFlight' || state === undefined) return undefined;
+  if (assessment.isReady || assessment.phase === 'InFlight' || state === undefined) return undefined;
   const { reason, message } = readyCondition(state) ?? NO_STATUS;
   return { node: name, reason, message };
 }

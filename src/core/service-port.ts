@@ -7,7 +7,11 @@ export function equalServicePorts(a: ServicePort, b: ServicePort): boolean {
 }
 
 /** Fields that no rule is made of. */
-const BESIDE_RULES: ReadonlySet<string> = new Set<keyof ServicePort>(['flowBackends', 'readyLocalAddresses']);
+const BESIDE_RULES: ReadonlySet<string> = new Set<keyof ServicePort>([
+  'flowBackends',
+  'readyLocalAddresses',
+  'isCounted',
+]);
 
 /** Whether a data plane has anything to do for `change`. */
 export function concernsRules({ before, after }: ServicePortChange): boolean {
@@ -36,6 +40,7 @@ const COMPARERS: { readonly [field in keyof ServicePort]-?: Comparer } = {
   externalLocal: (a, b) => a.externalLocal === b.externalLocal,
   affinitySeconds: (a, b) => a.affinitySeconds === b.affinitySeconds,
   scheduler: (a, b) => a.scheduler === b.scheduler,
+  isCounted: (a, b) => (a.isCounted ?? false) === (b.isCounted ?? false),
   healthCheckNodePort: (a, b) => a.healthCheckNodePort === b.healthCheckNodePort,
   clusterBackends: (a, b) => equalBackends(a.clusterBackends, b.clusterBackends),
   localBackends: (a, b) => equalBackends(a.localBackends, b.localBackends),

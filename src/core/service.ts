@@ -12,6 +12,9 @@ import { parseScheduler } from './scheduler.ts';
 import { ProblemCollector, referenceTo, type ObjectReference, type Problem } from './service-problems.ts';
 import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
 
+/** `true`: connections and packets of this Service are counted on every node. */
+const ANNOTATION_METRICS = 'switchyard.dev/metrics';
+
 /** Seconds; the API server's default for `sessionAffinityConfig.clientIP.timeoutSeconds`. */
 const DEFAULT_AFFINITY_SECONDS = 10800;
 /** One day; what the API server takes at most. */
@@ -50,6 +53,7 @@ export function parseService(service: Service): ParsedService {
   const ports = parsePorts(problems, spec?.ports);
   const others = {
     scheduler: parseScheduler(problems, service.metadata),
+    ...countingWish(service.metadata),
     affinitySeconds: affinitySeconds(problems, service),
     healthCheckNodePort: healthCheckNodePort(problems, service),
   };
@@ -77,6 +81,10 @@ export function parseService(service: Service): ParsedService {
   };
 }
 
+function countingWish(metadata: Service['metadata']): Pick<ServicePort, 'isCounted'> {
+  return metadata?.annotations?.[ANNOTATION_METRICS] === 'true' ? { isCounted: true } : {};
+}
+
 /** The Service's first ClusterIP; undefined when no rules are to be made for the Service at all. */
 function servedClusterIP({ metadata, spec }: Service): string | undefined {
   if (metadata?.labels?.[LABEL_SERVICE_PROXY_NAME] !== undefined) return undefined;
@@ -100,6 +108,7 @@ type SharedFields = Pick<
   | 'loadBalancerVIPs'
   | 'loadBalancerSourceRanges'
   | 'scheduler'
+  | 'isCounted'
   | 'affinitySeconds'
   | 'healthCheckNodePort'
 >;

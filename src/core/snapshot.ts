@@ -51,6 +51,8 @@ export interface ServicePort {
   /** Seconds that a client stays with its backend (`sessionAffinity: ClientIP`); 0 without affinity. */
   readonly affinitySeconds: number;
   readonly scheduler: Scheduler;
+  /** It asks for metrics of its own. Rules do not depend on it. */
+  readonly isCounted?: boolean;
   /** 0 unless type LoadBalancer with `externalTrafficPolicy: Local`. */
   readonly healthCheckNodePort: number;
   /** Where traffic under policy Cluster goes. Sorted by address and port. */

@@ -2,7 +2,7 @@ import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
 import { FAMILIES, type Family } from '../core/ip.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
-import { countOperations, renderRestore, type Operation } from '../plan/iptables/operation.ts';
+import { countOperations, countRules, renderRestore, type Operation } from '../plan/iptables/operation.ts';
 import { planRemoval } from '../plan/iptables/removal.ts';
 import { NO_RULESET, planRuleset, type Ruleset } from '../plan/iptables/ruleset.ts';
 import type { Saved } from '../plan/iptables/saved.ts';
@@ -13,6 +13,8 @@ import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
 import { RulesLook } from './iptables/look.ts';
 import { RecentLists } from './iptables/recent-lists.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
+
+const USED_TABLES = ['nat', 'filter'] as const;
 
 export interface IptablesDataplaneOptions {
   /** Path of a network namespace, e.g. `/run/netns/n1`; absent means our own. */
@@ -150,11 +152,14 @@ class IptablesDataplane implements Dataplane {
 /** Both families at once; when one fails the other still ends before this throws. */
 async function inFamilies(apply: (family: Family) => Promise<readonly Operation[]>): Promise<SyncReport> {
   const outcomes = await Promise.allSettled(FAMILIES.map(apply));
-  const operations = outcomes.flatMap((outcome) => {
+  const perFamily = outcomes.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   });
-  return countOperations(operations);
+  const rules = FAMILIES.flatMap((family, index) =>
+    USED_TABLES.map((table) => ({ family, table, count: countRules(perFamily[index] ?? [], table) })),
+  );
+  return { ...countOperations(perFamily.flat()), rules };
 }
 
 function wantedFor(snapshot: Snapshot, family: Family, kernel: KernelSettings): Ruleset {

@@ -17,7 +17,7 @@ import { IpvsChains } from './ipvs/chains.ts';
 import { startDrain, stopDrain, type DrainOptions } from './ipvs/drain.ts';
 import { differencesOf, ruleDifferencesOf } from './ipvs/difference.ts';
 import { IpvsKernel, type NodeAddresses } from './ipvs/kernel-state.ts';
-import { fingerprint, ofFamily, planLedgers, sourceFrom } from './ipvs/node-plan.ts';
+import { isSame, ofFamily, planLedgers, sourceFrom } from './ipvs/node-plan.ts';
 import { busyServers, removeRest, stopServing } from './ipvs/leave.ts';
 import { IpvsLook } from './ipvs/look.ts';
 import { addTemplates, listTemplates } from './ipvs/templates.ts';
@@ -52,8 +52,9 @@ export function createIpvsDataplane(options: IpvsDataplaneOptions = {}): Datapla
 
 /** What the last successful `sync` or `update` was told. */
 interface Applied {
-  readonly fingerprint: string;
   readonly options: Snapshot['options'];
+  /** Looking again costs as much as there are addresses, of Services too; who calls `sync` knows of changes. */
+  readonly node: NodeAddresses;
   readonly ledgers: ReadonlyMap<Family, Ledger>;
 }
 
@@ -101,7 +102,7 @@ class KernelIpvsDataplane implements Dataplane {
     const rules = await this.#chains.sync(snapshot);
     await this.#kernel.apply(operations.filter((operation) => !isBefore(operation)));
     this.#watchRetired(operations);
-    this.#applied = { fingerprint: fingerprint(snapshot.options, node), options: snapshot.options, ledgers };
+    this.#applied = { options: snapshot.options, node, ledgers };
     const [objects, chains] = [countOperations(operations), countRules(rules)];
     return { written: objects.written + chains.written, removed: objects.removed + chains.removed };
   }
@@ -109,11 +110,10 @@ class KernelIpvsDataplane implements Dataplane {
   update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     return this.#exclusively(async () => {
       const applied = this.#applied;
-      const node = await this.#kernel.nodeAddresses();
-      if (applied?.fingerprint !== fingerprint(snapshot.options, node)) return this.#sync(snapshot);
+      if (applied === undefined || !isSame(applied.options, snapshot.options)) return this.#sync(snapshot);
       this.#forget();
       const transitions = [...applied.ledgers].flatMap(([family, ledger]) => ledger.apply(ofFamily(changes, family)));
-      const operations = inOrder(transitions.flatMap((each) => operationsFor(each, sourceFrom(node))));
+      const operations = inOrder(transitions.flatMap((each) => operationsFor(each, sourceFrom(applied.node))));
       await this.#kernel.apply(operations);
       this.#watchRetired(operations);
       this.#applied = applied;

@@ -57,7 +57,8 @@ class NftablesDataplane implements Dataplane {
     });
     const removedLeftovers = await this.#removeLeftovers(leftovers);
     this.#applied = appliedState(snapshot.options, wanted);
-    return countOperations([...operations, ...removedLeftovers]);
+    const hasLeftovers = removedLeftovers.length < leftovers.length;
+    return { ...countOperations([...operations, ...removedLeftovers]), ...(hasLeftovers ? { hasLeftovers } : {}) };
   }
 
   async update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {

@@ -1,4 +1,5 @@
 import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
+import type { Family } from '../core/ip.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 
@@ -6,6 +7,16 @@ import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
 export interface SyncReport {
   readonly written: number;
   readonly removed: number;
+  /** Rules among `written`, in iptables mode. */
+  readonly rules?: readonly RuleCount[];
+  /** What nothing uses any more could not be removed yet; the next `sync` tries again. */
+  readonly hasLeftovers?: boolean;
+}
+
+export interface RuleCount {
+  readonly family: Family;
+  readonly table: string;
+  readonly count: number;
 }
 
 /** How many clients a mode took over from another. */

@@ -16,6 +16,15 @@ export interface WatchEvent {
   readonly object: Record<string, unknown>;
 }
 
+/** How one request went. */
+export interface Answer {
+  readonly host: string;
+  readonly method: string;
+  /** 0 where there was none. */
+  readonly status: number;
+  readonly seconds: number;
+}
+
 /**
  * The few requests an agent makes, without the 100 MB that the general client costs. Every method throws ApiError; none
  * retries by itself.
@@ -27,12 +36,18 @@ export class KubeClient {
   readonly #underWay = new Set<Promise<unknown>>();
   #token: string | undefined;
   #tokenReadAt = 0;
+  #onAnswer: (answer: Answer) => void = () => undefined;
 
   constructor(config: KubeConfig) {
     this.server = config.server;
     this.#config = config;
     this.#token = config.token;
     this.#transport = new Transport(config);
+  }
+
+  /** From now on `onAnswer` hears of every request. */
+  observe(onAnswer: (answer: Answer) => void): void {
+    this.#onAnswer = onAnswer;
   }
 
   async get(path: string, query: Query = {}, signal?: AbortSignal): Promise<Record<string, unknown>> {
@@ -101,6 +116,11 @@ export class KubeClient {
   /** The answer's head; its body is to be read. Throws ApiError for a refusal. */
   async #send(call: Call): Promise<IncomingMessage> {
     const query = new URLSearchParams(call.query).toString();
+    const startedMs = performance.now();
+    const tell = (status: number) => {
+      const seconds = (performance.now() - startedMs) / 1_000;
+      this.#onAnswer({ host: new URL(this.server).host, method: call.method, status, seconds });
+    };
     let response: IncomingMessage;
     try {
       response = await this.#transport.send({
@@ -111,9 +131,11 @@ export class KubeClient {
         signal: call.signal,
       });
     } catch (error) {
+      tell(0);
       throw noAnswer(call, error);
     }
     const status = response.statusCode ?? 0;
+    tell(status);
     if (status < 400) return response;
     const text = await textOf(response).catch(() => '');
     throw new ApiError(call.method, call.path, status, parseStatus(text));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { probe, TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
 import type { Host } from '../../src/sandbox/net/testbed.ts';
-import { AgentGround, eventually, NODE_PORT } from './agent-ground.ts';
+import { AgentGround, CLUSTER_IP, eventually, NODE_PORT } from './agent-ground.ts';
 
 const TIMEOUT_MS = 120_000;
 const LOCALHOST = '127.0.0.1';
@@ -61,6 +61,33 @@ describe('addresses of a node under a real agent', { timeout: TIMEOUT_MS }, () =
     await untilReach('nobody answers on localhost', 'refused', () => reach(LOCALHOST, NODE_PORT));
     assert.equal(await routeLocalnet(), '0');
     assert.equal(await reach(ground.node.address, NODE_PORT), 'ok');
+  });
+
+  it('are counted for a Service that asks for it, through a switch, and not after --cleanup', async () => {
+    const path = '/api/v1/namespaces/default/services/web';
+    const metadata = { name: 'web', namespace: 'default', annotations: { 'switchyard.dev/metrics': 'true' } };
+    await ground.client.apply(path, { apiVersion: 'v1', kind: 'Service', metadata }, 'metrics');
+    const series = /^switchyard_service_connections_total\{.*service="web",port="tcp".*\} (\d+)$/m;
+    const connections = async () => series.exec((await ground.get(10249, '/metrics'))?.body ?? '')?.[1];
+    const before = Number(await eventually('the Service is counted', connections));
+    for (const mode of ['iptables', 'nftables'] as const) {
+      assert.equal(await reach(CLUSTER_IP, 80), 'ok');
+      await ground.setMode(mode);
+      await ground.untilServing(mode);
+    }
+    assert.equal(await connections(), String(before + 2));
+    await ground.endAgent('SIGTERM');
+    await ground.testbed.exec(ground.node, [
+      'bin/switchyard',
+      'agent',
+      '--cleanup',
+      '--state-dir',
+      ground.path('state'),
+    ]);
+    assert.deepEqual(
+      (await ground.nftTables()).filter((name) => name.startsWith('switchyard')),
+      [],
+    );
   });
 
   it('drop what nobody has in the Service CIDRs, as they are now', async () => {

@@ -6,6 +6,20 @@ import { AgentGround, eventually, NODE_PORT } from './agent-ground.ts';
 
 const TIMEOUT_MS = 120_000;
 
+/** Pages of the metrics port, and what they say of a node that has just started. */
+const PAGES: readonly (readonly [path: string, ...texts: readonly RegExp[]])[] = [
+  [
+    '/metrics',
+    /^switchyard_mode\{mode="iptables"\} 1$/m,
+    /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m,
+    /^kubeproxy_sync_proxy_rules_last_timestamp_seconds\{ip_family="IPv4"\} [1-9]/m,
+    /^rest_client_requests_total\{code="200",host="\S+:6443",method="GET"\} [1-9]/m,
+  ],
+  ['/statusz', /^Mode: iptables$/m],
+  ['/flagz', /^node-name=n1$/m],
+  ['/metrics/slis', /^kubernetes_healthcheck\{.*\} 1$/m],
+];
+
 describe('one node under a real agent', { timeout: TIMEOUT_MS }, () => {
   let ground: AgentGround;
 
@@ -95,9 +109,27 @@ describe('one node under a real agent', { timeout: TIMEOUT_MS }, () => {
     assert.deepEqual([body['healthy'], body['nodeEligible']], [true, true]);
     assert.equal((await ground.get(10256, '/livez'))?.status, 200);
     assert.equal((await ground.get(10256, '/other'))?.status, 404);
-    const metrics = await ground.get(10249, '/metrics');
-    assert.match(metrics?.body ?? '', /^switchyard_mode\{mode="iptables"\} 1$/m);
-    assert.match(metrics?.body ?? '', /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m);
+    for (const [path, ...texts] of PAGES) {
+      const answered = await ground.get(10249, path);
+      for (const text of texts) assert.match(answered?.body ?? '', text);
+    }
+  });
+
+  it('tells how many rules of ours there are', async () => {
+    for (const [family, program] of [
+      ['IPv4', 'iptables-save'],
+      ['IPv6', 'ip6tables-save'],
+    ] as const) {
+      for (const table of ['nat', 'filter']) {
+        const { stdout } = await ground.testbed.exec(ground.node, [program, '-t', table]);
+        const inKernel = stdout.split('\n').filter((line) => /^-A .*SWITCHYARD/.test(line)).length;
+        await eventually(`the metric has ${inKernel} rules in ${table} of ${family}`, async () => {
+          const { body = '' } = (await ground.get(10249, '/metrics')) ?? {};
+          const series = `kubeproxy_sync_proxy_rules_iptables_total{table="${table}",ip_family="${family}"} ${inKernel}`;
+          return body.split('\n').includes(series) ? true : undefined;
+        });
+      }
+    }
   });
 
   it('removes everything of its own, and nothing else, with --cleanup', async () => {

@@ -1,6 +1,6 @@
 import type { Host } from '../../src/sandbox/net/testbed.ts';
 import { TrafficLoad, type LoadReport, type LoadTarget } from '../../src/sandbox/traffic/traffic.ts';
-import type { AgentGround } from './agent-ground.ts';
+import { eventually, type AgentGround } from './agent-ground.ts';
 
 const PORT = 80;
 const TARGET_PORT = 8080;
@@ -13,6 +13,8 @@ const EXTERNAL_CIDRS: Addresses = ['192.0.2.0/24', 'fd00:192::/64'];
 const clusterIPs = (number: number): Addresses => [`10.96.0.${number}`, `fd00:96::${number}`];
 
 const RATE = { perSecond: 5, held: 1 };
+/** So many new connections and exchanges show that a target is reached. */
+const FLOWING = 5;
 const TIMING = { timeoutMs: 3_000, heldIntervalMs: 100 };
 
 export interface WorldService {
@@ -45,6 +47,11 @@ export const CHURNED = { name: 'churned', clusterIPs: clusterIPs(23) } as const 
 /** Comes and goes as a whole; nobody calls it. */
 export const FLEETING = { name: 'fleeting', clusterIPs: clusterIPs(24) } as const satisfies WorldService;
 
+export interface WorldOptions {
+  /** The node may take a pod's place as the source towards a ClusterIP. */
+  readonly mayMasquerade?: boolean;
+}
+
 export interface WorldTotals {
   /** New connections and exchanges, over TCP and UDP, and flows that were held open all the time. */
   readonly attempts: number;
@@ -63,15 +70,17 @@ export interface WorldTotals {
  */
 export class SwitchWorld {
   readonly #ground: AgentGround;
+  readonly #options: WorldOptions;
   #loads: TrafficLoad[] = [];
 
-  private constructor(ground: AgentGround) {
+  private constructor(ground: AgentGround, options: WorldOptions) {
     this.#ground = ground;
+    this.#options = options;
   }
 
   /** The ground must have a client pod. */
-  static async create(ground: AgentGround): Promise<SwitchWorld> {
-    const world = new SwitchWorld(ground);
+  static async create(ground: AgentGround, options: WorldOptions = {}): Promise<SwitchWorld> {
+    const world = new SwitchWorld(ground, options);
     for (const service of [FRONT, LOCAL, STICKY, CHURNED]) {
       await world.createService(service);
       await world.setEndpoints(service, ground.backends);
@@ -150,6 +159,24 @@ export class SwitchWorld {
     ]);
   }
 
+  /** Resolves when every target has ended some attempts more than now, and every held flow has exchanged some more. */
+  async untilFlowing(): Promise<void> {
+    const before = await this.#progress();
+    await eventually('everything has flowed', async () => {
+      const now = await this.#progress();
+      return now.every((count, index) => count >= (before[index] ?? 0) + FLOWING) ? true : undefined;
+    });
+  }
+
+  async #progress(): Promise<number[]> {
+    const reports = await Promise.all(this.#loads.map((load) => load.report()));
+    return reports
+      .flatMap((report) => report.targets)
+      .flatMap(({ attempts, pending, heldOpen, heldExchanges }) =>
+        heldOpen === 0 ? [attempts - pending] : [attempts - pending, heldExchanges],
+      );
+  }
+
   async stopLoad(): Promise<WorldTotals> {
     const reports = await Promise.all(this.#loads.map((load) => load.stop()));
     this.#loads = [];
@@ -164,7 +191,7 @@ export class SwitchWorld {
     const own = [client.address, client.address6];
     // Who calls a node's own address, or from outside, is masqueraded; towards a pod that is the gateway's address.
     const masqueraded = [...own, ...nodeAddresses, ...gatewaysOf(node.podCidr)];
-    const kept = place === 'pod' ? own : masqueraded;
+    const kept = place === 'pod' && this.#options.mayMasquerade !== true ? own : masqueraded;
     const held = { backends: all, ...RATE };
     const fleeting = { ...held, held: 0 };
     const within = [

@@ -1,3 +1,4 @@
+import type { RenderedConfig } from '../../src/core/api/node-proxy-state.ts';
 import type { KubeProxyOnNode } from '../../src/agent/kube-proxy.ts';
 import type { ImplementedMode, Mode } from '../../src/core/mode.ts';
 
@@ -34,9 +35,9 @@ export class FakeKubeProxy implements KubeProxyOnNode {
     return Promise.resolve(this.isRunning ? this.lack : 'it does not run');
   }
 
-  remove(serving: ImplementedMode) {
+  remove({ mode }: Pick<RenderedConfig, 'mode'>) {
     const removed = this.mode === undefined ? 0 : 1;
-    if (removed > 0) this.removals.push(serving);
+    if (removed > 0) this.removals.push(mode);
     this.mode = undefined;
     return Promise.resolve({ removed, kept: [], busy: 0 });
   }

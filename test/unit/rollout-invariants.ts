@@ -145,46 +145,48 @@ function checkRevisions(grants: readonly StateAction[], { target, lastGood, isBa
 
 /** What came to run the revision on trial through a batch, and neither failed nor died since. */
 function soaking(cluster: SimulatedCluster, target: string): Settled[] {
+  const limitMs = durationMs(rolloutOf(cluster).nodeDeadline);
+  const { uid } = cluster.profile('all').metadata;
   return [...cluster.states.values()].flatMap((state) => {
     const { spec } = state;
     const isOwn = spec.nodeUID === cluster.nodes.get(spec.nodeName)?.metadata.uid;
     // What ran under another profile is not part of this one's trial.
-    const isOfProfile = spec.profile.uid === cluster.profile('all').metadata.uid;
+    const isOfProfile = spec.profile.uid === uid;
     if (!isOwn || !isOfProfile || spec.revision !== target || spec.attempt !== undefined || spec.settled === undefined)
       return [];
-    const isLost = isDead(cluster, spec.nodeName) || hasFallenIll(cluster, state, spec.settled);
+    const isLost = isDead(cluster, spec.nodeName) || hasFallenIll(state, spec.settled, cluster.nowMs - limitMs);
     return isLost ? [] : [spec.settled];
   });
 }
 
 /** For as long as a node may take in all, so that it counts among the failed ones. */
-function hasFallenIll(cluster: SimulatedCluster, { status }: NodeProxyState, settled: Settled): boolean {
+function hasFallenIll({ status }: NodeProxyState, settled: Settled, untilMs: number): boolean {
   const since = [
     ...(status?.conditions ?? [])
       .filter(({ type, status: value }) => type === 'Ready' && value !== 'True')
       .map(({ lastTransitionTime }) => lastTransitionTime),
     ...(status?.probes ?? []).filter(({ result }) => result === 'Fail').map(({ at }) => at),
   ];
-  const limitMs = durationMs(rolloutOf(cluster).nodeDeadline);
-  return since.some((at) => cluster.nowMs >= Math.max(Date.parse(at), Date.parse(settled.at)) + limitMs);
+  return since.some((at) => untilMs >= Math.max(Date.parse(at), Date.parse(settled.at)));
 }
 
 /** A canary that has come to run the revision, whose slot is still to be given back. */
-function isCanary(cluster: SimulatedCluster, state: NodeProxyState): boolean {
+function isCanary(cluster: SimulatedCluster, state: NodeProxyState, target: string): boolean {
   const { attempt, revision, nodeName } = state.spec;
-  if (attempt?.batch !== 0 || revision !== storyOf(cluster).target) return false;
+  if (attempt?.batch !== 0 || revision !== target) return false;
   return hasSucceeded(state) && serves(cluster, nodeName);
 }
 
 /** What changed last has soaked for as long as it should, and batches come after as many canary nodes as there should be. */
 function checkSoak(cluster: SimulatedCluster, next: number | undefined): void {
   const { canary, batchSoak } = rolloutOf(cluster);
-  const settled = soaking(cluster, storyOf(cluster).target).filter(({ batch }) => batch !== undefined);
+  const { target } = storyOf(cluster);
+  const settled = soaking(cluster, target).filter(({ batch }) => batch !== undefined);
   const newest = Math.max(...settled.map(({ batch = 0 }) => batch));
   const last = settled.filter(({ batch }) => batch === newest);
   // While canary nodes are still to come, or to be replaced, those that are there need not soak.
   if (next === 0) return assert.ok(settled.length < canary.count, 'a canary larger than it should be');
-  const hasCanary = last.length > 0 || [...cluster.states.values()].some((state) => isCanary(cluster, state));
+  const hasCanary = last.length > 0 || [...cluster.states.values()].some((state) => isCanary(cluster, state, target));
   assert.ok(hasCanary || next !== 1 || canary.count === 0, 'a first batch without a canary that is well');
   if (last.length === 0) return;
   const soakMs = durationMs(newest === 0 ? canary.soak : batchSoak);

@@ -44,6 +44,21 @@ describe('whatever happens to a rollout', () => {
     );
   });
 
+  it('what was remembered of nodes from earlier plans changes none', () => {
+    assertProperty(
+      fc.property(scenario, (given) => {
+        const cluster = begin(given);
+        for (const one of given.happenings) {
+          assert.deepEqual(cluster.plan(), planRollout(structuredClone(cluster.input())));
+          cluster.reconcile();
+          happen(cluster, one);
+          cluster.nowMs += 1_000;
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('a plan that was carried out is soon followed by an empty one, and no event is told twice', () => {
     assertProperty(
       fc.property(scenario, (given) => {

@@ -38,7 +38,6 @@ export function sourceFrom({ sources }: NodeAddresses): SourceFor {
   return (address) => sources[familyOfText(address)];
 }
 
-/** Equal for plans that differ in ServicePorts alone. */
-export function fingerprint(options: DataplaneOptions, node: NodeAddresses): string {
-  return JSON.stringify([options, node]);
+export function isSame(before: DataplaneOptions, now: DataplaneOptions): boolean {
+  return before === now || JSON.stringify(before) === JSON.stringify(now);
 }

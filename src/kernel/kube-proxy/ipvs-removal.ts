@@ -1,3 +1,4 @@
+import { parseAddress, parsePrefix, prefixContains } from '../../core/ip.ts';
 import type { Protocol } from '../../core/snapshot.ts';
 import { frontendKey, type Frontend } from '../../plan/ipvs/objects.ts';
 import { SET_NAMES, VIP_DEVICE } from '../../plan/kube-proxy/names.ts';
@@ -18,15 +19,20 @@ const NODE_PORT_SETS: Readonly<Record<string, Protocol>> = {
 /**
  * Removes kube-proxy's virtual servers that carry no connection: those on the addresses of its link, and those of the node
  * ports that its sets name. When none is left, its sets and its link. Virtual servers of others stay: kube-proxy leaves
- * alone what is in its excludeCIDRs, and such addresses are not on its link. So do ours.
+ * alone what is in its excludeCIDRs, and so is it here. So do ours.
  */
-export async function removeVirtualServers(): Promise<{ readonly removed: number; readonly busy: number }> {
+export async function removeVirtualServers(
+  excludeCIDRs: readonly string[],
+): Promise<{ readonly removed: number; readonly busy: number }> {
   const kernel = new IpvsKernel(undefined);
   try {
     const hasLink = await kernel.routes.device.isForeign();
     const sets = (await listSetNames(kernel)).filter((name) => SET_NAMES.has(name));
     if (!hasLink && sets.length === 0) return { removed: 0, busy: 0 };
-    const servers = await kubeProxyServers(kernel, sets);
+    const excluded = excludeCIDRs.map(parsePrefix);
+    const servers = (await kubeProxyServers(kernel, sets)).filter(
+      ({ address }) => !excluded.some((prefix) => prefixContains(prefix, parseAddress(address))),
+    );
     const busy = new Set((await busyServers(kernel, servers)).map(frontendKey));
     const idle = servers.filter((server) => !busy.has(frontendKey(server)));
     await kernel.apply(idle.map((server) => ({ kind: 'deleteServer', server })));

@@ -1,10 +1,13 @@
-import type { ImplementedMode } from '../../core/mode.ts';
+import type { RenderedConfig } from '../../core/api/node-proxy-state.ts';
 import { renderRestore } from '../../plan/iptables/operation.ts';
 import { NFT_TABLE } from '../../plan/kube-proxy/names.ts';
 import { planKubeProxyRemoval } from '../../plan/kube-proxy/removal.ts';
 import { NftablesClient } from '../nftables/client.ts';
 import { removeVirtualServers } from './ipvs-removal.ts';
 import { saveAll } from './saved.ts';
+
+/** What serves in its place. */
+export type Successor = Pick<RenderedConfig, 'mode' | 'ipvs'>;
 
 export interface RemovalReport {
   /** Chains, tables, sets, virtual servers and links that are gone now. */
@@ -21,11 +24,11 @@ export interface RemovalReport {
  * ipsets, and the link of virtual addresses last. What others made stays, and what it leads to. Call it beside rules that
  * serve every Service. Throws KernelError; again is the same.
  */
-export async function removeKubeProxy(serving: ImplementedMode, hasNftables: boolean): Promise<RemovalReport> {
+export async function removeKubeProxy(serving: Successor, hasNftables: boolean): Promise<RemovalReport> {
   const kept: string[] = [];
   let removed = 0;
   for (const { tool, family, tables } of await saveAll()) {
-    const plan = planKubeProxyRemoval(tables, { hasOwnForward: serving !== 'nftables' });
+    const plan = planKubeProxyRemoval(tables, { hasOwnForward: serving.mode !== 'nftables' });
     kept.push(...plan.kept);
     for (const step of plan.steps) {
       await tool.restore(family, renderRestore(step));
@@ -33,7 +36,7 @@ export async function removeKubeProxy(serving: ImplementedMode, hasNftables: boo
     }
   }
   if (hasNftables) removed += await removeTables();
-  const servers = await removeVirtualServers();
+  const servers = await removeVirtualServers(serving.ipvs.excludeCIDRs);
   return { removed: removed + servers.removed, kept: [...new Set(kept)], busy: servers.busy };
 }
 

@@ -92,10 +92,13 @@ export class NftablesClient {
       ),
       (payload) => elementListSchema.decode(payload.subarray(GENERIC_HEADER_BYTES)).elements ?? [],
     );
-    return lists.flat().map(({ key, keyEnd, data, timeoutMs, expirationMs }) => ({
+    return lists.flat().map(({ key, keyEnd, data, timeoutMs, expirationMs, counter }) => ({
       key: key?.value ?? new Uint8Array(),
       ...(keyEnd?.value === undefined ? {} : { keyEnd: keyEnd.value }),
       ...decodeElementData(data),
+      ...(counter?.data === undefined
+        ? {}
+        : { counter: { packets: Number(counter.data.packets ?? 0n), bytes: Number(counter.data.bytes ?? 0n) } }),
       ...(timeoutMs === undefined || expirationMs === undefined
         ? {}
         : { lifetime: { timeoutMs: Number(timeoutMs), remainingMs: Number(expirationMs) } }),

@@ -46,6 +46,7 @@ export const setSchema = container({
   description: field(9, descriptionSchema),
   id: field(10, u32be),
   userdata: field(13, binary),
+  expression: field(17, rawExpressionSchema),
 });
 export type SetValues = ReturnType<typeof setSchema.decode>;
 
@@ -54,12 +55,18 @@ const dataFields = { value: field(1, binary), verdict: field(2, container(verdic
 export const dataSchema = container(dataFields);
 export type DataValues = Values<typeof dataFields>;
 
+/** NFTA_COUNTER_* */
+const counterSchema = container({ bytes: field(1, u64be), packets: field(2, u64be) });
+/** The only expression that elements of ours have. */
+const elementCounterSchema = container({ name: field(1, text), data: field(2, counterSchema) });
+
 export const elementSchema = container({
   key: field(1, dataSchema),
   data: field(2, dataSchema),
   flags: field(3, u32be),
   timeoutMs: field(4, u64be),
   expirationMs: field(5, u64be),
+  counter: field(7, elementCounterSchema),
   keyEnd: field(10, dataSchema),
 });
 

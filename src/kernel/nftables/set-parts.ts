@@ -17,6 +17,8 @@ import type { SetValues } from './objects.ts';
 const DYNAMIC_SET_SIZE = 1 << 20;
 
 const PART_MASK = 0x3f;
+/** The expression that every element of a set with counters gets. */
+const COUNTER = 'counter';
 
 /** The parts that a type number stands for, six bits each; undefined when one of them is not ours. */
 function parseParts(type: number): readonly Part[] | undefined {
@@ -31,7 +33,7 @@ function parseParts(type: number): readonly Part[] | undefined {
 
 /** The definition of a set found in the kernel; one that we would never make has an empty key. */
 export function parseSet(values: SetValues): SetDefinition {
-  const { name = '', flags = 0, keyType = 0, dataType } = values;
+  const { name = '', flags = 0, keyType = 0, dataType, expression } = values;
   const data = dataType === NFT_DATA_VERDICT ? 'verdict' : dataType === undefined ? undefined : parseParts(dataType);
   return {
     name,
@@ -39,6 +41,7 @@ export function parseSet(values: SetValues): SetDefinition {
     ...(data === undefined ? {} : { data }),
     ...((flags & NFT_SET_INTERVAL) === 0 ? {} : { hasRanges: true }),
     ...((flags & NFT_SET_EVAL) === 0 ? {} : { isDynamic: true }),
+    ...(expression?.name === COUNTER ? { hasCounters: true } : {}),
   };
 }
 
@@ -73,5 +76,6 @@ export function describeSet(set: SetDefinition): SetValues {
     ...dataPart,
     ...(isRangedConcat ? { description: { concat: set.key.map((part) => ({ length: FIELD_BYTES[part] })) } } : {}),
     ...(set.isDynamic === true ? { description: { size: DYNAMIC_SET_SIZE } } : {}),
+    ...(set.hasCounters === true ? { expression: { name: COUNTER, data: new Uint8Array() } } : {}),
   };
 }

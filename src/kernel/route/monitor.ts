@@ -6,6 +6,7 @@ import { NETLINK_ROUTE, ROUTE_PROTOCOL, RTM } from './constants.ts';
 
 /** RTNLGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE (linux/rtnetlink.h) */
 const GROUPS = [1, 5, 7, 9, 11];
+const INTERFACE_GROUPS = [1, 5, 9];
 /** rtm_protocol in struct rtmsg; ifa_prefixlen in struct ifaddrmsg. */
 const PROTOCOL_OFFSET = 5;
 const PREFIX_OFFSET = 1;
@@ -19,6 +20,17 @@ export async function watchBoundAddresses(onLoss: () => void, signal: AbortSigna
   const subscription = new NetlinkSubscription(NETLINK_ROUTE, GROUPS, netnsPath);
   await subscription.listen((messages) => {
     if (messages?.some(isLoss) !== false) onLoss();
+  }, signal);
+}
+
+/**
+ * Tells when another process has changed interfaces or their addresses, or may have. Returns when `signal` aborts. Throws
+ * `KernelError`.
+ */
+export async function watchInterfaces(onChange: () => void, signal: AbortSignal, netnsPath?: string): Promise<void> {
+  const subscription = new NetlinkSubscription(NETLINK_ROUTE, INTERFACE_GROUPS, netnsPath);
+  await subscription.listen((messages) => {
+    if (messages?.every(({ portId }) => isOwnPort(portId)) !== true) onChange();
   }, signal);
 }
 

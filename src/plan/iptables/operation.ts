@@ -60,3 +60,12 @@ export function countOperations(operations: readonly Operation[]): { written: nu
   }
   return { written, removed };
 }
+
+/** Rules that the operations write into one table. */
+export function countRules(operations: readonly Operation[], table: Table): number {
+  const own = operations.filter((operation) => operation.table === table);
+  return own.reduce((sum, operation) => {
+    if (operation.kind === 'writeChain') return sum + operation.rules.length;
+    return operation.kind === 'insertRule' ? sum + 1 : sum;
+  }, 0);
+}

@@ -39,6 +39,8 @@ export interface SetDefinition {
   readonly hasRanges?: boolean | undefined;
   /** Filled from the packet path, with elements that expire: never compared nor emptied. */
   readonly isDynamic?: boolean | undefined;
+  /** Each element counts the packets that a rule finds it for (since Linux 5.7). */
+  readonly hasCounters?: boolean | undefined;
 }
 
 export interface Element {
@@ -46,6 +48,8 @@ export interface Element {
   /** The last key of a range, in sets that have ranges. */
   readonly keyEnd?: Uint8Array | undefined;
   readonly data?: Uint8Array | Verdict | undefined;
+  /** In sets with counters, as it was read; writing leaves it at zero, or where it is. */
+  readonly counter?: { readonly packets: number; readonly bytes: number } | undefined;
   /** In dynamic sets: it goes after `remainingMs`; packets that refresh it give it `timeoutMs`. */
   readonly lifetime?: { readonly timeoutMs: number; readonly remainingMs: number } | undefined;
 }

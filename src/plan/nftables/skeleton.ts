@@ -117,7 +117,7 @@ function matchNodePortAddress({ layout, options }: RuleContext): Expression[] {
 }
 
 /** Of connections only the first packet: those that are established outlive the loss of all endpoints. */
-function matchNew(): Expression[] {
+export function matchNew(): Expression[] {
   return [
     { kind: 'ct', key: 'state', to: 0 },
     { kind: 'bitwise', from: 0, to: 0, mask: join(numberBytes(CT_STATE_NEW)), xor: new Uint8Array(4) },

@@ -85,4 +85,16 @@ describe('the agent answers', () => {
     const { body } = await ask('/configz');
     assert.deepEqual(body, { 'switchyard.dev': { revision: 'r1', config: serving.config } });
   });
+
+  it('/flagz and /statusz for people, and /metrics/slis', async () => {
+    sources = { ...sources, flags: { 'node-name': 'n1' } };
+    assert.match(String((await ask('/flagz')).body), /^\nswitchyard agent flagz\nWarning: .*\n\nnode-name=n1\n/);
+    assert.match(String((await ask('/statusz')).body), /^Up: \d+ hr \d+ min \d+ sec$[^]*^Mode: none yet$/m);
+    serving = { config: renderedConfig.parse({ mode: 'nftables' }), revision: 'abc' };
+    assert.match(String((await ask('/statusz')).body), /^Mode: nftables\nRevision: abc$/m);
+    const sli = 'kubernetes_healthcheck{name="dataplane",type="livez"}';
+    assert.ok(String((await ask('/metrics/slis')).body).includes(`${sli} 1\n`));
+    health = { ...health, isHealthy: false };
+    assert.ok(String((await ask('/metrics/slis')).body).includes(`${sli} 0\n`));
+  });
 });

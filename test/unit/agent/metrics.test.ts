@@ -4,6 +4,7 @@ import { ChangeMetrics } from '../../../src/agent/metrics-changes.ts';
 import { RuleMetrics, type Programmed } from '../../../src/agent/metrics-rules.ts';
 import { AgentMetrics } from '../../../src/agent/metrics.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
+import { KernelError } from '../../../src/kernel/error.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
 
 const PREFIX = 'kubeproxy_sync_proxy_rules';
@@ -152,8 +153,8 @@ describe('metrics', () => {
   it('keep whole and partial writes apart, and failures by what failed', async () => {
     metrics.startSync('iptables', 'full')({ written: 5, removed: 0 });
     metrics.startSync('iptables', 'partial')({ written: 1, removed: 1 });
-    metrics.startSync('iptables', 'partial')(null);
-    metrics.startSync('nftables', 'partial')(null);
+    metrics.startSync('iptables', 'partial')(new Error('refused'));
+    metrics.startSync('nftables', 'partial')(new Error('refused'));
     const family = '{ip_family="IPv6"}';
     assert.equal(await value(`${PREFIX}_duration_seconds_count${family}`), 2);
     assert.equal(await value(`kubeproxy_sync_full_proxy_rules_duration_seconds_count${family}`), 1);
@@ -166,6 +167,78 @@ describe('metrics', () => {
     assert.equal(await value(`${PREFIX}_last_timestamp_seconds${family}`), clock.now() / 1_000);
   });
 
+  it('tell when a change last came in, and when the kernel last held all', async () => {
+    const [queued, synced] = ['queued_timestamp', 'timestamp'].map(
+      (what) => `${PREFIX}_last_${what}_seconds{ip_family="IPv4"}`,
+    ) as [string, string];
+    assert.deepEqual([await value(queued), await value(synced)], [undefined, undefined]);
+    metrics.queued();
+    const queuedAt = clock.now() / 1_000;
+    clock.advance(2_000);
+    metrics.startSync('nftables', 'partial')(new Error('refused'));
+    assert.deepEqual([await value(queued), await value(synced)], [queuedAt, undefined]);
+    metrics.startSync('nftables', 'full')({ written: 1, removed: 0 });
+    assert.deepEqual([await value(queued), await value(synced)], [queuedAt, clock.now() / 1_000]);
+  });
+
+  it('tell what the last batch sent to iptables, and what could not be removed', async () => {
+    const last = `${PREFIX}_iptables_last{table="nat",ip_family="IPv4"}`;
+    metrics.startSync(
+      'iptables',
+      'full',
+    )({
+      written: 9,
+      removed: 0,
+      rules: [{ family: 'IPv4', table: 'nat', count: 7 }],
+    });
+    assert.equal(await value(last), 7);
+    const left = `${PREFIX}_nftables_cleanup_failures_total{ip_family="IPv4"}`;
+    metrics.startSync('nftables', 'full')({ written: 1, removed: 0 });
+    assert.equal(await value(left), 0);
+    metrics.startSync('nftables', 'full')({ written: 1, removed: 0, hasLeftovers: true });
+    assert.equal(await value(left), 1);
+  });
+
+  it('count in IPVS mode what iptables refuses, as kube-proxy does', async () => {
+    const failures = `${PREFIX}_iptables_restore_failures_total{ip_family="IPv4"}`;
+    const failure = (object: string) => new KernelError({ operation: 'change', object, retryable: true, detail: '' });
+    metrics.startSync('ipvs', 'partial')(failure('virtual server 10.96.0.1 TCP 80'));
+    assert.equal(await value(failures), 0);
+    metrics.startSync('ipvs', 'partial')(failure('iptables-nft-restore'));
+    assert.equal(await value(failures), 1);
+    assert.equal(await value('switchyard_sync_failures_total{mode="ipvs"}'), 2);
+  });
+
+  it('have the durations of syncs in kube-proxy’s buckets', async () => {
+    metrics.startSync('nftables', 'full')({ written: 1, removed: 0 });
+    const text = await metrics.registry.metrics();
+    const series = new RegExp(`^${PREFIX}_duration_seconds_bucket\\{le="([^"]+)",ip_family="IPv4"\\}`, 'gm');
+    const buckets = [...text.matchAll(series)].map(([, bucket]) => bucket);
+    assert.deepEqual([buckets.length, buckets[0], buckets.at(-2), buckets.at(-1)], [16, '0.001', '16.384', '+Inf']);
+  });
+
+  it('count requests to the API server under the names of Kubernetes’ own client', async () => {
+    const answer = { host: '10.0.0.1:6443', method: 'GET', seconds: 0.2 };
+    metrics.requests.answered({ ...answer, status: 200 });
+    metrics.requests.answered({ ...answer, status: 0 });
+    const of = (code: string) => value(`rest_client_requests_total{code="${code}",host="10.0.0.1:6443",method="GET"}`);
+    assert.deepEqual([await of('200'), await of('<error>')], [1, 1]);
+    const slow = 'rest_client_request_duration_seconds_bucket{le="0.25",host="10.0.0.1:6443",verb="GET"}';
+    assert.equal(await value(slow), 2);
+  });
+
+  it('describe the process', async () => {
+    for (const name of [
+      'cpu_seconds_total',
+      'resident_memory_bytes',
+      'virtual_memory_bytes',
+      'open_fds',
+      'max_fds',
+      'start_time_seconds',
+    ])
+      assert.ok(((await value(`process_${name}`)) ?? 0) > 0, name);
+  });
+
   describe('of rules', () => {
     let programmed: Programmed | undefined;
     let rules: RuleMetrics;
@@ -175,9 +248,9 @@ describe('metrics', () => {
       rules = new RuleMetrics(metrics.registry, () => programmed);
     });
 
-    const inMode = (mode: 'iptables' | 'nftables'): void => {
+    const inMode = (mode: 'iptables' | 'ipvs' | 'nftables'): void => {
       const { snapshot } = table.take();
-      programmed = { mode, options: snapshot.options };
+      programmed = { mode, options: snapshot.options, localAddresses: ['192.168.0.2'] };
       rules.programmed(snapshot.servicePorts);
     };
 
@@ -204,6 +277,8 @@ describe('metrics', () => {
       assert.ok(((await value('switchyard_rules{mode="iptables",ip_family="IPv4"}')) ?? 0) > 0);
       inMode('nftables');
       assert.ok(((await value('switchyard_rules{mode="nftables",ip_family="IPv4"}')) ?? 0) > 0);
+      inMode('ipvs');
+      assert.ok(((await value('switchyard_rules{mode="ipvs",ip_family="IPv4"}')) ?? 0) > 0);
       assert.equal(await value('switchyard_rules{mode="iptables",ip_family="IPv4"}'), undefined);
       assert.equal(await value(`${PREFIX}_iptables_total{table="nat",ip_family="IPv4"}`), undefined);
     });

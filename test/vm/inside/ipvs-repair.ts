@@ -67,7 +67,7 @@ const DAMAGES: readonly {
   {
     name: 'the device',
     damage: 'ip link del kube-ipvs0',
-    look: 'ip addr show kube-ipvs0; ip -6 addr show kube-ipvs0',
+    look: 'ip link show kube-ipvs0; ip -6 addr show kube-ipvs0',
     has: /alias switchyard[^]*inet6 fd00:96::10\/128/,
   },
 ];
