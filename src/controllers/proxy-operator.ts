@@ -14,7 +14,9 @@ import { KubeProxyKeeper } from './kube-proxy-keeper.ts';
 import { PlanWriter } from './plan-writer.ts';
 import { createGateProbe } from './gate-job.ts';
 import { GateRunner, type GateProbe } from './gate-runner.ts';
+import { HeapLimit } from './heap-limit.ts';
 import { ReconcileLoop, type ReconcileResult } from './reconcile-loop.ts';
+import { StateTrim } from './state-trim.ts';
 import { RevisionStore } from './revision-store.ts';
 import { ReliableOperator, type OperatorParts } from './reliable-operator.ts';
 
@@ -43,6 +45,8 @@ export class ProxyOperator extends ReliableOperator {
   readonly #gates: GateRunner;
   readonly #leases: AgentLeases;
   readonly #keeper: KubeProxyKeeper;
+  readonly #stateTrim = new StateTrim();
+  readonly #heapLimit = new HeapLimit();
   readonly #loop: ReconcileLoop;
   /** Of each node, what the planner looks at, to tell changes from heartbeats. */
   readonly #nodeFacts = new Map<string, string>();
@@ -115,7 +119,8 @@ export class ProxyOperator extends ReliableOperator {
       const { managedFields: _managed, ...rest } = object.metadata as CachedObject['metadata'] & {
         managedFields?: unknown;
       };
-      return { ...object, metadata: rest };
+      const kept = { ...object, metadata: rest };
+      return id === STATES ? this.#stateTrim.trim(kept as NodeProxyState) : kept;
     }
     const { apiVersion, kind, metadata, status } = object as ClusterNode;
     const { name, uid, labels, creationTimestamp, resourceVersion } = metadata;
@@ -192,6 +197,7 @@ export class ProxyOperator extends ReliableOperator {
       // What we deleted ourselves is no news to the watch, so nothing else would lead to what comes after it.
       if (failures.length === 0 && plan.actions.some(({ kind }) => kind === 'Delete')) this.#loop.trigger();
       finish(all.length > 0);
+      this.#heapLimit.check();
       const waitMs = Math.min(restInMs, kept.restInMs, this.#leases.nextLossInMs());
       const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + waitMs);
       return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };

@@ -1,4 +1,4 @@
-import { CustomObjectsApi, type KubeConfig } from '@kubernetes/client-node';
+import { CustomObjectsApi, PatchStrategy, setHeaderOptions, type KubeConfig } from '@kubernetes/client-node';
 import { GROUP, VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { StateAction } from '../core/rollout.ts';
@@ -71,8 +71,11 @@ export class StateWriter {
         return this.#objects.replaceClusterCustomObject({ ...request, name: action.node, body });
       }
       case 'ReportLost': {
-        const body = { ...action.observed, status: action.status };
-        return this.#objects.replaceClusterCustomObjectStatus({ ...request, name: action.node, body });
+        // Not all of the status is at hand, so nothing but the conditions is named.
+        const { resourceVersion } = action.observed.metadata;
+        const body = { metadata: { resourceVersion }, status: { conditions: action.status.conditions } };
+        const options = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
+        return this.#objects.patchClusterCustomObjectStatus({ ...request, name: action.node, body }, options);
       }
     }
   }
