@@ -8,8 +8,8 @@ export interface Endpoint extends SliceEndpoint {
 
 /**
  * The endpoints of one ServicePort from all slices of its Service, sorted by address and port. An address and port that
- * is in several slices (it moves between them) is one endpoint; a copy that is not terminating wins, then the first
- * slice: give the slices in a stable order.
+ * is in several slices (it moves between them) is one endpoint; a copy that is not terminating wins, then one that is ready,
+ * then the first slice: give the slices in a stable order.
  */
 export function mergeEndpoints(
   servicePort: Pick<ServicePortSpec, 'family' | 'protocol' | 'portName'>,
@@ -23,12 +23,16 @@ export function mergeEndpoints(
       for (const endpoint of slice.endpoints) {
         const identity = `${endpoint.address} ${port.port}`;
         const other = merged.get(identity);
-        if (other !== undefined && (!other.terminating || endpoint.terminating)) continue;
+        if (other !== undefined && rankOf(other) <= rankOf(endpoint)) continue;
         merged.set(identity, { ...endpoint, port: port.port });
       }
     }
   }
   return [...merged.values()].sort(compareEndpoints);
+}
+
+function rankOf({ terminating, ready }: SliceEndpoint): number {
+  return (terminating ? 2 : 0) + (ready ? 0 : 1);
 }
 
 /** By address text, then port. */

@@ -46,7 +46,11 @@ export function parseService(service: Service): ParsedService {
     problems.add('metadata.name', 'is not a name');
     return { ...NOTHING, problems: problems.problems };
   }
-  const clusterIPs = addresses(problems, 'spec.clusterIPs', spec?.clusterIPs ?? [firstClusterIP]);
+  const clusterIPs = addresses(
+    problems,
+    'spec.clusterIPs',
+    spec?.clusterIPs?.length ? spec.clusterIPs : [firstClusterIP],
+  );
   const externalIPs = addresses(problems, 'spec.externalIPs', spec?.externalIPs);
   const vips = loadBalancerVIPs(problems, service);
   const ranges = sourceRanges(problems, spec?.loadBalancerSourceRanges);

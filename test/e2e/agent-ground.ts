@@ -60,6 +60,8 @@ export interface AgentStart {
   readonly program?: readonly string[];
   /** Whether the profile file, or a controller, says what the node runs. */
   readonly withProfile?: boolean;
+  /** By what a pod finds in its environment and under /var/run/secrets, instead of by a kubeconfig. */
+  readonly inCluster?: boolean;
 }
 
 /** One node under a real agent that runs from a profile file, two nodes' pods behind one Service, an API server, a load. */
@@ -202,10 +204,12 @@ export class AgentGround {
   }
 
   /** Starts the agent and gives its process id. */
-  startAgent({ wrapper = [], program = [SWITCHYARD], flags = [], withProfile = true }: AgentStart = {}): number {
+  startAgent(start: AgentStart = {}): number {
+    const { wrapper = [], program = [SWITCHYARD], flags = [], withProfile = true, inCluster = false } = start;
     const log = openSync(this.path('agent.log'), 'a');
     const profile = withProfile ? ['--profile', this.path('profile.yaml')] : [];
-    const argv = [...wrapper, ...program, 'agent', '--kubeconfig', this.path('kubeconfig'), ...profile];
+    const kubeconfig = inCluster ? [] : ['--kubeconfig', this.path('kubeconfig')];
+    const argv = [...wrapper, ...program, 'agent', ...kubeconfig, ...profile];
     const usual = ['--node-name', 'n1', '--state-dir', this.path('state'), '--log-level', 'debug'];
     this.#agent = this.testbed.spawn(this.node, [...argv, ...usual, ...flags], { stdio: ['ignore', log, log] });
     closeSync(log);

@@ -1,6 +1,7 @@
 import {
   masqueraded,
   reaches,
+  UNTOUCHED,
   type Expectation,
   type Flow,
   type ProfileName,
@@ -12,7 +13,7 @@ import {
 /** `A`: all endpoints, `L`: this node's; `m`: the endpoints do not see the client's address. */
 type Cell = 'A' | 'A m' | 'L' | 'L m';
 type Row = readonly [plain: Cell, externalLocal: Cell, internalLocal: Cell];
-type RowName = `${Sender} ${'clusterIP' | 'nodePort' | 'lb'}`;
+type RowName = `${Sender} ${'clusterIP' | 'nodePort' | 'nodePort@localhost' | 'lb'}`;
 type Rows = Partial<Record<RowName, Row>>;
 
 const ENDPOINTS = [{ at: 'l1' }, { at: 'r1' }] as const;
@@ -36,6 +37,7 @@ const USUAL: Rows = {
   'pod lb': ['A m', 'A', 'A m'],
   'node clusterIP': ['A m', 'A m', 'L m'],
   'node nodePort': ['A m', 'A m', 'A m'],
+  'node nodePort@localhost': ['A m', 'A m', 'A m'],
   'node lb': ['A m', 'A m', 'A m'],
   'outside clusterIP': ['A m', 'A m', 'L m'],
   'outside nodePort': ['A m', 'L', 'A m'],
@@ -44,6 +46,10 @@ const USUAL: Rows = {
 const NOBODY_IS_A_POD: Rows = { 'pod nodePort': ['A m', 'L', 'A m'], 'pod lb': ['A m', 'L', 'A m'] };
 const NOT_MASQUERADED: Rows = { 'node clusterIP': ['A', 'A', 'L'], 'outside clusterIP': ['A', 'A', 'L'] };
 const MASQUERADED: Rows = { 'pod clusterIP': ['A m', 'A m', 'L m'] };
+
+const NOT_IN_IPVS = {
+  ipvs: { expect: UNTOUCHED, reason: 'IPVS has no virtual servers on loopback, as in kube-proxy' },
+} as const;
 
 /** IPVS chooses without knowing who asks. */
 function isShortCut(row: string, cell: Cell): boolean {
@@ -56,6 +62,7 @@ function flowsOf(rows: Rows): readonly Flow[] {
     return row.map((cell, index): Flow => {
       const service = SERVICES[index]?.name ?? '';
       const flow: Flow = { from, to: `${service} ${entrance}`, expect: CELLS[cell] };
+      if (entrance === 'nodePort@localhost') return { ...flow, families: ['IPv4'], except: NOT_IN_IPVS };
       if (service !== 'external' || !isShortCut(name, cell)) return flow;
       const expect = cell === 'A' ? CELLS.L : CELLS['L m'];
       return { ...flow, except: { ipvs: { expect, reason: 'IPVS has one list of endpoints for all clients' } } };

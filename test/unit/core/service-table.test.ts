@@ -157,6 +157,14 @@ describe('ServiceTable: endpoints', () => {
       expected: ['10.0.0.1:8080*', '10.0.0.2:8080'],
     },
     {
+      name: 'then a copy that is ready, first or second',
+      slices: [
+        slice('s', 'web', [endpoint('10.0.0.1', 'n1', { conditions: NOT_READY }), endpoint('10.0.0.2')]),
+        slice('t', 'web', [endpoint('10.0.0.1', 'n1'), endpoint('10.0.0.2', 'n2', { conditions: NOT_READY })]),
+      ],
+      expected: ['10.0.0.1:8080*', '10.0.0.2:8080'],
+    },
+    {
       name: 'only the first address',
       slices: [slice('s', 'web', [{ addresses: ['10.0.0.1', '10.0.0.2'] }, { addresses: [] }])],
       expected: ['10.0.0.1:8080'],
