@@ -64,6 +64,8 @@ export function isInSet({ sets }: IpvsObjects, packet: Match, set: string, flags
   switch (`${type} ${flags}`) {
     case 'hash:ip dst':
       return members.has(memberKey({ address }));
+    case 'hash:ip src':
+      return members.has(memberKey({ address: source }));
     case 'hash:ip,port dst,dst':
       return members.has(memberKey({ address, protocol, port }));
     case 'hash:ip,port,ip dst,dst,src':
