@@ -21,6 +21,8 @@ import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
+import { NodeEvidence } from './node-evidence.ts';
+import { Questions } from './questions.ts';
 import { NodeNetworkSource } from './node-network.ts';
 import { ServiceCache, type ServiceCacheParts } from './service-cache.ts';
 import { createDataplane, ensureAnchor } from './node-modes.ts';
@@ -62,6 +64,8 @@ export class NodeAgent {
   readonly #cache: ServiceCache;
   readonly #draining: Draining;
   readonly #stateFile: StateFile;
+  readonly #questions: Questions;
+  #state: NodeProxyState | undefined;
   /** UID of the Node object, once that is known. */
   nodeUID: string | undefined;
 
@@ -112,8 +116,7 @@ export class NodeAgent {
       release: (policy) => this.#node.release(policy, [this.#stateFile, this.#cache]),
       onTransition: () => this.#reporter.request(),
     });
-    const { engine } = this;
-    this.#drift = new NodeDrift({ ...parts, engine, metrics, onState: () => this.#reporter.request() });
+    this.#drift = new NodeDrift({ ...parts, engine: this.engine, metrics, onState: () => this.#reporter.request() });
     this.inputs = new Inputs({
       ...parts,
       nodeName,
@@ -123,8 +126,23 @@ export class NodeAgent {
       onTableChange: () => this.engine.notify(),
     });
     this.#reporter = this.#openReporter(parts);
+    this.#questions = this.#openQuestions({ ...parts, nodeName, places }, metrics);
     const serving = () => this.engine.view().serving;
     this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
+  }
+
+  #openQuestions(parts: AgentParts, metrics: AgentMetrics): Questions {
+    const { engine } = this;
+    const evidence = new NodeEvidence({
+      ...parts,
+      procSysDir: parts.places.procSysDir,
+      view: () => engine.view(),
+      servicePorts: () => engine.servicePorts,
+      differences: () => engine.inspect(),
+      state: () => this.#state,
+      metrics: () => metrics.registry.metrics(),
+    });
+    return new Questions({ ...parts, collect: (subject) => evidence.collect(subject) });
   }
 
   #openReporter(parts: Pick<AgentParts, 'client' | 'clock' | 'log' | 'signal'>): StatusReporter {
@@ -173,6 +191,8 @@ export class NodeAgent {
     this.inputs.watchNodeProxyState((state) => {
       if (state === undefined) return;
       this.#companions.setState(state);
+      this.#state = state;
+      this.#questions.setState(state);
       try {
         const target = targetOfState(state);
         const { action, giveBackTo } = state.spec;

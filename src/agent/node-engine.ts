@@ -7,6 +7,7 @@ import { Backoff } from '../support/backoff.ts';
 import type { EngineParts, EngineView } from './engine-parts.ts';
 import { Handover } from './handover.ts';
 import { KubeProxyLeftovers } from './kube-proxy-leftovers.ts';
+import { Inspection } from './inspection.ts';
 import { presentModes, removeLeftovers } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
@@ -40,6 +41,7 @@ export class NodeEngine {
   readonly #releaseRetry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   #release: Release | null = null;
   #mustTidy = true;
+  readonly #inspection = new Inspection();
   #wake: () => void = () => undefined;
 
   constructor(parts: EngineParts) {
@@ -154,6 +156,18 @@ export class NodeEngine {
     return { services: servicePorts.size, endpoints };
   }
 
+  /** Reads the kernel back in all modes that follow; what differs is then sent again. Waits for the loop to be idle. */
+  inspect(): ReturnType<Inspection['request']> {
+    const found = this.#inspection.request();
+    this.#wake();
+    return found;
+  }
+
+  /** The Services that were last handed to the kernel. */
+  get servicePorts(): ServicePorts {
+    return this.#follower.servicePorts;
+  }
+
   /** Works until `signal` aborts. Call it once the table knows all Services and EndpointSlices. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#recover();
@@ -225,7 +239,8 @@ export class NodeEngine {
     const hasFollowed = await this.#follow();
     if (this.#release !== null) return hasFollowed;
     const hasStepped = await this.#switcher.step();
-    return hasFollowed || hasStepped || (await this.#tidy()) || this.#tidyKubeProxy();
+    if (hasFollowed || hasStepped || (await this.#tidy()) || (await this.#tidyKubeProxy())) return true;
+    return this.#inspection.perform(() => this.#follower.inspect());
   }
 
   async #follow(): Promise<boolean> {

@@ -4,7 +4,7 @@ import type { ImplementedMode } from '../core/mode.ts';
 import type { ServiceTable } from '../core/service-table.ts';
 import { concernsRules } from '../core/service-port.ts';
 import type { ServicePortChange } from '../core/snapshot.ts';
-import type { Dataplane } from '../kernel/dataplane.ts';
+import type { Dataplane, Difference } from '../kernel/dataplane.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -100,6 +100,16 @@ export class ServiceFollower {
   /** Somebody else changed this mode's rules. */
   markDrifted(mode: ImplementedMode): void {
     this.#programmed.get(mode)?.markStale();
+  }
+
+  /** What the kernel lacks or has beyond, in the modes that follow; nothing while it serves what an earlier life knew. */
+  async inspect(): Promise<readonly Difference[]> {
+    const found: Difference[] = [];
+    if (this.#isFromCache || !this.#hasServices) return found;
+    for (const mode of this.#programmed.values()) {
+      if (mode.isJoined && !mode.isStale) found.push(...(await mode.verify(this.#servicePorts)));
+    }
+    return found;
   }
 
   isProgrammed(mode: ImplementedMode): boolean {

@@ -1,5 +1,9 @@
 import { pino, destination } from 'pino';
 
+/** The lines that a snapshot of a node takes along. */
+const KEPT_LINES = 400;
+const kept: string[] = [];
+
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -11,8 +15,21 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+/** The last lines that this process has logged, the newest last. */
+export function recentLogLines(): readonly string[] {
+  return kept;
+}
+
 /** JSON lines on standard error, written at once so that nothing is lost when the process is killed. */
 export function createLog(component: string, level: LogLevel): Log {
+  const stderr = destination({ fd: 2, sync: true });
+  const keeping = {
+    write(line: string): void {
+      kept.push(line);
+      if (kept.length > KEPT_LINES) kept.shift();
+      stderr.write(line);
+    },
+  };
   return pino(
     {
       level,
@@ -20,7 +37,7 @@ export function createLog(component: string, level: LogLevel): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination({ fd: 2, sync: true }),
+    keeping,
   );
 }
 

@@ -4,6 +4,8 @@ import { MODES } from '../../core/mode.ts';
 import { ApiError } from '../../kube/error.ts';
 import { EXIT } from './exit-code.ts';
 import { exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag, type Format } from './flags.ts';
+import type { DiagnoseFlags } from './diagnose.ts';
+import type { SnapshotFlags } from './snapshot.ts';
 import type { ImportFlags } from './import.ts';
 import type { HistoryFlags, ResumeFlags, RollbackFlags, ChangeFlags } from './rollback.ts';
 import type { StatusFlags } from './status.ts';
@@ -168,6 +170,50 @@ function traceCommand(): Command {
     );
 }
 
+function diagnoseCommand(): Command {
+  const command = new Command('diagnose')
+    .summary('Find out what is wrong, of one Service or of the whole cluster.')
+    .description(
+      'Find out what is wrong: in the objects of the cluster, in what the kernels of its nodes hold, and in what surrounds ' +
+        'them. The likeliest cause comes first, each with what was seen, what follows from it and the command to run next.',
+    )
+    .argument('[service]', '[NAMESPACE/]SERVICE; everything when absent')
+    .option(
+      '--node <node...>',
+      'the nodes whose kernels are looked at; at most 20, those that are not well first, when absent',
+    )
+    .option('--no-ask-nodes', 'look at the objects of the cluster only');
+  return withOutputFlag(withClusterFlags(command), PEOPLE_AND_PROGRAMS)
+    .addHelpText(
+      'after',
+      exitCodeHelp(
+        '0  nothing was found',
+        ...USUAL.slice(1),
+        `${EXIT.found}  something was found`,
+        `${EXIT.incomplete}  nothing was found, but not everything could be looked at; stderr says what`,
+      ),
+    )
+    .action((service: string | undefined, flags: DiagnoseFlags) =>
+      act(async () => (await import('./diagnose.ts')).runDiagnose(service, flags)),
+    );
+}
+
+function snapshotCommand(): Command {
+  const command = new Command('snapshot')
+    .summary('Fetch the evidence of a node: rules, sets, counters, settings, status, as one archive.')
+    .description(
+      'Fetch the evidence of a node as one .tar.gz: rules, sets and virtual servers, conntrack statistics, kernel settings, ' +
+        'firewall, status and log. Its agent collects it and hands it over through the API server. Secrets are left out.',
+    )
+    .argument('<node>', 'name of the node')
+    .option('--file <file>', 'where to write it; - for stdout; switchyard-NODE-TIME.tar.gz when absent');
+  return withClusterFlags(command)
+    .addHelpText('after', exitCodeHelp(...USUAL))
+    .action((node: string, flags: SnapshotFlags) =>
+      act(async () => (await import('./snapshot.ts')).runSnapshot(node, flags)),
+    );
+}
+
 /** The commands for people, also as `kubectl switchyard`. */
 export function operateCommands(): Command[] {
   return [
@@ -178,5 +224,7 @@ export function operateCommands(): Command[] {
     resumeCommand(),
     importCommand(),
     traceCommand(),
+    diagnoseCommand(),
+    snapshotCommand(),
   ];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { IMPLEMENTED_MODES, MODES } from '../mode.ts';
 import { COMPARISONS } from '../sysctl.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
+import { nodeAnswer } from '../node-question.ts';
 import { kernelFields } from './kernel-config.ts';
 import { probeFields } from './probe-config.ts';
 import { type API_VERSION, celRules, conditions, type ObjectMeta } from './meta.ts';
@@ -235,6 +236,9 @@ export const nodeProxyStateStatus = z
       })
       .optional()
       .describe('A mode that has been left and still carries the connections that began in it.'),
+    answer: nodeAnswer
+      .optional()
+      .describe('What the agent answers to the annotation switchyard.dev/question; taken out again when that goes.'),
     conditions,
   })
   .describe('What the node runs. Written by its agent only.')

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
+import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
+import { nodeReport, type NodeReport } from '../../core/diagnose/node-report.ts';
+import { QUESTION_ANNOTATION, type NodeAnswer, type QuestionSubject } from '../../core/node-question.ts';
+import { UserError } from '../../support/errors.ts';
+import type { ClusterApi } from './cluster-api.ts';
+import { STATES_PATH } from './fleet.ts';
+
+const POLL_MS = 200;
+const REPORT_DEADLINE_MS = 15_000;
+const SNAPSHOT_DEADLINE_MS = 60_000;
+
+/** The agent did not answer in time. */
+export class NoAnswer extends UserError {}
+
+/** What the agent of a node says of its kernel. Throws `UserError` when it does not answer, ApiError when nobody may ask. */
+export async function askNode(api: ClusterApi, node: string): Promise<NodeReport> {
+  const bytes = await ask(api, node, 'report', REPORT_DEADLINE_MS);
+  const parsed = nodeReport.safeParse(JSON.parse(gunzipSync(bytes).toString('utf8')));
+  if (!parsed.success) throw new UserError(`the agent of ${node} is of another version: its report cannot be read`);
+  return parsed.data;
+}
+
+/** The evidence bundle of a node, a .tar.gz. Throws as `askNode`. */
+export function askForSnapshot(api: ClusterApi, node: string): Promise<Buffer> {
+  return ask(api, node, 'snapshot', SNAPSHOT_DEADLINE_MS);
+}
+
+async function ask(api: ClusterApi, node: string, subject: QuestionSubject, deadlineMs: number): Promise<Buffer> {
+  const path = `${STATES_PATH}/${encodeURIComponent(node)}`;
+  const id = randomUUID();
+  const put = (value: string | null): Promise<unknown> =>
+    api.patch(path, { metadata: { annotations: { [QUESTION_ANNOTATION]: value } } });
+  const parts: Buffer[] = [];
+  let offset = 0;
+  try {
+    for (;;) {
+      await put(JSON.stringify({ id, subject, offset }));
+      const { data, total } = await answerFor(api, node, { path, id, offset, deadlineMs });
+      const part = Buffer.from(data, 'base64');
+      parts.push(part);
+      offset += part.length;
+      if (offset >= total || part.length === 0) return Buffer.concat(parts);
+    }
+  } finally {
+    // The agent takes its answer out when the question is gone.
+    await put(null).catch(() => undefined);
+  }
+}
+
+interface Awaited {
+  readonly path: string;
+  readonly id: string;
+  readonly offset: number;
+  readonly deadlineMs: number;
+}
+
+async function answerFor(
+  api: ClusterApi,
+  node: string,
+  { path, id, offset, deadlineMs }: Awaited,
+): Promise<NodeAnswer> {
+  const until = performance.now() + deadlineMs;
+  for (;;) {
+    const answer = answerIn(await api.get<NodeProxyState>(path), node, id);
+    if (answer?.offset === offset) return answer;
+    if (performance.now() > until) {
+      const seconds = deadlineMs / 1_000;
+      throw new NoAnswer(`its agent did not answer within ${seconds} seconds; is it running, and of this version?`);
+    }
+    await delay(POLL_MS);
+  }
+}
+
+function answerIn({ status, metadata }: NodeProxyState, node: string, id: string): NodeAnswer | undefined {
+  const answer = status?.answer;
+  if (answer?.id === id) {
+    if (answer.problem !== undefined) throw new UserError(`the agent of ${node} says: ${answer.problem}`);
+    return answer;
+  }
+  if (metadata.annotations?.[QUESTION_ANNOTATION]?.includes(id) === false) {
+    throw new UserError(`somebody else asks ${node} at the same time; try again`);
+  }
+  return undefined;
+}
