@@ -164,10 +164,7 @@ class KernelIpvsDataplane implements Dataplane {
   }
 
   isPresent(): Promise<boolean> {
-    return this.#exclusively(async () => {
-      const hasObjects = await this.#kernel.isPresent();
-      return hasObjects || (await this.#chains.isPresent());
-    });
+    return this.#exclusively(() => this.#kernel.isPresent());
   }
 
   remove(): Promise<void> {

@@ -50,14 +50,6 @@ export class IpvsChains {
     return (await this.diff(snapshot)).every(({ operations }) => operations.length === 0);
   }
 
-  async isPresent(): Promise<boolean> {
-    const tools = await this.#allTools();
-    const saved = await Promise.all(
-      tools.flatMap((tool) => FAMILIES.map((family) => saveIfInstalled(tool, family, 'ipvs'))),
-    );
-    return saved.some(({ chains, jumps }) => chains.size > 0 || jumps.length > 0);
-  }
-
   /** From now on nothing is refused by them. */
   removeRefusals(): Promise<void> {
     return this.#rewrite(planRefusalRemoval);

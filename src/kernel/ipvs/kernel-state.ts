@@ -77,7 +77,10 @@ export class IpvsKernel {
     return ownFrontends(await this.#observeSets());
   }
 
-  /** Whether there is any set or bound address of ours. Virtual servers of ours are never without a set. */
+  /**
+   * Whether there is any set or bound address of ours. Virtual servers of ours are never without a set, nor are chains: the
+   * kernel keeps a set while a rule names it.
+   */
   async isPresent(): Promise<boolean> {
     const sets = await this.sets.listSets();
     return sets.some(({ name }) => setDefinition(name) !== undefined) || (await this.routes.listBound()).length > 0;
