@@ -26,6 +26,8 @@ export interface DrainOptions {
 export type DrainEnd = number | 'stopped' | Error;
 
 const LOOK_INTERVAL_MS = 2_000;
+/** Looking takes one part of time in so many. */
+const PAUSE_PER_LOOK = 50;
 
 /** By network namespace; at most one each. */
 const drains = new Map<string, Drain>();
@@ -68,11 +70,15 @@ async function drain(
   const kernel = new IpvsKernel(netns);
   try {
     const deadline = performance.now() + deadlineMs;
+    let tookMs = 0;
     let busy: readonly Frontend[] = await busyServers(kernel);
     while (busy.length > 0 && performance.now() < deadline) {
+      const pauseMs = Math.max(intervalMs ?? LOOK_INTERVAL_MS, PAUSE_PER_LOOK * tookMs);
       // It keeps no process alive.
-      await pause(intervalMs ?? LOOK_INTERVAL_MS, undefined, { signal, ref: false });
+      await pause(pauseMs, undefined, { signal, ref: false });
+      const beganMs = performance.now();
       busy = await busyServers(kernel, busy);
+      tookMs = performance.now() - beganMs;
     }
     signal.throwIfAborted();
     await removeRest({ netns, kernel, chains: new IpvsChains(netns, flavour) });

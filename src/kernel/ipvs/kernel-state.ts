@@ -22,7 +22,10 @@ export class IpvsKernel {
   readonly sets: IpsetClient;
   readonly routes: RouteClient;
 
+  readonly netns: string | undefined;
+
   constructor(netns: string | undefined) {
+    this.netns = netns;
     this.servers = new IpvsClient(netns);
     this.sets = new IpsetClient(netns);
     this.routes = new RouteClient(netns);

@@ -1,8 +1,10 @@
 import { FAMILIES } from '../../core/ip.ts';
 import { frontendKey, type Frontend } from '../../plan/ipvs/objects.ts';
 import type { Operation } from '../../plan/ipvs/operation.ts';
+import { neededFrontends } from '../../plan/ipvs/connections.ts';
 import { setsOf } from '../../plan/ipvs/sets.ts';
 import type { IpvsChains } from './chains.ts';
+import { listConnections } from './connections.ts';
 import type { IpvsKernel } from './kernel-state.ts';
 import { forgetFlows } from './stale-flows.ts';
 
@@ -47,22 +49,14 @@ export async function removeRest({ netns, kernel, chains }: IpvsParts): Promise<
 
 /** The virtual servers of `among` (of all of ours without it) that still carry connections. */
 export async function busyServers(kernel: IpvsKernel, among?: readonly Frontend[]): Promise<readonly Frontend[]> {
-  const busy: Frontend[] = [];
-  for (const server of among ?? (await ownServers(kernel))) if (await isBusy(kernel, server)) busy.push(server);
-  return busy;
+  const servers = among ?? (await ownServers(kernel));
+  if (servers.length === 0) return [];
+  const needed = neededFrontends(listConnections(kernel.netns));
+  return servers.filter((server) => needed.has(frontendKey(server)));
 }
 
 async function ownServers(kernel: IpvsKernel): Promise<readonly Frontend[]> {
   const own = await kernel.ownFrontends();
   if (own.size === 0 || !(await kernel.servers.isAvailable())) return [];
   return (await kernel.servers.listServers()).filter((server) => own.has(frontendKey(server)));
-}
-
-/** A TCP connection that has been closed is kept for a while, and needs nobody any more; UDP and SCTP have no such state. */
-async function isBusy(kernel: IpvsKernel, server: Frontend): Promise<boolean> {
-  const found = await kernel.servers.listRealServers(server);
-  return found.some(
-    ({ activeConnections, inactiveConnections }) =>
-      activeConnections > 0 || (server.protocol !== 'TCP' && inactiveConnections > 0),
-  );
 }

@@ -1,14 +1,13 @@
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { frontendKey, realServerKey } from '../../plan/ipvs/objects.ts';
-import { parseTemplates, type Template } from '../../plan/ipvs/persistence.ts';
+import { templatesOf, type Template } from '../../plan/ipvs/persistence.ts';
 import { KernelError } from '../error.ts';
-import { bindUdpIn, inNetns } from '../netns.ts';
+import { bindUdpIn } from '../netns.ts';
 import type { IpvsClient } from './client.ts';
+import { listConnections } from './connections.ts';
 import { encodeSyncMessages } from './sync-message.ts';
 
-const CONNECTIONS = '/proc/thread-self/net/ip_vs_conn';
 const LOOPBACK = '127.0.0.1';
 const LOOPBACK_INTERFACE = 'lo';
 /** Where IPVS listens for what others tell; on the loopback interface nobody outside can send there. */
@@ -21,14 +20,7 @@ const TRY_MS = 50;
 
 /** What IPVS of a network namespace remembers of clients. Throws `KernelError`. */
 export function listTemplates(netns: string | undefined): readonly Template[] {
-  const read = (): string => readFileSync(CONNECTIONS, 'latin1');
-  try {
-    return parseTemplates(netns === undefined ? read() : inNetns(netns, read));
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return [];
-    throw new KernelError({ operation: 'read', object: CONNECTIONS, errno: code, detail: message, retryable: true });
-  }
+  return templatesOf(listConnections(netns));
 }
 
 /**

@@ -1,42 +1,15 @@
 import { affinityPorts, backendsOf, backendText, limitAffinity } from '../../core/affinity.ts';
 import type { AffinityEntry, AffinityMemory } from '../../core/affinity.ts';
-import { parseAddress } from '../../core/ip.ts';
-import { PROTOCOLS, type ServicePortKey, type Snapshot } from '../../core/snapshot.ts';
+import type { ServicePortKey, Snapshot } from '../../core/snapshot.ts';
 import type { Ledger } from './ledger.ts';
-import { frontendKey, realServerKey, type Frontend, type RealServer } from './objects.ts';
+import type { Connection } from './connections.ts';
+import { frontendKey, realServerKey } from './objects.ts';
 
 /** What IPVS remembers of a client of a persistent virtual server: a connection from port 0 that carries nothing. */
-export interface Template {
-  readonly frontend: Frontend;
-  /** Canonical text. */
-  readonly client: string;
-  readonly realServer: RealServer;
-  readonly remainingSeconds: number;
-}
+export type Template = Pick<Connection, 'frontend' | 'client' | 'realServer' | 'remainingSeconds'>;
 
-/** `TCP 0A000001 0000 0A60000C 0050 0AF40102 1F90 NONE        10793`; addresses of IPv6 have colons. */
-const TEMPLATE =
-  /^(TCP|UDP|SCTP) +([0-9A-Fa-f:]+) 0000 ([0-9A-Fa-f:]+) ([0-9A-F]{4}) ([0-9A-Fa-f:]+) ([0-9A-F]{4}) +\S+ +(\d+)/;
-
-/** Reads /proc/net/ip_vs_conn: the templates in it. */
-export function parseTemplates(text: string): readonly Template[] {
-  return text.split('\n').flatMap((line): Template[] => {
-    const [, word, client, address, port, backend, backendPort, expires] = TEMPLATE.exec(line) ?? [];
-    const protocol = PROTOCOLS.find((one) => one === word);
-    if (protocol === undefined) return [];
-    return [
-      {
-        frontend: { address: canonical(address), protocol, port: Number.parseInt(port ?? '', 16) },
-        client: canonical(client),
-        realServer: { address: canonical(backend), port: Number.parseInt(backendPort ?? '', 16) },
-        remainingSeconds: Number(expires),
-      },
-    ];
-  });
-}
-
-function canonical(text = ''): string {
-  return parseAddress(text.includes(':') ? text : [...Buffer.from(text, 'hex')].join('.')).text;
+export function templatesOf(connections: readonly Connection[]): readonly Template[] {
+  return connections.filter(({ clientPort }) => clientPort === 0);
 }
 
 /** Of a client that is known at several addresses of a Service, the one that it used last. */

@@ -4,8 +4,9 @@ import type { AffinityEntry } from '../../../../src/core/affinity.ts';
 import { DEFAULT_IPVS_OPTIONS } from '../../../../src/core/ipvs-options.ts';
 import type { ServicePort, Snapshot } from '../../../../src/core/snapshot.ts';
 import { encodeSyncMessages } from '../../../../src/kernel/ipvs/sync-message.ts';
+import { neededFrontends, parseConnections } from '../../../../src/plan/ipvs/connections.ts';
 import { Ledger } from '../../../../src/plan/ipvs/ledger.ts';
-import { parseTemplates, readTemplates, templatesFor, type Template } from '../../../../src/plan/ipvs/persistence.ts';
+import { readTemplates, templatesFor, templatesOf, type Template } from '../../../../src/plan/ipvs/persistence.ts';
 import { planServicePort } from '../../../../src/plan/ipvs/service-port.ts';
 import { backend, OPTIONS, servicePort } from '../iptables/service-ports.ts';
 
@@ -41,7 +42,7 @@ function world(port: ServicePort): { snapshot: Snapshot; ledgers: readonly Ledge
 describe('what IPVS remembers of clients', () => {
   it('are connections from port 0, of both families', () => {
     assert.deepEqual(
-      parseTemplates(TEXT).map(({ client, frontend, realServer, remainingSeconds }) =>
+      templatesOf(parseConnections(TEXT)).map(({ client, frontend, realServer, remainingSeconds }) =>
         [
           client,
           frontend.address,
@@ -61,9 +62,27 @@ describe('what IPVS remembers of clients', () => {
     );
   });
 
+  it('keeps nobody waiting, other than what is not over yet', () => {
+    const line = (port: string, state: string): string =>
+      `TCP C6336407 D431 AC1E0029 ${port} 0AB40001 1F90 ${state.padEnd(11)}     9\n`;
+    const states = {
+      SYN_RECV: true,
+      ESTABLISHED: true,
+      FIN_WAIT: true,
+      CLOSE_WAIT: true,
+      TIME_WAIT: false,
+      CLOSE: false,
+    };
+    for (const [state, isNeeded] of Object.entries(states)) {
+      const needed = neededFrontends(parseConnections(line('0050', state)));
+      assert.deepEqual([...needed], isNeeded ? ['172.30.0.41 TCP 80'] : [], state);
+    }
+    assert.deepEqual([...neededFrontends(parseConnections(TEXT))], ['172.30.0.41 TCP 80']);
+  });
+
   it('counts by its last use, for endpoints that the Service still has', () => {
     const { snapshot, ledgers } = world(STICKY);
-    const { entries } = readTemplates(parseTemplates(TEXT), snapshot, ledgers);
+    const { entries } = readTemplates(templatesOf(parseConnections(TEXT)), snapshot, ledgers);
     assert.deepEqual(entries, [
       {
         key: STICKY.key,
@@ -76,7 +95,7 @@ describe('what IPVS remembers of clients', () => {
 
   it('is nothing for Services without affinity', () => {
     const { snapshot, ledgers } = world({ ...STICKY, affinitySeconds: 0 });
-    assert.deepEqual(readTemplates(parseTemplates(TEXT), snapshot, ledgers).entries, []);
+    assert.deepEqual(readTemplates(templatesOf(parseConnections(TEXT)), snapshot, ledgers).entries, []);
   });
 
   it('is a template for each address of the Service, for the whole of its timeout', () => {
