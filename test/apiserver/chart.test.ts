@@ -201,7 +201,10 @@ describeApiServer(
         assert.equal(made.status, 201, made.text);
       }
       agent = await server().accountToken({ namespace: 'kube-system', name: 'switchyard-agent', node: 'n1' });
-      await until('the policies count', async () => (await writeStatus(agent, 'n2')).status === 403);
+      await until('rights and policies count', async () => {
+        const [own, other] = [await writeStatus(agent, 'n1'), await writeStatus(agent, 'n2')];
+        return own.status === 200 && other.status === 403;
+      });
     });
 
     it('applies as a whole, with strict validation, and again without a change', async () => {

@@ -11,6 +11,7 @@ const PROFILES = `/apis/${API_VERSION}/proxyprofiles`;
 const STATES = `/apis/${API_VERSION}/nodeproxystates`;
 const FIELD_MANAGER = 'switchyard-release';
 const POLL_MS = 1_000;
+const MAX_NAMED = 5;
 
 export interface ReleaseParts {
   readonly client: Pick<KubeClient, 'get' | 'apply' | 'remove'>;
@@ -26,7 +27,7 @@ interface List<T> {
 /**
  * Deletes every ProxyProfile in a way that gives the nodes back: the controller asks their agents to take out what is
  * ours, and the profiles go when they have. Nothing to do is success. Throws UserError that names what is left when the
- * time is over; then it can be called again.
+ * time is over, or the nodes that never answered; then it can be called again.
  */
 export async function releaseFleet(parts: ReleaseParts): Promise<void> {
   const { client, clock, timeoutMs, say } = parts;
@@ -35,6 +36,7 @@ export async function releaseFleet(parts: ReleaseParts): Promise<void> {
   for (;;) {
     const profiles = await listProfiles(client);
     if (profiles.length === 0) {
+      await refuseSilentNodes(client);
       say('every node is released');
       return;
     }
@@ -49,6 +51,32 @@ export async function releaseFleet(parts: ReleaseParts): Promise<void> {
     }
     await clock.sleep(POLL_MS);
   }
+}
+
+/** The controller gives a node up that does not answer in time; whoever uninstalls has to know. */
+async function refuseSilentNodes(client: ReleaseParts['client']): Promise<void> {
+  const silent = (await listStates(client)).filter(
+    ({ spec, status }) => spec.action === 'Release' && status?.current !== undefined,
+  );
+  if (silent.length === 0) return;
+  throw new UserError(
+    `${nameSome(silent)} did not answer and keep what they run until their agents do; \`helm uninstall --no-hooks\` goes on without them`,
+  );
+}
+
+async function listStates(client: ReleaseParts['client']): Promise<readonly NodeProxyState[]> {
+  try {
+    return ((await client.get(STATES)) as List<NodeProxyState>).items ?? [];
+  } catch (error) {
+    if (isApiStatus(error, 404)) return [];
+    throw error;
+  }
+}
+
+function nameSome(states: readonly NodeProxyState[]): string {
+  const names = states.map(({ metadata }) => metadata.name);
+  const shown = names.slice(0, MAX_NAMED).join(', ');
+  return names.length > MAX_NAMED ? `${shown} and ${names.length - MAX_NAMED} more` : shown;
 }
 
 async function listProfiles(client: ReleaseParts['client']): Promise<readonly ProxyProfile[]> {
@@ -78,9 +106,6 @@ async function advance({ client, say }: ReleaseParts, profile: ProxyProfile): Pr
 async function describeRest(client: ReleaseParts['client'], profiles: readonly ProxyProfile[]): Promise<string> {
   const unheld = profiles.filter((profile) => !hasFinalizer(profile)).map(({ metadata }) => metadata.name);
   if (unheld.length > 0) return `waiting for the controller to take up ${unheld.join(', ')}`;
-  const { items = [] } = (await client.get(STATES)) as List<NodeProxyState>;
-  const names = items.filter(({ status }) => status?.current !== undefined).map(({ metadata }) => metadata.name);
-  const shown = names.slice(0, 5).join(', ');
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
-  return names.length === 0 ? 'waiting for the profiles to go' : `waiting for ${shown}${more}`;
+  const serving = (await listStates(client)).filter(({ status }) => status?.current !== undefined);
+  return serving.length === 0 ? 'waiting for the profiles to go' : `waiting for ${nameSome(serving)}`;
 }
