@@ -3,6 +3,7 @@ import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import {
   advance,
   expire,
+  goBackAgain,
   isInBackground,
   deadlineOf,
   isOver,
@@ -144,6 +145,7 @@ export class ModeSwitcher {
   async step(): Promise<boolean> {
     if (!this.#parts.follower.hasServices) return false;
     this.#begin();
+    this.#resumeWayBack();
     if (this.#attempt === null || isOver(this.#attempt)) return false;
     const { clock, log } = this.#parts;
     const current = expire(this.#attempt, clock.now());
@@ -195,6 +197,13 @@ export class ModeSwitcher {
     onTransition();
   }
 
+  /** A way back that failed is tried again now and then, until it succeeds or something else is wanted. */
+  #resumeWayBack(): void {
+    if (this.#attempt?.phase !== 'Failed' || this.#parts.clock.monotonicMs() < this.#retryDueMs()) return;
+    this.#attempt = goBackAgain(this.#attempt);
+    this.#retryAtMs = null;
+  }
+
   /** A target that differs from what serves starts an attempt, unless that same attempt has been made and failed. */
   #begin(): void {
     const target = this.#target;
@@ -202,7 +211,7 @@ export class ModeSwitcher {
     const { serving: to, attemptId: id, allowedMs, handoverBy } = target;
     if (to.revision === this.#serving?.revision) return;
     const isSpent = this.#attempt?.id === id && this.#attempt.to.revision === to.revision;
-    if (isSpent && !this.#mayTryAgain()) return;
+    if (isSpent && (this.#serving !== null || !this.#mayTryAgain())) return;
     this.#retryAtMs = null;
     this.#parts.handover.keepPorts();
     const nowMs = this.#parts.clock.now();
@@ -247,11 +256,12 @@ export class ModeSwitcher {
   }
 
   /**
-   * When an attempt that failed may be made again, monotonic. With nothing to go back to there is nothing to lose by trying
-   * on, at growing intervals; where something serves, never: the next attempt is somebody's decision.
+   * When an attempt that failed may be made again, or a way back that did, monotonic. With nothing to go back to there is
+   * nothing to lose by trying on, at growing intervals; where something serves, never: the next attempt is somebody's decision.
    */
   #retryDueMs(): number {
-    return this.#serving === null ? (this.#retryAtMs ?? Infinity) : Infinity;
+    const mayRetry = this.#serving === null || this.#attempt?.phase === 'Failed';
+    return mayRetry ? (this.#retryAtMs ?? Infinity) : Infinity;
   }
 
   /** When the attempt under way turns back, monotonic. */

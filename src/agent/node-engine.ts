@@ -212,7 +212,9 @@ export class NodeEngine {
     if (standing !== null) {
       await settings.resume(standing.config);
       await this.#guard();
-      this.#follower.serve(standing);
+      // A mode that is to come back beside another comes back with what the other remembers.
+      const isAway = attempt?.phase === 'RollingBack' && !present.includes(standing.config.mode);
+      if (!isAway) this.#follower.serve(standing);
     }
     log.info(
       { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },

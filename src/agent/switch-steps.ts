@@ -222,14 +222,19 @@ async function carryAffinityBack(from: Serving, to: Serving, ground: SwitchGroun
   }
 }
 
+/** What could not be removed goes on following the Services: it may still see packets. */
 async function takeAway(serving: Serving, ground: SwitchGround): Promise<void> {
-  const { dataplane } = ground.open(serving);
-  ground.drop(serving.config.mode);
+  const mode = ground.open(serving);
   try {
-    await dataplane.remove();
-  } finally {
-    dataplane.close();
+    await mode.dataplane.remove();
+  } catch (error) {
+    mode.markStale();
+    // An answer can be lost although all was done. Written anew, it would lack what it remembered of clients.
+    const isThere = await mode.dataplane.isPresent().catch(() => true);
+    if (isThere) throw error;
   }
+  ground.drop(serving.config.mode);
+  mode.dataplane.close();
 }
 
 function requireComplete({ config: { mode } }: Serving, differences: readonly Difference[]): void {

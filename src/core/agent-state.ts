@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ATTEMPT_PHASES, renderedConfig } from './api/node-proxy-state.ts';
-import { HANDOVER_BY, isOver, mayServeAlone, type Attempt, type Serving } from './mode-switch.ts';
+import { goBackAgain, HANDOVER_BY, isOver, mayServeAlone, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode } from './mode.ts';
 
 const serving = z.strictObject({ revision: z.string(), config: renderedConfig });
@@ -47,6 +47,7 @@ export interface Resumption {
 export function resume(disk: AgentState, present: readonly ImplementedMode[]): Resumption {
   const onlyPresent = present.length === 1 ? present[0] : undefined;
   const adopted: Serving | null = onlyPresent === undefined ? null : adopt(onlyPresent);
+  if (disk.attempt?.phase === 'Failed') return { serving: disk.serving, attempt: goBackAgain(disk.attempt) };
   if (disk.attempt === null || isOver(disk.attempt)) {
     return { serving: disk.serving ?? adopted, attempt: disk.attempt };
   }

@@ -132,6 +132,11 @@ export function startAttempt({ nowMs, handoverBy = 'controller', ...request }: A
   };
 }
 
+/** Another try of a way back that failed. */
+export function goBackAgain(attempt: Attempt): Attempt {
+  return attempt.phase === 'Failed' ? { ...attempt, phase: 'RollingBack' } : attempt;
+}
+
 /** The step that the attempt waits for; null when it has ended. */
 export function stepOf(attempt: Attempt): AttemptStep | null {
   return STEPS[attempt.phase];

@@ -288,6 +288,17 @@ describe('node engine', () => {
     assert.equal(serving?.config.mode, 'iptables');
     assert.equal(attempt?.failure?.code, 'RollbackFailed');
     assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+    node.table.upsertService(SERVICE('late', '10.96.0.2'));
+    node.engine.notify();
+    await node.until(() => [...node.kernel.modes.values()].every((held) => held.size === 2));
+
+    // It is tried again now and then, also by the next agent.
+    node.kernel.fault = () => undefined;
+    const back = node.untilPhase('RolledBack');
+    node.clock.advance(60_000);
+    node.engine.notify();
+    await back;
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
   });
 
   it('rests after it went back', async () => {
