@@ -73,7 +73,10 @@ function outcomeEvents(before: Status | undefined, after: Status): NodeEvent[] {
   if (attempt === undefined) return [];
   if (attempt.id === before?.attempt?.id && attempt.phase === before.attempt.phase) return [];
   const outcome = OUTCOMES[attempt.phase]?.(after);
-  return outcome === undefined ? [] : [{ ...outcome, action: 'Switch', about: attempt.id }];
+  if (outcome === undefined) return [];
+  // An attempt that fails again and again in the same way is told once; one of the same name after a release is another.
+  const endedAt = attempt.phase === 'Committed' ? after.current?.since : after.lastFailure?.at;
+  return [{ ...outcome, action: 'Switch', about: `${attempt.id} ${endedAt ?? ''}` }];
 }
 
 type Outcome = Pick<NodeEvent, 'type' | 'reason' | 'note'>;

@@ -9,9 +9,11 @@ const PROCESSES: Readonly<Record<string, string>> = {
   'cilium-agent': 'Cilium',
   'kube-router': 'kube-router',
   'calico-node': 'Calico',
+  'antrea-agent': 'Antrea',
+  ovnkube: 'OVN-Kubernetes',
 };
-/** Replaces kube-proxy only if it is told to, so it alone says nothing. */
-const MAYBE = new Set(['Calico']);
+/** Replace kube-proxy only if they are told to, so they alone say nothing. */
+const MAYBE = new Set(['Calico', 'Antrea']);
 
 export interface WhereToLook {
   readonly procDir?: string;

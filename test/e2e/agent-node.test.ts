@@ -40,10 +40,21 @@ describe('the settings of a node under a real agent', { timeout: 240_000 }, () =
     ground.start();
     await ground.want({});
     await ground.untilServing();
-    const state = (await ground.state()).status?.sysctls?.find(({ name }) => name === 'net.netfilter.nf_conntrack_max');
+    const { sysctls = [], conntrack } = (await ground.state()).status ?? {};
+    const state = sysctls.find(({ name }) => name === 'net.netfilter.nf_conntrack_max');
     assert.ok(state !== undefined);
     if (state.actual !== undefined && Number(state.actual) < Number(state.desired))
       assert.match(state.problem ?? '', /EACCES|EROFS/);
+    const [max, buckets] = [
+      await ground.sysctl('net.netfilter.nf_conntrack_max'),
+      await ground.sysctl('net.netfilter.nf_conntrack_buckets'),
+    ].map(Number);
+    assert.deepEqual(conntrack, { max, buckets, memoryBytes: (max ?? 0) * 448 + (buckets ?? 0) * 8 });
+    const { body = '' } = (await ground.agents.get(10249, '/metrics')) ?? {};
+    for (const name of ['entries', 'max', 'insert_failed_total', 'drop_total', 'early_drop_total']) {
+      assert.match(body, new RegExp(`^switchyard_conntrack_${name} [0-9]+$`, 'm'));
+    }
+    assert.match(body, new RegExp(`^switchyard_conntrack_max ${max ?? ''}$`, 'm'));
   });
 
   it('are set again within seconds when somebody changes them', async () => {

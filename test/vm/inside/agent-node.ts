@@ -115,7 +115,7 @@ export class AgentNode {
 
   async destroy(): Promise<void> {
     await this.end('SIGKILL');
-    this.api.close();
+    await this.api.close();
     rmSync(this.#folder, { recursive: true });
   }
 

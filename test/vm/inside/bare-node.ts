@@ -180,8 +180,8 @@ export class BareNode {
     return this.untilTrue('the Service answers', async () => (await reach()) === 'hello');
   }
 
-  destroy(): void {
-    this.api.close();
+  async destroy(): Promise<void> {
+    await this.api.close();
     this.#backend?.close();
     rmSync(this.#folder, { recursive: true });
   }

@@ -17,7 +17,7 @@ describe('the node after its power was cut', () => {
   });
   after(async () => {
     await node.stop('SIGKILL');
-    node.destroy();
+    await node.destroy();
   });
 
   it('has forgotten everything but its disk', async () => {

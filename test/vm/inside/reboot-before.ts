@@ -13,7 +13,7 @@ describe('a node before its power is cut', () => {
   });
   after(async () => {
     await node.stop('SIGKILL');
-    node.destroy();
+    await node.destroy();
   });
 
   it('serves, and has on disk what it needs to serve again', async () => {

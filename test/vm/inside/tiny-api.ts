@@ -91,9 +91,12 @@ export class TinyApi {
     this.#tell(path, changed);
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
     this.#server.close();
     this.#server.closeAllConnections();
+    await closed;
   }
 
   #tell(path: string, object: Json): void {
