@@ -8,7 +8,8 @@ import { ApiError } from '../kube/error.ts';
 import { tryProbe } from './custom-probe.ts';
 import type { ServicePorts } from './programmed-mode.ts';
 
-const TIMEOUT_MS = 1_000;
+/** For a node that is busy, too: it is reachability that is asked for, not speed. */
+const TIMEOUT_MS = 2_000;
 const MAX_MESSAGE = 1_000;
 
 /** A query for the address of kubernetes.default.svc.cluster.local; any answer will do, also that there is no such name. */

@@ -37,7 +37,7 @@ export interface SwitchGround {
 
 const CARRY_TRIES = 6;
 const CARRY_PAUSE_MS = 20;
-const PROBE_TRIES = 3;
+const PROBE_TRIES = 4;
 const PROBE_PAUSE_MS = 1_000;
 
 const FAILURE_CODES = {

@@ -1,11 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { agentState } from '../../src/core/agent-state.ts';
+import { ATTEMPT_PHASES } from '../../src/core/api/node-proxy-state.ts';
 import { isOver, type Attempt } from '../../src/core/mode-switch.ts';
 import type { ImplementedMode } from '../../src/core/mode.ts';
 import { eventually, type AgentGround, type AgentStart } from './agent-ground.ts';
 
 const FAULTY_AGENT = fileURLToPath(new URL('./faulty-agent.ts', import.meta.url));
+const KILLED_IN = ['Preflight', 'Program', 'Verify', 'Commit', 'Soak', 'Baseline', 'Prepare'] as const;
+/** Steps are short. */
+const LOOK_MS = 2;
 /** A way back that meets refusals is tried again for a while. */
 const ATTEMPT_DEADLINE_MS = 60_000;
 
@@ -148,10 +152,17 @@ export class SwitchCourse {
     return isNew ? attempt : undefined;
   }
 
-  /** Waits until the switch has begun, then a little, differently each time, and kills the agent. */
+  /** Waits until the switch has come to a phase, another one each time, then a little, and kills the agent. */
   async #killDuring(mode: ImplementedMode, index: number): Promise<void> {
-    await eventually(`the switch to ${mode} begins`, () => this.#newAttempt(mode));
-    await new Promise((resolve) => setTimeout(resolve, (index * 7) % 60));
+    const wanted = ATTEMPT_PHASES.indexOf(KILLED_IN[index % KILLED_IN.length] ?? 'Preflight');
+    const until = Date.now() + ATTEMPT_DEADLINE_MS;
+    for (;;) {
+      const attempt = await this.#newAttempt(mode);
+      if (attempt !== undefined && (isOver(attempt) || ATTEMPT_PHASES.indexOf(attempt.phase) >= wanted)) break;
+      if (Date.now() > until) throw new Error(`timed out waiting until the switch to ${mode} begins`);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    await new Promise((resolve) => setTimeout(resolve, (index * 7) % 40));
     await this.#ground.endAgent('SIGKILL');
     this.#ground.startAgent(this.#start);
   }

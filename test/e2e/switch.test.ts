@@ -24,8 +24,11 @@ describe('switching under load while endpoints, Services and node addresses chan
           JSON.stringify(totals),
         );
         assert.ok(totals.attempts > 1_000, JSON.stringify(totals));
-        if (course.faultPercent === 0) assert.equal(totals.committed, course.times, JSON.stringify(totals));
-        else assert.ok(totals.failedWrites > 0, JSON.stringify(totals));
+        // A kernel that refuses, and a machine that starts agents all the time, may send a node back.
+        assert.equal(totals.committed + totals.rolledBack, course.times, JSON.stringify(totals));
+        if (course.faultPercent > 0) assert.ok(totals.failedWrites > 0, JSON.stringify(totals));
+        else if (!course.kill) assert.equal(totals.committed, course.times, JSON.stringify(totals));
+        else assert.ok(totals.committed > 0, JSON.stringify(totals));
       } finally {
         await ground.destroy();
       }

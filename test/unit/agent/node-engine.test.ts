@@ -343,7 +343,7 @@ describe('node engine', () => {
     node.dns = 'Fail';
     await node.untilPhase('Soak');
     const back = node.untilPhase('RolledBack');
-    for (let trial = 0; trial < 5; trial += 1) {
+    for (let trial = 0; trial < 8; trial += 1) {
       await new Promise((resolve) => setImmediate(resolve));
       node.clock.advance(1_000);
     }
@@ -367,7 +367,7 @@ describe('node engine', () => {
     node.kernel.journal.length = 0;
     node.engine.setTarget(target('nftables'));
     const back = node.untilPhase('RolledBack');
-    for (let trial = 0; trial < 5; trial += 1) {
+    for (let trial = 0; trial < 8; trial += 1) {
       await new Promise((resolve) => setImmediate(resolve));
       node.clock.advance(1_000);
     }
