@@ -110,7 +110,8 @@ export class AgentNode {
   /** Takes everything of ours out of the node. */
   async cleanUp(): Promise<void> {
     await this.end('SIGKILL');
-    await this.run(join(process.cwd(), 'bin/switchyard'), 'agent', '--cleanup', '--state-dir', this.#path('state'));
+    const argv = [join(process.cwd(), 'bin/switchyard'), 'agent', '--cleanup', '--state-dir', this.#path('state')];
+    await this.#testbed.exec(this.node, argv, { deadlineMs: DEADLINE_MS });
   }
 
   async destroy(): Promise<void> {
