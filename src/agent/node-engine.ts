@@ -23,6 +23,7 @@ interface Release extends NonNullable<EngineView['release']> {
   readonly waits: boolean;
 }
 
+const RETURN_ATTEMPT = 'before-kube-proxy';
 const IDLE_MS = 3_600_000;
 
 /**
@@ -38,6 +39,7 @@ export class NodeEngine {
   readonly #leftovers: KubeProxyLeftovers;
   /** Ends the wait for kube-proxy before a release. */
   #return = new AbortController();
+  #isLeavingIpvs = false;
   readonly #releaseRetry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   #release: Release | null = null;
   #mustTidy = true;
@@ -91,6 +93,7 @@ export class NodeEngine {
 
   setTarget(target: Target): void {
     this.#return.abort();
+    this.#isLeavingIpvs = false;
     if (this.#release !== null) this.#handover.keepPorts();
     this.#switcher.setTarget(target);
     this.#release = null;
@@ -106,8 +109,31 @@ export class NodeEngine {
     this.#switcher.setTarget(null);
     const waits = givesBack || !isGone(this.#parts.kubeProxy.sight());
     this.#release = { policy, isDone: false, problem: null, retryAtMs: null, waits };
-    if (waits) this.#awaitReturn();
+    if (waits) this.#isLeavingIpvs = true;
     this.#wake();
+  }
+
+  /**
+   * kube-proxy shares its virtual servers with nobody: in IPVS mode it takes ours for its own, in nftables mode it begins
+   * with removing them all. So a node in IPVS mode changes to another one before kube-proxy comes back.
+   */
+  async #leaveIpvs(): Promise<boolean> {
+    const { serving, attempt } = this.#switcher;
+    const hasFailed = attempt?.id === RETURN_ATTEMPT && isOver(attempt);
+    if (serving === null || serving.config.mode !== 'ipvs' || hasFailed) {
+      this.#isLeavingIpvs = false;
+      this.#awaitReturn();
+      return true;
+    }
+    if (attempt?.id !== RETURN_ATTEMPT) {
+      const { missingFor } = this.#parts;
+      const nftables = { ...serving.config, mode: 'nftables' as const };
+      const config = (await missingFor(nftables)).length === 0 ? nftables : { ...nftables, mode: 'iptables' as const };
+      this.#switcher.abandon();
+      const revision = `return-${serving.revision}`.slice(0, 64);
+      this.#switcher.setTarget({ serving: { revision, config }, attemptId: RETURN_ATTEMPT, allowedMs: null });
+    }
+    return this.#switcher.step();
   }
 
   #awaitReturn(): void {
@@ -239,7 +265,7 @@ export class NodeEngine {
   async #turn(): Promise<boolean> {
     if (this.#release !== null && !this.#release.waits) return this.#releaseOnce(this.#release);
     const hasFollowed = await this.#follow();
-    if (this.#release !== null) return hasFollowed;
+    if (this.#release !== null) return (this.#isLeavingIpvs && (await this.#leaveIpvs())) || hasFollowed;
     const hasStepped = await this.#switcher.step();
     if (hasFollowed || hasStepped || (await this.#tidy()) || (await this.#tidyKubeProxy())) return true;
     return this.#inspection.perform(() => this.#follower.inspect());

@@ -48,8 +48,9 @@ const TURNED_BACK: readonly AttemptPhase[] = ['AwaitReturn', 'RolledBack', 'Fail
  * and as long as it serves; no longer when it goes back, or is to give back, or has not moved on by its deadline. Undefined
  * where nothing is said either way.
  */
-export function isKeptOff({ spec, status }: NodeProxyState, nowMs: number): boolean | undefined {
-  if (spec.action === 'Release') return false;
+export function isKeptOff(state: NodeProxyState, nowMs: number): boolean | undefined {
+  const { spec, status } = state;
+  if (spec.action === 'Release') return isLeavingIpvs(state, nowMs);
   if (status?.current !== undefined) return true;
   const { attempt } = spec;
   const told = status?.attempt;
@@ -76,6 +77,11 @@ interface LabelView {
   readonly profile: string | undefined;
   /** A release needs the DaemonSet as it is until kube-proxy is back. */
   readonly isReturning: boolean;
+}
+
+/** A node in IPVS mode changes to another mode first: kube-proxy would not leave our virtual servers alone. */
+function isLeavingIpvs({ spec, status }: Pick<NodeProxyState, 'spec' | 'status'>, nowMs: number): boolean {
+  return status?.current?.mode === 'ipvs' && nowMs < Date.parse(spec.attempt?.deadlineAt ?? '');
 }
 
 /** What to do about kube-proxy, from nothing but the objects: equal objects at an equal time give an equal plan. */

@@ -104,7 +104,15 @@ serve(10256, '0.0.0.0', (path) => {
 });
 serve(10249, '127.0.0.1', (path) => (path === '/proxyMode' ? mode : undefined));
 process.on('SIGTERM', () => process.exit(0));
+/** What kube-proxy does first: in nftables mode it removes every virtual server and kube-ipvs0, whoever made them. */
+const CLEANUP = {
+  nftables: ['ipvsadm -C 2>/dev/null; ip link del kube-ipvs0 2>/dev/null; true'],
+  iptables: ['nft delete table ip kube-proxy 2>/dev/null; nft delete table ip6 kube-proxy 2>/dev/null; true'],
+  ipvs: ['nft delete table ip kube-proxy 2>/dev/null; nft delete table ip6 kube-proxy 2>/dev/null; true'],
+} as const;
+
 const delayMs = Number(values['start-delay']);
+await run('sh', ['-c', CLEANUP[mode as keyof typeof CLEANUP].join('\n')]);
 setTimeout(() => {
   const onTableChange = () => void work().catch((error: unknown) => (console.error(error), process.exit(1)));
   new Inputs({

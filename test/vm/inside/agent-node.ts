@@ -56,6 +56,16 @@ export class AgentNode {
     this.api.want({ mode, clusterCIDR: `${NETWORK.podCidr},${NETWORK.podCidr6}`, ...config });
   }
 
+  /** Everything of ours is to go, once kube-proxy serves. */
+  giveBack(mode: Mode, config: object = {}): void {
+    const wanted = { mode, clusterCIDR: `${NETWORK.podCidr},${NETWORK.podCidr6}`, ...config };
+    this.api.want(wanted, 'Release', 'kube-proxy');
+  }
+
+  get kubeconfig(): string {
+    return this.#path('kubeconfig');
+  }
+
   start(): void {
     const log = openSync(this.#path('log'), 'a');
     const argv = [

@@ -53,7 +53,7 @@ export class TinyApi {
   }
 
   /** What a controller would write. */
-  want(config: object, action: 'Apply' | 'Release' = 'Apply'): void {
+  want(config: object, action: 'Apply' | 'Release' = 'Apply', giveBackTo?: 'kube-proxy'): void {
     const rendered = renderedConfig.parse({ mode: 'nftables', ...config });
     const revision = revisionOf(rendered);
     this.#version += 1;
@@ -70,6 +70,7 @@ export class TinyApi {
         profile: { name: 'p', uid: 'p', generation: 1 },
         revision,
         action,
+        ...(giveBackTo === undefined ? {} : { giveBackTo }),
         attempt: {
           id: `${revision}-${this.#version}`,
           grantedAt: new Date(now).toISOString(),
