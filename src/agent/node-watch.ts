@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Preflight } from '../core/node-status.ts';
+import { isGone } from '../core/kube-proxy.ts';
 import type { NodeEvent } from '../core/node-events.ts';
 import { lacksFor, type OtherProxy } from '../core/preflight.ts';
 import type { SettingsFacts } from '../core/settings-status.ts';
@@ -17,6 +18,9 @@ import type { NodeSettings } from './node-settings.ts';
 import { releaseGround } from './release-ground.ts';
 
 const OTHER_PROXY_POLL_MS = 60_000;
+const HIDDEN_RULES =
+  'kube-proxy runs here and its rules are not found; they may be in iptables-legacy, which this agent may not read: give it ' +
+  "the capability NET_RAW (the chart's agent.iptables: legacy)";
 
 export interface NodeWatchParts {
   readonly places: SettingsPlaces;
@@ -46,16 +50,27 @@ export class NodeWatch {
     this.#parts = parts;
     this.#kernel = openNodeKernel(parts.places, { ...parts, onDrift: (name) => this.#noteDrift(name) });
     const { sysctls, hasNftables } = this.#kernel;
+    this.kubeProxy = this.#openKubeProxy(hasNftables);
+    this.#conntrack = new ConntrackWatch({ ...parts, read: () => readConntrackStats((name) => sysctls.read(name)) });
+  }
+
+  #openKubeProxy(hasNftables: () => boolean): KubeProxyOnNode {
     const kubeProxy = kubeProxyOnNode(hasNftables);
-    this.kubeProxy = {
+    return {
       ...kubeProxy,
+      findServing: async () => {
+        const found = await kubeProxy.findServing();
+        const { legacyTables, mayOpenRawSockets } = this.#kernel.findings();
+        const mayBeHidden = found === undefined && legacyTables.length > 0 && !mayOpenRawSockets;
+        if (mayBeHidden && !isGone(kubeProxy.sight())) throw new Error(HIDDEN_RULES);
+        return found;
+      },
       remove: async (serving) => {
         const report = await kubeProxy.remove(serving);
         if (report.removed > 0) void this.#lookForOthers();
         return report;
       },
     };
-    this.#conntrack = new ConntrackWatch({ ...parts, read: () => readConntrackStats((name) => sysctls.read(name)) });
   }
 
   get settings(): NodeSettings {

@@ -52,4 +52,41 @@ describe('taking over with the controller, under load', { timeout: 300_000 }, ()
       await ground.destroy();
     }
   });
+
+  it('says what to do where there is no DaemonSet, goes back in time, and takes over what was stopped by hand', async () => {
+    const ground = await AgentGround.create();
+    const kubeProxy = new KubeProxyOfNode(ground);
+    const node = new ControlledNode(ground, kubeProxy, { mode: 'nftables' });
+    try {
+      kubeProxy.start({ mode: 'nftables' });
+      await kubeProxy.untilServing();
+      await node.begin({ hasDaemonSet: false });
+      await ground.startLoad();
+      ground.startAgent({ withProfile: false });
+      await node.setProfile({ mode: 'iptables' }, { nodeDeadline: '8s' });
+      await node.untilCondition('KubeProxyReplaced=False/NoDaemonSet');
+      await eventually('the node has gone back', async () => {
+        const { phase } = (await node.state())?.status?.attempt ?? {};
+        return phase === 'RolledBack' && (await ground.iptablesChains()).length === 0 ? true : undefined;
+      });
+      assert.equal((await node.labels())['switchyard.dev/kube-proxy-replaced'], undefined);
+      await kubeProxy.stop();
+      await node.setProfile({ mode: 'iptables' }, { nodeDeadline: '60s', retryToken: 'stopped' });
+      await node.untilCondition('Available=True/AllNodesReady');
+      await eventually('nothing of kube-proxy is left', async () => {
+        const left = await kubeProxyTraces(ground);
+        return left.length === 0 ? true : undefined;
+      });
+      const { attempts, lost, failed, resentSyns } = await ground.stopLoad();
+      assert.deepEqual({ lost, resentSyns, failed }, { lost: 0, resentSyns: 0, failed: [] });
+      assert.ok(attempts > 500, `${attempts} attempts`);
+    } catch (error) {
+      console.error((await ground.agentLog()).split('\n').slice(-40).join('\n'));
+      throw error;
+    } finally {
+      await node.end();
+      await kubeProxy.stop();
+      await ground.destroy();
+    }
+  });
 });

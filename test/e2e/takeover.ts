@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { runController } from '../../src/controllers/main.ts';
 import { agentState } from '../../src/core/agent-state.ts';
 import { API_VERSION } from '../../src/core/api/meta.ts';
+import type { NodeProxyState } from '../../src/core/api/node-proxy-state.ts';
 import type { Mode } from '../../src/core/mode.ts';
 import { CLUSTER_IP, eventually, type AgentGround } from './agent-ground.ts';
 
@@ -122,13 +123,23 @@ export class ControlledNode {
     this.#start = start;
   }
 
-  /** Installs our definitions and kubeadm's DaemonSet, and starts both controllers. */
-  async begin(): Promise<void> {
+  /** Installs our definitions and kubeadm's DaemonSet, if there is to be one, and starts both controllers. */
+  async begin({ hasDaemonSet = true } = {}): Promise<void> {
     for (const file of ['proxyprofiles', 'nodeproxystates']) {
       const text = await readFile(new URL(`../../crds/${file}.yaml`, import.meta.url), 'utf8');
       const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${file}.switchyard.dev`;
       await this.#ground.apply(path, parse(text) as object);
     }
+    if (hasDaemonSet) await this.#createDaemonSet();
+    const kubeconfig = this.#ground.path('controller-kubeconfig');
+    await writeFile(kubeconfig, this.#ground.server.kubeconfig());
+    const logLevel = process.env['TEST_LOG_LEVEL'] ?? 'silent';
+    const args = { kubeconfig, leaderElect: false, metricsBindAddress: '0', logLevel };
+    const controller = runController(args, this.#stop.signal);
+    this.#working = [controller, ...(hasDaemonSet ? [this.#runDaemonSet()] : [])];
+  }
+
+  async #createDaemonSet(): Promise<void> {
     const labels = { 'k8s-app': 'kube-proxy' };
     const containers = [{ name: 'kube-proxy', image: 'registry.invalid/kube-proxy:v1.36.2' }];
     const template = { metadata: { labels }, spec: { containers, hostNetwork: true } };
@@ -138,15 +149,6 @@ export class ControlledNode {
       metadata: { name: 'kube-proxy', namespace: 'kube-system', labels },
       spec: { selector: { matchLabels: labels }, template },
     });
-    const kubeconfig = this.#ground.path('controller-kubeconfig');
-    await writeFile(kubeconfig, this.#ground.server.kubeconfig());
-    const args = {
-      kubeconfig,
-      leaderElect: false,
-      metricsBindAddress: '0',
-      logLevel: process.env['TEST_LOG_LEVEL'] ?? 'silent',
-    };
-    this.#working = [runController(args, this.#stop.signal), this.#runDaemonSet()];
   }
 
   async end(): Promise<void> {
@@ -183,8 +185,8 @@ export class ControlledNode {
     return this.#get(DAEMON_SET);
   }
 
-  async setProfile(spec: object): Promise<void> {
-    const rollout = { canary: { count: 0 }, batchSoak: '0s' };
+  async setProfile(spec: object, more: object = {}): Promise<void> {
+    const rollout = { canary: { count: 0 }, batchSoak: '0s', ...more };
     const body = { metadata: { name: 'all' }, spec: { onDelete: 'Release', rollout, ...spec } };
     await this.#ground.apply(PROFILE, { apiVersion: API_VERSION, kind: 'ProxyProfile', ...body });
   }
@@ -212,6 +214,16 @@ export class ControlledNode {
         ),
       );
     }
+  }
+
+  async labels(): Promise<Readonly<Record<string, string>>> {
+    return (await this.#get(NODE)).metadata.labels ?? {};
+  }
+
+  /** The NodeProxyState of the node; undefined when there is none. */
+  async state(): Promise<NodeProxyState | undefined> {
+    const found: unknown = await this.#get(STATE).catch(() => undefined);
+    return found as NodeProxyState | undefined;
   }
 
   async #get(path: string): Promise<KubeObject> {
