@@ -134,7 +134,8 @@ export function startAttempt({ nowMs, handoverBy = 'controller', ...request }: A
 
 /** Another try of a way back that failed. */
 export function goBackAgain(attempt: Attempt): Attempt {
-  return attempt.phase === 'Failed' ? { ...attempt, phase: 'RollingBack' } : attempt;
+  if (attempt.phase !== 'Failed') return attempt;
+  return { ...attempt, phase: attempt.takesOver ? 'AwaitReturn' : 'RollingBack' };
 }
 
 /** The step that the attempt waits for; null when it has ended. */
