@@ -26,6 +26,8 @@ export async function runSwitches(ground: AgentGround, run: SwitchRun): Promise<
   const world = await SwitchWorld.create(ground);
   await course.untilProgrammed();
   await world.startLoad();
+  // A client is remembered once its first connection has been: one that comes while the new mode takes over may be missed.
+  await world.untilFlowing();
   const churn = new Churn(ground, world);
   const tally = {
     committed: 0,
