@@ -135,6 +135,9 @@ export const PROFILES = {
   masqueradeAll: { masqueradeAll: true },
   'masqueradeAll, no detector': { masqueradeAll: true, localDetector: { kind: 'none' } },
   'pods by node CIDR': { localDetector: { kind: 'cidr', cidrs: NODE_CIDRS } },
+  'pods by several CIDRs': {
+    localDetector: { kind: 'cidr', cidrs: ['10.244.9.0/24', '10.244.1.7/24', '10.244.2.0/24', 'fd00:244::/32'] },
+  },
   'pods by interface': { localDetector: { kind: 'interface', name: 'pod5' } },
   'pods by interface prefix': { localDetector: { kind: 'interfacePrefix', prefix: 'pod' } },
   'NodePorts on the primary address': { nodePortAddresses: ['172.18.0.11', 'fd00:18::11'] },
@@ -143,7 +146,7 @@ export const PROFILES = {
   'NodePorts on loopback, but not on localhost': { nodePortAddresses: ['127.0.0.1', '::1'], localhostNodePorts: false },
   'no NodePorts on localhost': { localhostNodePorts: false },
   'Service CIDRs': { serviceCIDRs: ['10.96.0.0/16', 'fd00:96::/108'] },
-  'another mark': { masqueradeBit: 3 },
+  'another mark': { masqueradeBit: 31 },
   'no zone': { zone: '' },
 } as const satisfies Readonly<Record<string, Profile>>;
 export type ProfileName = keyof typeof PROFILES;

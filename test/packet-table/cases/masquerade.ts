@@ -96,6 +96,7 @@ export const MASQUERADE_SCENARIOS: readonly Scenario[] = [
   scenario('pods known by the CIDR of the node', 'pods by node CIDR', ['E7', 'D10'], USUAL, {
     'r2 nodePort': ['A m', 'L', 'A m'],
   }),
+  scenario('pods known by several CIDRs', 'pods by several CIDRs', ['E7'], USUAL),
   scenario('pods known by one interface', 'pods by interface', ['E7', 'E8'], USUAL, {
     'l1 nodePort': ['A m', 'L m', 'A m'],
   }),

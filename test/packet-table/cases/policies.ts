@@ -6,6 +6,7 @@ import {
   type Expectation,
   type Flow,
   type Scenario,
+  type ServiceSpec,
   type TableMode,
 } from '../case.ts';
 
@@ -21,6 +22,15 @@ function withoutShortCut(expect: Expectation): Partial<Record<TableMode, { expec
 }
 
 const entrances = ['s external', 's lb', 's nodePort'] as const;
+
+/** Both policies Local, and nobody here. */
+const FAR: ServiceSpec = {
+  name: 'far',
+  ...EXTERNAL,
+  externalTrafficPolicy: 'Local',
+  internalTrafficPolicy: 'Local',
+  endpoints: [{ at: 'r1' }],
+};
 
 export const POLICY_SCENARIOS: readonly Scenario[] = [
   {
@@ -99,12 +109,29 @@ export const POLICY_SCENARIOS: readonly Scenario[] = [
     covers: ['D12'],
     services: [
       { name: 's', ...EXTERNAL, externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local', endpoints: BOTH },
+      FAR,
     ],
     flows: [
+      { from: 'pod', to: 'far clusterIP', expect: DROP },
+      ...(['far lb', 'far nodePort'] as const).flatMap((to): Flow[] => [
+        { from: 'pod', to, expect: reaches('r1') },
+        { from: 'outside', to, expect: DROP },
+      ]),
       { from: 'pod', to: 's clusterIP', expect: HERE },
       { from: 'outside', to: 's lb', expect: HERE },
       { from: 'outside', to: 's nodePort', expect: HERE },
       { from: 'pod', to: 's lb', expect: ALL, except: withoutShortCut(HERE) },
+    ],
+    then: [
+      {
+        name: 'no endpoints any more',
+        services: [{ ...FAR, endpoints: [] }],
+        flows: (['far clusterIP', 'far lb', 'far nodePort'] as const).map((to): Flow => ({
+          from: 'pod',
+          to,
+          expect: REJECT,
+        })),
+      },
     ],
   },
   {
