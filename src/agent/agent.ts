@@ -20,6 +20,7 @@ import { NodeDrift } from './node-drift.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
+import { PacketMetrics } from './metrics-packets.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeEvidence } from './node-evidence.ts';
 import { Questions } from './questions.ts';
@@ -133,6 +134,7 @@ export class NodeAgent {
 
   #openQuestions(parts: AgentParts, metrics: AgentMetrics): Questions {
     const { engine } = this;
+    new PacketMetrics(metrics.registry, () => engine.countPackets());
     const evidence = new NodeEvidence({
       ...parts,
       procSysDir: parts.places.procSysDir,

@@ -174,6 +174,10 @@ export class NodeEngine {
     return this.#switcher.configs();
   }
 
+  countPackets(): ReturnType<ServiceFollower['countPackets']> {
+    return this.#follower.countPackets();
+  }
+
   /** Counts over the whole snapshot, so for transitions only. */
   counts(): { readonly services: number; readonly endpoints: number } {
     let endpoints = 0;

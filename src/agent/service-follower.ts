@@ -4,7 +4,7 @@ import type { ImplementedMode } from '../core/mode.ts';
 import type { ServiceTable } from '../core/service-table.ts';
 import { concernsRules } from '../core/service-port.ts';
 import type { ServicePortChange } from '../core/snapshot.ts';
-import type { Dataplane, Difference } from '../kernel/dataplane.ts';
+import type { Dataplane, PacketCounts, Difference } from '../kernel/dataplane.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -110,6 +110,11 @@ export class ServiceFollower {
       if (mode.isJoined && !mode.isStale) found.push(...(await mode.verify(this.#servicePorts)));
     }
     return found;
+  }
+
+  /** What iptables mode drops and counts by itself; undefined where it does not stand. */
+  countPackets(): Promise<PacketCounts> | undefined {
+    return this.#programmed.get('iptables')?.dataplane.countPackets?.();
   }
 
   isProgrammed(mode: ImplementedMode): boolean {

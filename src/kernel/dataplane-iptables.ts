@@ -6,8 +6,9 @@ import { countOperations, countRules, renderRestore, type Operation } from '../p
 import { planRemoval } from '../plan/iptables/removal.ts';
 import { NO_RULESET, planRuleset, type Ruleset } from '../plan/iptables/ruleset.ts';
 import type { Saved } from '../plan/iptables/saved.ts';
-import type { KernelSettings } from '../plan/iptables/skeleton.ts';
-import type { AffinityImport, Dataplane, Difference, SyncReport } from './dataplane.ts';
+import { FORWARD, POSTROUTING } from '../plan/iptables/names.ts';
+import { DROP_INVALID, FROM_LOCALHOST, type KernelSettings } from '../plan/iptables/skeleton.ts';
+import type { AffinityImport, Dataplane, Difference, SyncReport, PacketCounts } from './dataplane.ts';
 import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts';
 import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
 import { RulesLook } from './iptables/look.ts';
@@ -111,6 +112,18 @@ class IptablesDataplane implements Dataplane {
 
   importAffinity(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport> {
     return importAffinity(new RecentLists(this.#netns), snapshot, entries);
+  }
+
+  async countPackets(): Promise<PacketCounts> {
+    const tool = await this.#chosenTool();
+    const counts = await Promise.all(
+      FAMILIES.map(async (family) => ({
+        invalidDropped: await tool.countPackets(family, { table: 'filter', chain: FORWARD, rule: DROP_INVALID }),
+        localhostNodePorts: await tool.countPackets(family, { table: 'nat', chain: POSTROUTING, rule: FROM_LOCALHOST }),
+      })),
+    );
+    const sum = (what: keyof PacketCounts) => counts.reduce((total, each) => total + each[what], 0);
+    return { invalidDropped: sum('invalidDropped'), localhostNodePorts: sum('localhostNodePorts') };
   }
 
   async isPresent(): Promise<boolean> {

@@ -13,6 +13,13 @@ export interface SyncReport {
   readonly hasLeftovers?: boolean;
 }
 
+/** Packets that met rules of iptables mode since these were written, in both families. */
+export interface PacketCounts {
+  readonly invalidDropped: number;
+  /** First packets of connections. */
+  readonly localhostNodePorts: number;
+}
+
 export interface RuleCount {
   readonly family: Family;
   readonly table: string;
@@ -78,6 +85,9 @@ export interface Dataplane {
    * of every change. True before the first `sync` and after a failure.
    */
   isIntact?(addresses: boolean): Promise<boolean>;
+
+  /** Only iptables mode drops or counts such packets. */
+  countPackets?(): Promise<PacketCounts>;
 
   /** Whether anything of ours in this mode exists in the kernel, complete or not. */
   isPresent(): Promise<boolean>;

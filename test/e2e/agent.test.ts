@@ -13,6 +13,8 @@ const PAGES: readonly (readonly [path: string, ...texts: readonly RegExp[]])[] =
     /^switchyard_mode\{mode="iptables"\} 1$/m,
     /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m,
     /^kubeproxy_sync_proxy_rules_last_timestamp_seconds\{ip_family="IPv4"\} [1-9]/m,
+    /^kubeproxy_iptables_ct_state_invalid_dropped_packets_total 0$/m,
+    /^kubeproxy_iptables_localhost_nodeports_accepted_packets_total 0$/m,
     /^rest_client_requests_total\{code="200",host="\S+:6443",method="GET"\} [1-9]/m,
   ],
   ['/statusz', /^Mode: iptables$/m],

@@ -4,7 +4,16 @@ import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts'
 import { KernelError } from '../../src/kernel/error.ts';
 import { FLAVOURS } from '../../src/kernel/iptables/tool.ts';
 import type { Host, Testbed } from '../../src/sandbox/net/testbed.ts';
-import { createTestbed, nodePorts, NodeUnderTest, service, slices } from './iptables-fixture.ts';
+import { TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
+import {
+  BACKEND_PORT,
+  createTestbed,
+  dataplaneOptions,
+  nodePorts,
+  NodeUnderTest,
+  service,
+  slices,
+} from './iptables-fixture.ts';
 
 const IPS = ['10.96.0.10', 'fd00:96::10'];
 const OTHER_IPS = ['10.96.0.20', 'fd00:96::20'];
@@ -144,6 +153,36 @@ for (const flavour of FLAVOURS) {
       await beLiberal('0');
       await node.sync();
       assert.equal(await drops(), true);
+    });
+
+    it('counts what it drops and what comes by NodePorts on localhost', async () => {
+      const local = new NodeUnderTest(testbed, flavour, dataplaneOptions({ localhostNodePorts: true }));
+      local.put(service('web', IPS, nodePorts(30080)), slices('web', pods.slice(0, 2)));
+      await local.sync();
+      const set = (path: string, value: 0 | 1): Promise<string> =>
+        local.run('sh', '-c', `echo ${value} > /proc/sys/net/${path}`);
+      await set('ipv4/conf/all/route_localnet', 1);
+      const { outcome } = await local.probe(local.node, 'TCP', ['127.0.0.1', 30080], 5);
+      assert.equal(outcome, 'ok');
+      assert.deepEqual(await local.dataplane.countPackets?.(), { invalidDropped: 0, localhostNodePorts: 5 });
+
+      // A connection that is forgotten, where none is picked up half way.
+      await set('netfilter/nf_conntrack_tcp_loose', 0);
+      const [from, to] = [local.node.pods[0] ?? assert.fail(), testbed.node('n2').pods[0] ?? assert.fail()];
+      const target = { name: 'held', protocol: 'TCP', address: to.address, port: BACKEND_PORT, backends: [] } as const;
+      const load = await TrafficLoad.start(testbed, from, {
+        targets: [{ ...target, perSecond: 0, held: 1 }],
+        timeoutMs: 1_000,
+        heldIntervalMs: 20,
+      });
+      const deadline = Date.now() + 10_000;
+      for (let dropped = 0; dropped === 0;) {
+        assert.ok(Date.now() < deadline, 'nothing was dropped');
+        await local.run('conntrack', '-D', '-p', 'tcp', '--orig-port-dst', String(BACKEND_PORT)).catch(() => '');
+        dropped = (await local.dataplane.countPackets?.())?.invalidDropped ?? 0;
+      }
+      await load.stop();
+      await set('netfilter/nf_conntrack_tcp_loose', 1);
     });
 
     it('leaves the rules of others alone, at every step of its life', async () => {

@@ -25,6 +25,16 @@ export interface ToolOptions {
   readonly hasFlavouredNames: boolean;
 }
 
+/** One rule, as `iptables-save` prints it after `-A CHAIN `. */
+interface RulePlace {
+  readonly table: string;
+  readonly chain: string;
+  readonly rule: string;
+}
+
+/** Packets and bytes, where `iptables -v -S` prints them. */
+const COUNTERS = / -c (\d+) \d+(?= |$)/;
+
 /** The programs of one flavour, in one network namespace. */
 export class IptablesTool {
   readonly flavour: Flavour;
@@ -57,6 +67,19 @@ export class IptablesTool {
     if (ended.code !== 0) throw failure('change rules', program, ended, input);
   }
 
+  /** Packets that the rule has met since it was written; 0 where there is none. */
+  async countPackets(family: Family, { table, chain, rule }: RulePlace): Promise<number> {
+    const program = this.#program(family);
+    const args = ['-w', String(LOCK_SECONDS), '-t', table, '-v', '-S', chain];
+    const ended = await runProcess({ program, args, netns: this.#options.netns, deadlineMs: DEADLINE_MS });
+    if (ended.code !== 0) return 0;
+    for (const line of ended.stdout.split('\n')) {
+      const packets = COUNTERS.exec(line)?.[1];
+      if (packets !== undefined && line.replace(COUNTERS, '') === `-A ${chain} ${rule}`) return Number(packets);
+    }
+    return 0;
+  }
+
   /** Whether conntrack calls TCP packets outside of the window valid; false where there is no conntrack yet. */
   isTcpLiberal(): boolean {
     const { netns } = this.#options;
@@ -69,9 +92,10 @@ export class IptablesTool {
     }
   }
 
-  #program(family: Family, action: 'save' | 'restore'): string {
+  #program(family: Family, action?: 'save' | 'restore'): string {
     const tool = family === 'IPv4' ? 'iptables' : 'ip6tables';
-    return this.#options.hasFlavouredNames ? `${tool}-${this.flavour}-${action}` : `${tool}-${action}`;
+    const flavour = this.#options.hasFlavouredNames ? `-${this.flavour}` : '';
+    return `${tool}${flavour}${action === undefined ? '' : `-${action}`}`;
   }
 }
 

@@ -33,7 +33,7 @@ function forwardChain(options: DataplaneOptions, kernel: KernelSettings): Chain 
     about: 'lets Service traffic through a FORWARD chain whose policy is DROP',
     rules: [
       // A packet that conntrack cannot place would leave untranslated, and its receiver would reset the connection.
-      ...(kernel.isTcpLiberal ? [] : ['-m conntrack --ctstate INVALID -j DROP']),
+      ...(kernel.isTcpLiberal ? [] : [DROP_INVALID]),
       `-m mark --mark ${mark}/${mark} -j ACCEPT`,
       '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     ],
@@ -64,6 +64,8 @@ function natChains(options: DataplaneOptions, family: Family): readonly Chain[] 
         `-m mark ! --mark ${mark}/${mark} -j RETURN`,
         // Clears the bit, so that a packet that passes here twice (tunnels) is not masqueraded twice.
         `-j MARK --set-xmark ${mark}/0x0`,
+        // By itself, so that it is counted.
+        ...(options.localhostNodePorts && family === 'IPv4' ? [FROM_LOCALHOST] : []),
         '-j MASQUERADE --random-fully',
       ],
     },
@@ -81,6 +83,11 @@ function planLists(options: DataplaneOptions, family: Family): readonly ListChai
     { table: 'filter', name: HEALTH, tail: [] },
   ];
 }
+
+/** In our POSTROUTING: connections of processes of the node to NodePorts on localhost. */
+export const FROM_LOCALHOST = '-s 127.0.0.0/8 -j MASQUERADE --random-fully';
+/** In our FORWARD: what connection tracking cannot place. */
+export const DROP_INVALID = '-m conntrack --ctstate INVALID -j DROP';
 
 const NEW = '-m conntrack --ctstate NEW';
 
