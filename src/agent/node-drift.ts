@@ -7,7 +7,10 @@ import { DriftPoll } from './drift-poll.ts';
 import { DriftWatch, type Drifted, type DriftParts } from './drift-watch.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeEngine } from './node-engine.ts';
-import { ensureAnchor } from './node-modes.ts';
+import { ensureAnchor, mayHoldRules } from './node-modes.ts';
+
+/** Shorter than the time from loading modules to the first rule. */
+const LOAD_POLL_MS = 200;
 
 export interface NodeDriftParts {
   readonly engine: Pick<NodeEngine, 'guardedModes' | 'heldDataplanes' | 'repair'>;
@@ -30,7 +33,10 @@ export class NodeDrift {
     const { engine, metrics } = parts;
     this.#watch = new DriftWatch({
       ...parts,
-      watch: watchForeignChanges,
+      watch: async (onChange, signal) => {
+        await this.#untilLoaded(signal);
+        if (!signal.aborted) await watchForeignChanges(onChange, signal);
+      },
       guarded: () => this.#guarded(),
       onDrift: (what) => this.#repair(what),
       onNotice: (what) => metrics.countDrift(what),
@@ -51,6 +57,11 @@ export class NodeDrift {
   start(): void {
     void this.#watch.run();
     void this.#poll.run();
+  }
+
+  /** To listen would make the kernel load nftables; until it has, there are no rules of ours. */
+  async #untilLoaded(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !mayHoldRules('nftables')) await this.#parts.clock.sleep(LOAD_POLL_MS, signal);
   }
 
   #guarded(): ReturnType<DriftParts['guarded']> {
