@@ -53,7 +53,7 @@ export function renderTable(
       if (shown[at]?.column.isRight === true) return fill + painted;
       return at === line.length - 1 ? painted : painted + fill;
     });
-    return cells.join('   ');
+    return cells.join('   ').trimEnd();
   });
 }
 

@@ -19,7 +19,7 @@ describe('renderTable', () => {
         ['a', '1', 'x', 'end'],
         ['longer', '10', 'y', ''],
       ]),
-      ['NAME     COUNT   LAST', 'a            1   end', 'longer      10   '],
+      ['NAME     COUNT   LAST', 'a            1   end', 'longer      10'],
     );
   });
 
