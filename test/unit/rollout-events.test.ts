@@ -34,4 +34,26 @@ describe('the events of a rollout', () => {
       assert.deepEqual(cluster.events.toSorted(), seen);
     });
   }
+
+  it('warn of what is wrong, and of nothing else', () => {
+    const cluster = installed(3, { canary: { soak: '0s' } });
+    const types = new Map<string, string>();
+    const step = () => {
+      for (const { profiles } of [cluster.plan()]) {
+        for (const { reason, type } of profiles.flatMap(({ events }) => events)) types.set(reason, type);
+      }
+      cluster.reconcile();
+    };
+    step();
+    cluster.succeed('n1');
+    step();
+    cluster.fail('n2');
+    for (let round = 0; round < 4; round++) {
+      step();
+      cluster.succeed('n1');
+    }
+    const warnings = [...types].filter(([, type]) => type === 'Warning').map(([reason]) => reason);
+    assert.deepEqual(warnings.sort(), ['NodeFailed', 'RevisionRejected', 'RollbackStarted']);
+    for (const good of ['CanaryPassed', 'BatchStarted', 'RollbackCompleted']) assert.equal(types.get(good), 'Normal');
+  });
 });
