@@ -2,7 +2,7 @@ import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { API_VERSION } from '../../src/core/api/meta.ts';
@@ -15,7 +15,7 @@ import { readDefinitions } from '../chart/definitions.ts';
 import { manifestPath } from '../chart/manifest-path.ts';
 import { AgentGround, eventually } from './agent-ground.ts';
 import { buildImage, SECCOMP_FILE } from './container-engine.ts';
-import { readImage, writeBundle, type Image, type PodSpec } from './oci-bundle.ts';
+import { readImage, writeBundle, type Container, type Image, type PodSpec } from './oci-bundle.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 /** Where `npm test` unpacks Debian's kubectl. */
@@ -29,6 +29,12 @@ const PROFILE = `/apis/${API_VERSION}/proxyprofiles/default`;
 /** How long a container may take to come up and the cluster to follow, on a busy machine. */
 const DEADLINE_MS = 60_000;
 
+interface Started {
+  readonly name: string;
+  readonly pod: PodSpec;
+  readonly container: Container;
+}
+
 interface Running {
   readonly child: ChildProcess;
   readonly log: string;
@@ -40,13 +46,14 @@ interface Running {
  */
 export class InstalledGround {
   readonly agents: AgentGround;
-  readonly #manifests: readonly Manifest[];
+  readonly #renderer: ChartRenderer;
+  #manifests: readonly Manifest[] = [];
   readonly #image: Image;
   readonly #running = new Map<string, Running>();
 
-  private constructor(agents: AgentGround, manifests: readonly Manifest[], image: Image) {
+  private constructor(agents: AgentGround, renderer: ChartRenderer, image: Image) {
     this.agents = agents;
-    this.#manifests = manifests;
+    this.#renderer = renderer;
     this.#image = image;
   }
 
@@ -55,15 +62,9 @@ export class InstalledGround {
     try {
       const rootfs = agents.path('rootfs');
       await buildImage(rootfs);
-      const { manifests } = await renderer.render({
-        values: {
-          apiServer: { host: agents.testbed.fabric.address, port: SERVER_PORT },
-          agent: { logLevel: 'debug' },
-          controller: { logLevel: 'debug' },
-        },
-      });
-      const ground = new InstalledGround(agents, manifests, await readImage(rootfs));
-      await ground.#install();
+      const ground = new InstalledGround(agents, renderer, await readImage(rootfs));
+      await ground.#define();
+      await ground.install({});
       return ground;
     } catch (error) {
       await agents.destroy();
@@ -71,7 +72,7 @@ export class InstalledGround {
     }
   }
 
-  async #install(): Promise<void> {
+  async #define(): Promise<void> {
     for (const definition of readDefinitions() as unknown as Manifest[]) {
       await this.agents.apply(manifestPath(definition), definition);
     }
@@ -79,21 +80,39 @@ export class InstalledGround {
       await this.agents.client.get(`/apis/${API_VERSION}/proxyprofiles`, {});
       return true;
     });
-    for (const manifest of this.#manifests) await this.agents.apply(manifestPath(manifest), manifest);
   }
 
-  manifest(kind: string, name: string): Manifest {
-    const found = this.#manifests.find((each) => each.kind === kind && each.metadata.name === name);
-    if (!found) throw new Error(`the chart has no ${kind} ${name}`);
-    return found;
+  /** As helm, at first and again; an existing profile stays as it is. Containers that run stay as they are. */
+  async install(agent: object): Promise<void> {
+    const profile = await this.profile();
+    const { manifests } = await this.#renderer.render({
+      values: {
+        apiServer: { host: this.agents.testbed.fabric.address, port: SERVER_PORT },
+        agent: { logLevel: 'debug', ...agent },
+        controller: { logLevel: 'debug' },
+      },
+      objects: profile === undefined ? {} : { [`${API_VERSION}/ProxyProfile//default`]: profile },
+    });
+    this.#manifests = manifests;
+    for (const manifest of manifests) await this.agents.apply(manifestPath(manifest), manifest);
   }
 
-  /** Starts the first container of a pod, on a host, and gives how to await its end. */
+  /** Starts the containers of a pod on a host: those that come first to their end, then the other one. */
   async run(name: string, host: Host, node?: string): Promise<ChildProcess> {
     const pod = this.#podOf(name);
-    const folder = this.agents.path(`container-${name}`);
+    for (const first of pod.initContainers ?? []) {
+      const child = await this.#start({ name, pod, container: first }, host, node);
+      const code = await endOf(child);
+      if (code !== 0) throw new Error(`${first.name} ended with ${code}: ${await this.log(name)}`);
+    }
+    return this.#start({ name, pod, container: pod.containers[0] }, host, node);
+  }
+
+  async #start({ name, pod, container }: Started, host: Host, node?: string): Promise<ChildProcess> {
+    const id = `${name}-${container.name}`;
+    const folder = this.agents.path(`container-${id}`);
     const accountFolder = await this.#accountFor(pod as unknown as { serviceAccountName: string }, node);
-    await writeBundle(folder, pod, pod.containers[0], {
+    await writeBundle(folder, pod, container, {
       image: this.#image,
       fields: { 'spec.nodeName': node ?? '', 'metadata.namespace': NAMESPACE },
       hostPath: (path) => this.#hostPath(path),
@@ -104,16 +123,16 @@ export class InstalledGround {
       await mkdir(this.#hostPath(path), { recursive: true });
     }
     await writeFile(this.#hostPath('/run/xtables.lock'), '');
-    return this.#start(name, host, folder);
+    return this.#spawn(name, host, folder);
   }
 
-  #start(name: string, host: Host, folder: string): ChildProcess {
+  #spawn(name: string, host: Host, folder: string): ChildProcess {
     const log = this.agents.path(`${name}.log`);
     const out = openSync(log, 'a');
     // `ip netns exec` gives each a /sys of its own, in a mount namespace of its own, without the control groups.
     const withGroups = ['sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh'];
     const engine = [...withGroups, 'crun', '--cgroup-manager=disabled', '--root', this.agents.path('crun')];
-    const argv = [...engine, 'run', '--bundle', folder, `${this.agents.testbed.tag}-${name}`];
+    const argv = [...engine, 'run', '--bundle', folder, `${this.agents.testbed.tag}-${basename(folder)}`];
     const child = this.agents.testbed.spawn(host, argv, { stdio: ['ignore', out, out] });
     closeSync(out);
     this.#running.set(name, { child, log });
@@ -122,9 +141,19 @@ export class InstalledGround {
 
   /** Runs a pod to its end; gives its exit code. */
   async runToEnd(name: string, host: Host): Promise<number | null> {
-    const child = await this.run(name, host);
-    if (child.exitCode === null) await once(child, 'exit');
-    return child.exitCode;
+    return endOf(await this.run(name, host));
+  }
+
+  /** Ends what runs under this name, as a kubelet does. */
+  async stop(name: string): Promise<void> {
+    const child = this.#running.get(name)?.child;
+    this.#running.delete(name);
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await ended;
+    clearTimeout(timer);
   }
 
   #podOf(name: string): PodSpec {
@@ -203,14 +232,12 @@ export class InstalledGround {
   }
 
   async destroy(): Promise<void> {
-    for (const { child } of this.#running.values()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await ended;
-      clearTimeout(timer);
-    }
+    for (const name of [...this.#running.keys()]) await this.stop(name);
     await this.agents.destroy();
   }
+}
+
+async function endOf(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  return child.exitCode;
 }

@@ -10,6 +10,7 @@ import { InstalledGround, KUBECTL_FOLDER } from './installed-ground.ts';
 
 const SKIP = engineIsMissing() ?? SKIP_WITHOUT_RENDERER;
 const SKIP_WITHOUT_KUBECTL = existsSync(KUBECTL_FOLDER) ? false : 'no kubectl in .cache: run it through npm test';
+const SKIP_WITHOUT_LEGACY = existsSync('/usr/sbin/iptables-legacy-save') ? false : 'no iptables-legacy on this machine';
 const QUICK = { maxUnavailable: 1, batchSoak: '1s', canary: { count: 1, soak: '1s' } };
 
 /** The effective capabilities and the seccomp mode of the agent's process, found by its arguments. */
@@ -29,6 +30,7 @@ function privilegesOf(flag: string): { readonly capabilities: bigint; readonly s
 }
 
 const NET_ADMIN = 1n << 12n;
+const NET_RAW = 1n << 13n;
 const SYS_MODULE = 1n << 16n;
 
 describe('the chart in a cluster, its containers from the image', { skip: SKIP, timeout: 300_000 }, () => {
@@ -87,6 +89,21 @@ describe('the chart in a cluster, its containers from the image', { skip: SKIP, 
     }
     await untilAvailable('iptables');
     assert.equal(await reach(), 'ok');
+  });
+
+  it('serves with iptables-legacy, and without the right to load modules', { skip: SKIP_WITHOUT_LEGACY }, async () => {
+    await ground.stop('switchyard-agent');
+    assert.equal(await reach(), 'ok', 'the rules stay while no agent runs');
+    await ground.editProfile({ mode: 'nftables', rollout: { ...QUICK, dryRun: false } });
+    await ground.install({ iptables: 'legacy', initContainer: true });
+    await ground.run('switchyard-agent', ground.agents.node, 'n1');
+    await untilAvailable('nftables');
+    await ground.editProfile({ mode: 'iptables', rollout: { ...QUICK, dryRun: false } });
+    await untilAvailable('iptables');
+    assert.equal(await reach(), 'ok');
+    const { testbed, node } = ground.agents;
+    assert.match((await testbed.exec(node, ['iptables-legacy-save'])).stdout, /SWITCHYARD/);
+    assert.equal(privilegesOf('--proc-sys-dir=/host/proc/sys').capabilities, NET_ADMIN | NET_RAW);
   });
 
   it('passes its own test', async () => {
