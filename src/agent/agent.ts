@@ -20,7 +20,6 @@ import { NodeDrift } from './node-drift.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
 import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
-import { PacketMetrics } from './metrics-packets.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeEvidence } from './node-evidence.ts';
 import { Questions } from './questions.ts';
@@ -95,6 +94,7 @@ export class NodeAgent {
       network: () => this.#network.value,
       localAddresses: () => this.#network.localAddresses(),
       arrived: () => table.arrived,
+      countPackets: () => this.engine.countPackets(),
     });
     this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);
     this.#draining = this.#openDraining(parts);
@@ -128,13 +128,15 @@ export class NodeAgent {
     });
     this.#reporter = this.#openReporter(parts);
     this.#questions = this.#openQuestions({ ...parts, nodeName, places }, metrics);
-    const serving = () => this.engine.view().serving;
-    this.endpointSources = { nowMs: () => clock.now(), health: () => this.#health(), serving, families, metrics };
+    this.endpointSources = { nowMs: () => clock.now(), families, metrics, ...this.#views() };
+  }
+
+  #views(): Pick<EndpointSources, 'health' | 'serving'> {
+    return { health: () => this.#health(), serving: () => this.engine.view().serving };
   }
 
   #openQuestions(parts: AgentParts, metrics: AgentMetrics): Questions {
     const { engine } = this;
-    new PacketMetrics(metrics.registry, () => engine.countPackets());
     const evidence = new NodeEvidence({
       ...parts,
       procSysDir: parts.places.procSysDir,

@@ -6,6 +6,7 @@ import type { NodeEvent } from '../core/node-events.ts';
 import type { CheckedService } from '../core/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service-problems.ts';
 import type { Arrived } from '../core/service-table.ts';
+import type { PacketCounts } from '../kernel/dataplane.ts';
 import { Counters } from '../kernel/counters.ts';
 import { ConntrackClient } from '../kernel/conntrack/client.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -19,6 +20,7 @@ import type { AgentMetrics } from './metrics.ts';
 import { HeapTrim } from './heap-trim.ts';
 import { ChangeMetrics } from './metrics-changes.ts';
 import { ServiceMetrics } from './metrics-services.ts';
+import { PacketMetrics } from './metrics-packets.ts';
 import { RuleMetrics, type Programmed } from './metrics-rules.ts';
 import { ServiceHealthServer } from './service-health.ts';
 
@@ -40,6 +42,8 @@ export interface CompanionParts {
   readonly localAddresses: () => readonly string[];
   /** What waits in the table. */
   readonly arrived: () => Arrived;
+  /** What iptables mode drops and counts by itself. */
+  readonly countPackets: () => Promise<PacketCounts> | undefined;
 }
 
 /** What goes along with the rules of one node, wired to what it needs. */
@@ -55,6 +59,7 @@ export class Companions {
   constructor(parts: CompanionParts) {
     this.#parts = parts;
     this.#events = new EventWriter(parts);
+    new PacketMetrics(parts.metrics.registry, parts.countPackets);
     const flows = new ConntrackClient();
     parts.signal.addEventListener('abort', () => flows.close());
     this.observers = [
