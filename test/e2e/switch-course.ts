@@ -6,7 +6,7 @@ import { isOver, type Attempt } from '../../src/core/mode-switch.ts';
 import type { ImplementedMode } from '../../src/core/mode.ts';
 import { eventually, type AgentGround, type AgentStart } from './agent-ground.ts';
 
-const FAULTY_AGENT = fileURLToPath(new URL('./faulty-agent.ts', import.meta.url));
+export const FAULTY_AGENT = fileURLToPath(new URL('./faulty-agent.ts', import.meta.url));
 const KILLED_IN = ['Preflight', 'Program', 'Verify', 'Commit', 'Soak', 'Baseline', 'Prepare'] as const;
 /** Steps are short. */
 const LOOK_MS = 2;
