@@ -6,6 +6,7 @@ import { AgentGround, CLUSTER_IP, eventually, NODE_PORT } from './agent-ground.t
 
 const TIMEOUT_MS = 120_000;
 const LOCALHOST = '127.0.0.1';
+const HEIR_IP = '10.96.0.77';
 const FLOWS = 3;
 
 describe('addresses of a node under a real agent', { timeout: TIMEOUT_MS }, () => {
@@ -61,6 +62,39 @@ describe('addresses of a node under a real agent', { timeout: TIMEOUT_MS }, () =
     await untilReach('nobody answers on localhost', 'refused', () => reach(LOCALHOST, NODE_PORT));
     assert.equal(await routeLocalnet(), '0');
     assert.equal(await reach(ground.node.address, NODE_PORT), 'ok');
+  });
+
+  it('answer on NodePorts from the moment that the node has them, where the list says so', async () => {
+    const { testbed, node } = ground;
+    const added = '172.18.0.78';
+    await ground.setProfile({ mode: 'nftables', nodePortAddresses: [`${added}/31`] });
+    await untilReach('the address of before is not in the list', 'refused', () => reach(node.address, NODE_PORT));
+    await testbed.exec(node, ['ip', 'addr', 'add', `${added}/32`, 'dev', 'eth0']);
+    await untilReach('a new address answers', 'ok', () => reach(added, NODE_PORT, testbed.outside));
+    await testbed.exec(node, ['ip', 'addr', 'del', `${added}/32`, 'dev', 'eth0']);
+  });
+
+  it('are left to whoever a label names, and follow a slice to another Service', async () => {
+    const web = '/api/v1/namespaces/default/services/web';
+    const slice = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-1';
+    const label = (kind: string, apiVersion: string, name: string, labels: object) => ({
+      ...{ kind, apiVersion },
+      metadata: { name, namespace: 'default', labels },
+    });
+    const other = { 'service.kubernetes.io/service-proxy-name': 'other' };
+    await ground.client.apply(web, label('Service', 'v1', 'web', other), 'labels');
+    await untilReach('it is another proxy’s', 'refused', () => reach(ground.node.address, NODE_PORT));
+    await ground.client.apply(web, label('Service', 'v1', 'web', {}), 'labels');
+    await untilReach('it came back', 'ok', () => reach(ground.node.address, NODE_PORT));
+
+    await ground.createService('heir', { clusterIP: HEIR_IP });
+    await untilReach('a Service without endpoints', 'refused', () => reach(HEIR_IP, 80));
+    const moved = label('EndpointSlice', 'discovery.k8s.io/v1', 'web-1', { 'kubernetes.io/service-name': 'heir' });
+    await ground.client.apply(slice, { ...moved, addressType: 'IPv4' }, 'labels');
+    await untilReach('the slice’s new Service answers', 'ok', () => reach(HEIR_IP, 80));
+    await untilReach('its old one has no endpoints', 'refused', () => reach(CLUSTER_IP, 80));
+    await ground.setEndpoints(ground.testbed.pods);
+    await untilReach('until it has it back', 'ok', () => reach(CLUSTER_IP, 80));
   });
 
   it('are counted for a Service that asks for it, through a switch, and not after --cleanup', async () => {
