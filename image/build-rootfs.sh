@@ -1,6 +1,7 @@
 #!/bin/sh
 # build-rootfs.sh FOLDER: makes the file system of the image out of Debian packages and this checkout after `npm ci`.
 # Needs root and apt, and no registry. The Dockerfile does nothing else. There is no shell in it, and no package manager.
+# build-rootfs.sh --fetch: only downloads the packages, for a build without a network.
 set -eu
 root=${1:?build-rootfs.sh FOLDER}
 cd "$(dirname -- "$0")/.."
@@ -10,7 +11,7 @@ PROGRAMS='iptables nftables ipset kmod'
 LIBRARIES='libc6 libgcc-s1 libstdc++6 libip4tc2 libip6tc2 libxtables12 libmnl0 libnfnetlink0 libnetfilter-conntrack3 libnftnl11
   libnftables1 libedit2 libjansson4 libgmp10 libbsd0 libmd0 libtinfo6 libipset13 libkmod2 liblzma5 libzstd1 libssl3'
 
-mkdir -p "$root" .cache/image
+mkdir -p .cache/image
 debs=$PWD/.cache/image/$(dpkg --print-architecture)
 if [ ! -e "$debs/complete" ]; then
   rm -rf "$debs"
@@ -19,6 +20,7 @@ if [ ! -e "$debs/complete" ]; then
   (cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download $PROGRAMS $LIBRARIES >&2)
   touch "$debs/complete"
 fi
+if [ "$root" = --fetch ]; then exit 0; fi
 # As Debian has it: the packages of bookworm still name the folders that are links now.
 for folder in bin sbin lib lib64; do
   mkdir -p "$root/usr/$folder"

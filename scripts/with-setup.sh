@@ -48,23 +48,32 @@ fetch_kubectl() {
     say "no kubectl to be had; the tests use the one on PATH, or skip what needs it and say so"
 }
 
+# Downloads a Debian package into the present folder, after a look at what there is where nobody has looked yet.
+download_package() {
+  apt-get -qq -o APT::Sandbox::User=root download "$1" >&2 2>/dev/null ||
+    { apt-get update -qq >&2 && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2; }
+}
+
 # Of Prometheus only the tool that checks rules; 19 MB to fetch.
 fetch_promtool() {
   if [ -x .cache/promtool/usr/bin/promtool ] || [ "$(id -u)" != 0 ]; then return; fi
   say "unpacking promtool from the Debian package prometheus into .cache"
   mkdir -p .cache/promtool
-  (cd .cache/promtool && apt-get -qq -o APT::Sandbox::User=root download prometheus >&2 &&
+  (cd .cache/promtool && download_package prometheus &&
     dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb) ||
     say 'no promtool to be had; the tests of the alerts are skipped'
 }
 
-# The tests run containers as an engine would, with the seccomp profile that engines ship; it is unpacked beside the caches.
-fetch_seccomp_profile() {
-  if [ -e .cache/container/usr/share/containers/seccomp.json ] || [ "$(id -u)" != 0 ]; then return; fi
-  say "unpacking the seccomp profile of container engines from a Debian package into .cache"
-  mkdir -p .cache/container
-  (cd .cache/container && apt-get -qq -o APT::Sandbox::User=root download golang-github-containers-common >&2 &&
-    dpkg -x golang-github-containers-common_*.deb .) || say 'no seccomp profile to be had; what needs it is skipped'
+# The tests run containers as an engine would, with the seccomp profile that engines ship, of an image that is made here.
+fetch_for_containers() {
+  if [ "$(id -u)" != 0 ]; then return; fi
+  if [ ! -e .cache/container/usr/share/containers/seccomp.json ]; then
+    say "unpacking the seccomp profile of container engines from a Debian package into .cache"
+    mkdir -p .cache/container
+    (cd .cache/container && download_package golang-github-containers-common &&
+      dpkg -x golang-github-containers-common_*.deb .) || say 'no seccomp profile to be had; what needs it is skipped'
+  fi
+  sh image/build-rootfs.sh --fetch || say 'the packages of the image are not to be had; the tests in containers are skipped'
 }
 
 require_root() {
@@ -99,7 +108,7 @@ case $command in
     (install_debian_packages $RENDERER_PACKAGES) || say 'no Go to be had; the tests of the chart are skipped'
     (install_debian_packages crun:crun) || say 'no crun to be had; the tests in containers are skipped'
     fetch_kubectl
-    fetch_seccomp_profile
+    fetch_for_containers
     fetch_promtool
     exec sh scripts/test.sh "$@"
     ;;

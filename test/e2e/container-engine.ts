@@ -9,11 +9,17 @@ export const SECCOMP_FILE = fileURLToPath(
   new URL('../../.cache/container/usr/share/containers/seccomp.json', import.meta.url),
 );
 
+/** The Debian packages that the image is made of, all of them there. */
+const PACKAGES = fileURLToPath(
+  new URL(`../../.cache/image/${process.arch === 'x64' ? 'amd64' : process.arch}/complete`, import.meta.url),
+);
+
 /** Why no container can run on this machine; undefined when one can. */
 export function engineIsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
   if (spawnSync('crun', ['--version']).status !== 0) return 'no crun: apt-get install crun';
-  return existsSync(SECCOMP_FILE) ? undefined : `no ${SECCOMP_FILE}: run it through npm test`;
+  const missing = [SECCOMP_FILE, PACKAGES].find((path) => !existsSync(path));
+  return missing === undefined ? undefined : `no ${missing}: run it through npm test`;
 }
 
 /** Makes the image's file system in a folder, without a registry. Rejects with what the script says. */
