@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../src/core/mode.ts';
 import { benchChange } from './change.ts';
-import { IPTABLES_FLAVOURS, type IptablesFlavour } from '../test/e2e/switch-course.ts';
+import { IPTABLES_FLAVOURS, type SwitchRun } from '../test/e2e/switch-course.ts';
 import { benchRepair, REPAIRED_MODES, type RepairedMode } from './repair.ts';
 import { benchSwitch } from './switch.ts';
 
@@ -15,6 +15,17 @@ function parsePercent(text: string): number {
   const percent = Number(text);
   if (!(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('expected 0 to 100.');
   return percent;
+}
+
+const TWO_MODES: readonly ImplementedMode[] = ['iptables', 'nftables'];
+
+/** Such as `iptables,nftables,iptables,ipvs,nftables,ipvs`, which goes every way there is. */
+function parseModes(text: string): ImplementedMode[] {
+  const modes = text.split(',').flatMap((name) => IMPLEMENTED_MODES.find((mode) => mode === name) ?? []);
+  if (modes.length < 2 || modes.length !== text.split(',').length) {
+    throw new InvalidArgumentError(`expected two or more of ${IMPLEMENTED_MODES.join(', ')}, with commas.`);
+  }
+  return modes;
 }
 
 await new Command('bench')
@@ -48,8 +59,9 @@ await new Command('bench')
       .addOption(
         new Option('--flavour <flavour>', 'the iptables in use on the node').choices(IPTABLES_FLAVOURS).default('nft'),
       )
-      .action(async (options: { times: number; kill: boolean; faults: number; flavour: IptablesFlavour }) => {
-        const totals = await benchSwitch({ ...options, faultPercent: options.faults });
+      .option('--modes <modes>', 'in turn, over and over; IPVS needs a kernel that has it', parseModes, TWO_MODES)
+      .action(async ({ faults, ...options }: Omit<SwitchRun, 'faultPercent'> & { readonly faults: number }) => {
+        const totals = await benchSwitch({ ...options, faultPercent: faults });
         console.log(JSON.stringify(totals));
         process.exitCode = totals.lost === 0 && totals.incomplete.length === 0 && totals.mended === '' ? 0 : 1;
       }),

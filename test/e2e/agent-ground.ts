@@ -241,11 +241,21 @@ export class AgentGround {
   /** Resolves when the mode serves alone: the agent says so, and of our rules only this mode's are in the kernel. */
   async untilServing(mode: Mode): Promise<void> {
     await eventually(`n1 serves in ${mode} mode`, async () => {
-      const [tables, chains] = [await this.nftTables(), await this.iptablesChains()];
-      const isAlone =
-        tables.includes('switchyard') === (mode === 'nftables') && chains.length > 0 === (mode === 'iptables');
+      const present = await this.presentModes();
+      const isAlone = present.length === 1 && present[0] === mode;
       return isAlone && (await this.get(10249, '/proxyMode'))?.body === mode ? true : undefined;
     });
+  }
+
+  /** The modes of which there are rules. */
+  async presentModes(): Promise<Mode[]> {
+    const [tables, chains] = [await this.nftTables(), await this.iptablesChains()];
+    const isOfIpvs = (chain: string) => chain.startsWith('SWITCHYARD-IPVS-');
+    return [
+      ...(tables.includes('switchyard') ? ['nftables' as const] : []),
+      ...(chains.some((chain) => !isOfIpvs(chain)) ? ['iptables' as const] : []),
+      ...(chains.some(isOfIpvs) ? ['ipvs' as const] : []),
+    ];
   }
 
   /** Everything of ours in the kernel, without counters and in a stable order. */

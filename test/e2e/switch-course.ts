@@ -17,7 +17,7 @@ export const IPTABLES_FLAVOURS = ['nft', 'legacy'] as const;
 export type IptablesFlavour = (typeof IPTABLES_FLAVOURS)[number];
 
 export interface SwitchRun {
-  /** Modes in turn; the first is where the node starts. */
+  /** Modes in turn, over and over; the first is where the node starts, and one may come several times. */
   readonly modes: readonly ImplementedMode[];
   /** The iptables that others on the node use. */
   readonly flavour: IptablesFlavour;
@@ -35,6 +35,8 @@ export class SwitchCourse {
   readonly #run: SwitchRun;
   readonly #start: AgentStart;
   #serving: ImplementedMode;
+  /** Of what serves, among the modes of the run. */
+  #position = 0;
   #lastStartedAtMs = 0;
 
   constructor(ground: AgentGround, run: SwitchRun) {
@@ -71,7 +73,8 @@ export class SwitchCourse {
   /** One attempt at the mode that follows; gives it as it ended. */
   async attempt(index: number): Promise<Attempt> {
     const { modes, kill } = this.#run;
-    const mode = modes[(modes.indexOf(this.#serving) + 1) % modes.length] ?? this.#serving;
+    const next = (this.#position + 1) % modes.length;
+    const mode = modes[next] ?? this.#serving;
     await this.#ground.setMode(mode);
     if (kill) await this.#killDuring(mode, index);
     const ended = await eventually(
@@ -83,7 +86,7 @@ export class SwitchCourse {
       ATTEMPT_DEADLINE_MS,
     );
     this.#lastStartedAtMs = ended.startedAtMs;
-    if (ended.phase === 'Committed') this.#serving = mode;
+    if (ended.phase === 'Committed') [this.#serving, this.#position] = [mode, next];
     return ended;
   }
 
@@ -91,12 +94,7 @@ export class SwitchCourse {
   async problemAfter({ phase, failure, to }: Attempt): Promise<string | undefined> {
     if (phase !== 'Committed' && phase !== 'RolledBack') return `${phase}: ${failure?.message}`;
     if (phase === 'RolledBack' && (failure === null || failure.message === '')) return 'went back without a reason';
-    const tables = await this.#ground.nftTables();
-    const chains = await this.#ground.iptablesChains();
-    const present = [
-      ...(tables.includes('switchyard') ? ['nftables'] : []),
-      ...(chains.length > 0 ? ['iptables'] : []),
-    ];
+    const present = await this.#ground.presentModes();
     const isAlone = present.length === 1 && present[0] === this.#serving;
     return isAlone ? undefined : `${phase} to ${to.config.mode}, and ${present.join(' and ') || 'nothing'} is there`;
   }

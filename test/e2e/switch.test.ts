@@ -7,8 +7,8 @@ import { runSwitches } from './switching.ts';
 const COURSES = [
   { name: 'with iptables-nft', flavour: 'nft', times: 40, kill: false, faultPercent: 0 },
   { name: 'with iptables-legacy', flavour: 'legacy', times: 40, kill: false, faultPercent: 0 },
-  { name: 'when the agent is killed in each switch', flavour: 'nft', times: 12, kill: true, faultPercent: 0 },
-  { name: 'when a tenth of the writes to the kernel fails', flavour: 'nft', times: 16, kill: false, faultPercent: 10 },
+  { name: 'when the agent is killed in each switch', flavour: 'nft', times: 8, kill: true, faultPercent: 0 },
+  { name: 'when a tenth of the writes to the kernel fails', flavour: 'nft', times: 12, kill: false, faultPercent: 10 },
 ] as const;
 
 describe('switching under load while endpoints, Services and node addresses change', { timeout: 900_000 }, () => {

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { RulesLook } from '../../../src/kernel/iptables/look.ts';
+import { NOTHING_SAVED, type Saved } from '../../../src/plan/iptables/saved.ts';
+
+const WHOLE: Saved = { ...NOTHING_SAVED, chains: new Map([['nat SWITCHYARD-SERVICES', ['-j RETURN']]]) };
+
+/** A kernel whose rules others change, and how often it was compared with what was written. */
+class Ground {
+  rules = WHOLE;
+  compared = 0;
+  onSave: () => void = () => undefined;
+
+  save(): Promise<Saved> {
+    this.onSave();
+    return Promise.resolve(this.rules);
+  }
+
+  isWhole(): boolean {
+    this.compared += 1;
+    return this.rules === WHOLE;
+  }
+}
+
+describe('a look at rules of whose changes nobody tells', () => {
+  it('compares once after a write, and as text from then on', async () => {
+    const [look, ground] = [new RulesLook(), new Ground()];
+    look.begin()();
+    assert.equal(await look.isIntact(ground), true);
+    assert.equal(await look.isIntact(ground), true);
+    assert.equal(ground.compared, 1);
+    look.begin()();
+    assert.equal(await look.isIntact(ground), true);
+    assert.equal(ground.compared, 2);
+  });
+
+  it('notices what was changed before the first look, and after it, until it is whole again', async () => {
+    const [look, ground] = [new RulesLook(), new Ground()];
+    look.begin()();
+    for (let round = 0; round < 2; round += 1) {
+      ground.rules = NOTHING_SAVED;
+      assert.equal(await look.isIntact(ground), false);
+      assert.equal(await look.isIntact(ground), false);
+      ground.rules = WHOLE;
+      assert.equal(await look.isIntact(ground), true);
+    }
+  });
+
+  it('says nothing about rules that are being written', async () => {
+    const [look, ground] = [new RulesLook(), new Ground()];
+    ground.rules = NOTHING_SAVED;
+    const end = look.begin();
+    assert.equal(await look.isIntact(ground), true);
+    end();
+    assert.equal(await look.isIntact(ground), false);
+  });
+
+  it('says nothing where they were written while it looked', async () => {
+    const [look, ground] = [new RulesLook(), new Ground()];
+    look.begin()();
+    ground.rules = NOTHING_SAVED;
+    ground.onSave = () => look.begin()();
+    assert.equal(await look.isIntact(ground), true);
+    ground.onSave = () => undefined;
+    assert.equal(await look.isIntact(ground), false);
+  });
+});
