@@ -51,6 +51,15 @@ describeApiServer(
       for (const command of ['kubectl apply -f crds/', 'kubectl apply -k deploy/']) await run(command);
     });
 
+    it('is looked at as docs/troubleshooting.md says', async () => {
+      const commands = commandsOf('docs/troubleshooting.md', '# Troubleshooting');
+      // No pod runs here, so there is no log.
+      const looks = commands.filter((command) => !command.includes(' logs '));
+      assert.ok(looks.length >= 4);
+      const [first = ''] = await Promise.all(looks.map(async (command) => (await run(command)).stdout));
+      assert.match(first, /^NAME +MODE +.*\ndefault +nftables/);
+    });
+
     it('goes again', async () => {
       await run('kubectl delete -k deploy/');
       const { status } = await server().client.get('/apis/apps/v1/namespaces/kube-system/daemonsets/switchyard-agent');
