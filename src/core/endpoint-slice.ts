@@ -1,4 +1,4 @@
-import { parseAddress, FAMILIES, type Family } from './ip.ts';
+import { parseUnicast, FAMILIES, type Family } from './ip.ts';
 import {
   ANNOTATION_TRIGGER_TIME,
   LABEL_HEADLESS,
@@ -73,7 +73,7 @@ function parseEndpoints(problems: ProblemCollector, family: Family, slice: Endpo
     // Only the first address: Kubernetes never defined what further ones mean (kubernetes/kubernetes#106267).
     const text = problems.strings(`${path}.addresses`, value.addresses)[0];
     if (text === undefined) return [];
-    const address = problems.attempt(text.path, () => parseAddress(text.value));
+    const address = problems.attempt(text.path, () => parseUnicast(text.value));
     if (address === undefined) return [];
     if (address.family !== family) {
       problems.add(text.path, `${address.text} is not an address of ${family}`);

@@ -34,6 +34,18 @@ export function parseAddress(text: string): Address {
   return { family: familyOf(address), text: canonicalText(address) };
 }
 
+const NOBODYS = /^(?:0\.0\.0\.0|127\..*|2(?:2[4-9]|3\d)\..*|255\.255\.255\.255|::1?|ff[0-9a-f]{2}:.*)$/;
+
+/**
+ * As `parseAddress`, for what a Service or an endpoint may have: not everybody's, nobody's or the node's own address
+ * (multicast, broadcast, unspecified, loopback), which no interface takes or every process of the node would meet.
+ */
+export function parseUnicast(text: string): Address {
+  const address = parseAddress(text);
+  if (NOBODYS.test(address.text)) throw new RangeError(`${address.text} is no address that others can be reached by`);
+  return address;
+}
+
 /** Parses a CIDR and clears its host bits. Throws RangeError; a bare address is not a CIDR. */
 export function parsePrefix(text: string): Prefix {
   const [addressText, bitsText, rest] = text.split('/');

@@ -1,6 +1,6 @@
 import type { Categories } from './categorize.ts';
 import type { EndpointFacts } from './endpoint-facts.ts';
-import { FAMILIES, parseAddress, parsePrefix, type Address, type Family } from './ip.ts';
+import { FAMILIES, parsePrefix, parseUnicast, type Address, type Family } from './ip.ts';
 import {
   LABEL_SERVICE_PROXY_NAME,
   type LoadBalancerIngress,
@@ -193,7 +193,7 @@ function addresses(
 ): readonly Address[] {
   return problems
     .strings(path, list)
-    .flatMap((item) => problems.attempt(item.path, () => parseAddress(item.value)) ?? []);
+    .flatMap((item) => problems.attempt(item.path, () => parseUnicast(item.value)) ?? []);
 }
 
 function loadBalancerVIPs(problems: ProblemCollector, service: Service): readonly Address[] {
@@ -203,7 +203,7 @@ function loadBalancerVIPs(problems: ProblemCollector, service: Service): readonl
   return problems
     .objects(path, service.status?.loadBalancer?.ingress)
     .filter(({ value }) => captured(value))
-    .flatMap((item) => problems.attempt(`${item.path}.ip`, () => parseAddress(item.value.ip ?? '')) ?? []);
+    .flatMap((item) => problems.attempt(`${item.path}.ip`, () => parseUnicast(item.value.ip ?? '')) ?? []);
 }
 
 /** Per family; a range that means everybody removes the restriction, as it does for kube-proxy. */
