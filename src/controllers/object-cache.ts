@@ -27,6 +27,8 @@ function isOlderVersion(incoming = '', held = ''): boolean {
  */
 export class ObjectCache<T extends CachedObject> {
   readonly #objects = new Map<string, T>();
+  /** Undefined when it is to be made anew. */
+  #names: string[] | undefined;
   /** By name, the number of our last write. */
   readonly #writes = new Map<string, number>();
   #writeCount = 0;
@@ -35,15 +37,22 @@ export class ObjectCache<T extends CachedObject> {
     return this.#objects.get(name);
   }
 
+  /** In the order of names, which are sorted only when objects come or go. */
   list(): T[] {
-    return [...this.#objects.values()];
+    if (this.#names?.length !== this.#objects.size) this.#names = [...this.#objects.keys()].sort();
+    return this.#names.flatMap((name) => this.#objects.get(name) ?? []);
+  }
+
+  #set(object: T): void {
+    if (!this.#objects.has(object.metadata.name)) this.#names = undefined;
+    this.#objects.set(object.metadata.name, object);
   }
 
   /** Takes an object from a watch; false when something newer is held. */
   upsert(object: T): boolean {
     const held = this.#objects.get(object.metadata.name);
     if (held !== undefined && isOlder(object.metadata, held.metadata)) return false;
-    this.#objects.set(object.metadata.name, object);
+    this.#set(object);
     return true;
   }
 
@@ -51,6 +60,7 @@ export class ObjectCache<T extends CachedObject> {
   remove({ metadata }: T): boolean {
     if (this.#objects.get(metadata.name)?.metadata.uid !== metadata.uid) return false;
     this.#writes.delete(metadata.name);
+    this.#names = undefined;
     return this.#objects.delete(metadata.name);
   }
 
@@ -73,7 +83,7 @@ export class ObjectCache<T extends CachedObject> {
       // A list is the truth, also from a store that was put back to an older state, but for what we wrote meanwhile.
       const { name } = object.metadata;
       if ((this.#writes.get(name) ?? 0) > mark) this.upsert(object);
-      else this.#objects.set(name, object);
+      else this.#set(object);
     }
     const gone = this.list().filter(
       ({ metadata }) => !names.has(metadata.name) && (this.#writes.get(metadata.name) ?? 0) <= mark,

@@ -63,6 +63,10 @@ function assignNode(node: RolloutNode, claimants: readonly Assignment[]): void {
   }
 }
 
+function isSorted(nodes: readonly RolloutNode[]): boolean {
+  return nodes.every((node, index) => index === 0 || (nodes[index - 1]?.metadata.name ?? '') <= node.metadata.name);
+}
+
 /**
  * Which profile each node belongs to. The result and all lists in it are in the order of names, whatever the order of
  * the arguments. Profiles that are being deleted have no part in it.
@@ -85,7 +89,7 @@ export function assignNodes(
       skipped: [],
       outrankedBy: new Set(),
     }));
-  for (const node of [...nodes].sort(byName)) {
+  for (const node of isSorted(nodes) ? nodes : [...nodes].sort(byName)) {
     const claimants = assignments.filter((one) => claims(one, node, states.get(node.metadata.name)));
     if (claimants.length > 0) assignNode(node, claimants);
   }

@@ -1,6 +1,6 @@
 import type { RolloutSpec } from './api/rollout-spec.ts';
 import type { NodeAssessment } from './rollout-node.ts';
-import { compareForBatch, compareForCanary, compareForRollback, zoneOf } from './rollout-order.ts';
+import { compareForBatch, compareForCanary, compareForRollback, firstOf, zoneOf } from './rollout-order.ts';
 
 /** How many of `matched` nodes may be unavailable at one time: a percentage rounds down, but to no less than 1. */
 export function resolveMaxUnavailable(maxUnavailable: RolloutSpec['maxUnavailable'], matched: number): number {
@@ -83,10 +83,9 @@ export function pickCanary(
 /** A batch: ill nodes first, then those of one zone. */
 export function pickBatch(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
   const picked: NodeAssessment[] = [];
-  const ordered = candidates.toSorted(compareForBatch);
-  const zone = ordered[0] === undefined ? '' : zoneOf(ordered[0]);
-  for (const node of ordered) {
-    if (zoneOf(node) !== zone) continue;
+  const [first] = firstOf(candidates, 1, compareForBatch);
+  const ofZone = candidates.filter((node) => first !== undefined && zoneOf(node) === zoneOf(first));
+  for (const node of ofZone.sort(compareForBatch)) {
     if (!picker.pick(node)) break;
     picked.push(node);
   }

@@ -10,6 +10,7 @@ import {
   readyCondition,
   type Illness,
 } from './rollout-health.ts';
+import { orderOf, type NodeOrder } from './rollout-order.ts';
 import { askedRevision, outcome, type Outcome } from './rollout-outcome.ts';
 
 /** The fields of a core/v1 Node that decide about its rollout. */
@@ -60,6 +61,7 @@ export interface NodeAssessment {
   readonly state: NodeProxyState | undefined;
   /** The state of an earlier node of that name; it has to go first. */
   readonly leftover: NodeProxyState | undefined;
+  readonly order: NodeOrder;
   /** The revision that it is to run. */
   readonly goal: string;
   readonly phase: NodePhase;
@@ -246,6 +248,7 @@ export function assessNode(
     node,
     state,
     leftover: isOwn ? undefined : found,
+    order: orderOf(node),
     goal: target.revision,
     phase,
     failure,

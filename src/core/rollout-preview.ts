@@ -1,7 +1,7 @@
 import type { ProxyProfileStatus } from './api/proxy-profile.ts';
 import { isCandidate } from './rollout-budget.ts';
 import type { NodeAssessment } from './rollout-node.ts';
-import { compareForBatch, compareForCanary, compareForRollback, zoneOf } from './rollout-order.ts';
+import { compareForBatch, compareForCanary, compareForRollback, firstOf, zoneOf } from './rollout-order.ts';
 import { canaryPool, type Scene } from './rollout-scene.ts';
 import type { Stage } from './rollout-stage.ts';
 
@@ -14,30 +14,77 @@ interface Numbered {
   readonly batch: number | undefined;
 }
 
-function forwardOrder(scene: Scene, stage: Stage, waiting: readonly NodeAssessment[]): Numbered[] {
-  const pool = new Set(stage.canaryWanted > 0 ? canaryPool(scene) : []);
-  const canary = waiting
-    .filter((node) => pool.has(node))
-    .sort(compareForCanary)
-    .slice(0, stage.canaryWanted);
-  const rest = waiting.filter((node) => !canary.includes(node)).sort(compareForBatch);
-  const { maxUnavailable } = scene.budget;
-  const numbered: Numbered[] = canary.map((node) => ({ node, batch: 0 }));
-  let [batch, zone, size] = [stage.batch ?? 0, '', maxUnavailable];
-  for (const node of rest) {
-    if (size >= maxUnavailable || zoneOf(node) !== zone) [batch, zone, size] = [batch + 1, zoneOf(node), 0];
-    size += 1;
-    numbered.push({ node, batch });
-  }
-  return numbered;
+interface Outlook {
+  /** The first of all that is still to change, as it looks now. */
+  readonly next: readonly Numbered[];
+  readonly lastBatch: number | undefined;
 }
 
-/** All that is still to change, in order, as it looks now. */
-function ordered(scene: Scene, stage: Stage | undefined): Numbered[] {
+/** Gives nodes in their order their batches: a new one where the zone changes, or where as many are in it as may be. */
+class BatchCount {
+  readonly #max: number;
+  #zone = '';
+  #size: number;
+  batch: number;
+
+  constructor(from: number, max: number) {
+    this.batch = from;
+    this.#max = max;
+    this.#size = max;
+  }
+
+  add(zone: string, count = 1): number {
+    if (this.#size >= this.#max || zone !== this.#zone) {
+      this.batch += 1;
+      this.#zone = zone;
+      this.#size = 0;
+    }
+    const over = Math.max(0, this.#size + count - this.#max);
+    this.batch += Math.ceil(over / this.#max);
+    this.#size = over === 0 ? this.#size + count : over % this.#max || this.#max;
+    return this.batch;
+  }
+}
+
+/** How many nodes there are of each zone, in the order in which the zones are gone through: first where nodes do not serve. */
+function zonesOf(nodes: readonly NodeAssessment[]): { readonly zone: string; readonly count: number }[] {
+  const groups = new Map<string, { first: NodeAssessment; zone: string; count: number }>();
+  for (const node of nodes) {
+    const key = `${node.isReady} ${zoneOf(node)}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { first: node, zone: zoneOf(node), count: 1 });
+    else group.count += 1;
+  }
+  return [...groups.values()].sort(
+    (a, b) => Number(a.first.isReady) - Number(b.first.isReady) || (a.zone < b.zone ? -1 : 1),
+  );
+}
+
+function forwardOutlook(scene: Scene, stage: Stage, waiting: readonly NodeAssessment[]): Outlook {
+  const { maxUnavailable } = scene.budget;
+  const pool = new Set(stage.canaryWanted > 0 ? canaryPool(scene) : []);
+  const canary = new Set(
+    firstOf(
+      waiting.filter((node) => pool.has(node)),
+      stage.canaryWanted,
+      compareForCanary,
+    ),
+  );
+  const rest = waiting.filter((node) => !canary.has(node));
+  const [next, all] = [0, 1].map(() => new BatchCount(stage.batch ?? 0, maxUnavailable)) as [BatchCount, BatchCount];
+  for (const { zone, count } of zonesOf(rest)) all.add(zone, count);
+  const numbered: Numbered[] = [...canary].map((node) => ({ node, batch: 0 }));
+  for (const node of firstOf(rest, MAX_PLAN, compareForBatch)) numbered.push({ node, batch: next.add(zoneOf(node)) });
+  const lastBatch = rest.length > 0 ? all.batch : canary.size > 0 ? 0 : undefined;
+  return { next: numbered.slice(0, MAX_PLAN), lastBatch };
+}
+
+function outlook(scene: Scene, stage: Stage | undefined): Outlook {
   const waiting = scene.nodes.filter((node) => isCandidate(node));
-  if (stage !== undefined) return forwardOrder(scene, stage, waiting);
+  if (stage !== undefined) return forwardOutlook(scene, stage, waiting);
   const compare = scene.course.kind === 'Back' ? compareForRollback : compareForBatch;
-  return waiting.sort(compare).map((node) => ({ node, batch: undefined }));
+  const next = firstOf(waiting, MAX_PLAN, compare).map((node) => ({ node, batch: undefined }));
+  return { next, lastBatch: undefined };
 }
 
 export interface Preview {
@@ -48,8 +95,8 @@ export interface Preview {
 }
 
 export function previewRollout(scene: Scene, stage: Stage | undefined): Preview {
-  const all = ordered(scene, stage);
-  const plan = all.slice(0, MAX_PLAN).flatMap(({ node, batch }): PlannedNode[] => {
+  const { next, lastBatch } = outlook(scene, stage);
+  const plan = next.flatMap(({ node, batch }): PlannedNode[] => {
     const to = scene.course.configOf(node.goal)?.mode;
     const from = node.state?.status?.current?.mode;
     if (to === undefined) return [];
@@ -63,5 +110,5 @@ export function previewRollout(scene: Scene, stage: Stage | undefined): Preview 
       },
     ];
   });
-  return { plan, batches: stage === undefined ? undefined : (all.at(-1)?.batch ?? stage.batch) };
+  return { plan, batches: stage === undefined ? undefined : (lastBatch ?? stage.batch) };
 }
