@@ -136,8 +136,7 @@ function staleEntries(report: NodeReport): Finding[] {
 }
 
 function firewall(report: NodeReport): Finding[] {
-  const { dropPolicies, dropRules, iptables } = report.firewall;
-  const forward = dropPolicies.filter((each) => /FORWARD/i.test(each));
+  const { dropPolicies: forward, dropRules, iptables } = report.firewall;
   const found: Finding[] = [];
   if (dropRules.length > 0) {
     found.push(

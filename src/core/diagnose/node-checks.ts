@@ -172,7 +172,8 @@ function otherProxy(state: NodeProxyState): Finding[] {
 }
 
 const DRIFT: Readonly<Partial<Record<string, readonly [string, number]>>> = {
-  RulesTampered: ['somebody else changes the rules there', 74],
+  // They are back already: history, unless nothing else explains what somebody came for.
+  RulesTampered: ['somebody else changed the rules there a short while ago', 50],
   RulesContested: ['somebody else keeps changing the rules there', 83],
   SysctlOverridden: ['somebody else changes its kernel settings', 60],
   ModuleUnloaded: ['a kernel module that it needs was unloaded', 78],
@@ -188,7 +189,7 @@ function drifted(state: NodeProxyState): Finding[] {
       likelihood,
       summary,
       evidence: [`${state.metadata.name}: ${found.message}`],
-      consequence: 'until they are repaired, Services may be unreachable from this node only',
+      consequence: 'until they were repaired, Services may have been unreachable from this node only',
       next: `nft monitor on ${state.metadata.name} shows who`,
     }),
   ];

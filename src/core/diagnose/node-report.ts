@@ -33,7 +33,7 @@ export const nodeReport = z.object({
   sysctls: z.record(text, text),
   /** Policies and rules of others in chains that Service traffic passes. */
   firewall: z.object({
-    /** `ip filter FORWARD` and the like whose policy is drop. */
+    /** Chains of the hook forward whose policy is drop, such as `ip filter FORWARD`. */
     dropPolicies: z.array(text),
     /** Rules of others that drop or refuse in them, as their tool prints them. */
     dropRules: z.array(text),

@@ -201,6 +201,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'somebody changed the rules, and they were repaired',
+    code: 'RulesTampered',
+    subject: N1,
+    make: (scene) => {
+      setCondition(state(scene), 'Drifted', 'True', 'RulesTampered');
+    },
+  },
+  {
     name: 'somebody keeps changing the rules',
     code: 'RulesContested',
     subject: N1,
