@@ -4,7 +4,8 @@ import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts'
 import { KernelError } from '../../src/kernel/error.ts';
 import { FLAVOURS } from '../../src/kernel/iptables/tool.ts';
 import type { Host, Testbed } from '../../src/sandbox/net/testbed.ts';
-import { TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
+import { probe, TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
+import { Worker } from '../../src/sandbox/traffic/worker.ts';
 import {
   BACKEND_PORT,
   createTestbed,
@@ -153,6 +154,29 @@ for (const flavour of FLAVOURS) {
       await beLiberal('0');
       await node.sync();
       assert.equal(await drops(), true);
+    });
+
+    it('lets probes of health check ports in where the firewall drops, as long as the Service has them', async () => {
+      const { address } = node.node;
+      const listeners = [{ protocol: 'TCP', addresses: [address], port: 31_234, identity: 'health' }] as const;
+      await Worker.in(testbed, node.node).call('listen', { listeners });
+      await node.run(`iptables-${flavour}`, '-P', 'INPUT', 'DROP');
+      try {
+        const outcome = async (): Promise<string> => {
+          const target = { protocol: 'TCP', address, port: 31_234, timeoutMs: 500 } as const;
+          return (await probe(testbed, testbed.outside, target)).outcome;
+        };
+        assert.equal(await outcome(), 'timed-out');
+        const checked = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 31_234 };
+        node.put(service('web', IPS, { ...nodePorts(30080), ...checked }, ['192.0.2.9']));
+        await node.update();
+        assert.equal(await outcome(), 'ok');
+        node.put(service('web', IPS, nodePorts(30080)));
+        await node.update();
+        assert.equal(await outcome(), 'timed-out');
+      } finally {
+        await node.run(`iptables-${flavour}`, '-P', 'INPUT', 'ACCEPT');
+      }
     });
 
     it('counts what it drops and what comes by NodePorts on localhost', async () => {
