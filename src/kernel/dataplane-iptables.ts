@@ -6,7 +6,7 @@ import { countOperations, countRules, renderRestore, type Operation } from '../p
 import { planRemoval } from '../plan/iptables/removal.ts';
 import { NO_RULESET, planRuleset, type Ruleset } from '../plan/iptables/ruleset.ts';
 import type { Saved } from '../plan/iptables/saved.ts';
-import { FORWARD, POSTROUTING } from '../plan/iptables/names.ts';
+import { FORWARD, POSTROUTING, PREFIX } from '../plan/iptables/names.ts';
 import { DROP_INVALID, FROM_LOCALHOST, type KernelSettings } from '../plan/iptables/skeleton.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport, PacketCounts } from './dataplane.ts';
 import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts';
@@ -110,8 +110,24 @@ class IptablesDataplane implements Dataplane {
     return exportAffinity(new RecentLists(this.#netns), snapshot);
   }
 
-  importAffinity(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport> {
+  async importAffinity(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport> {
+    if (this.#written === undefined && entries.length > 0) await this.#writeUnreached(snapshot);
     return importAffinity(new RecentLists(this.#netns), snapshot, entries);
+  }
+
+  /**
+   * Everything but the jumps: lists are there only while a rule names them, and these rules would decide from their first
+   * packet on, before what IPVS remembers is in them.
+   */
+  async #writeUnreached(snapshot: Snapshot): Promise<void> {
+    const tool = await this.#chosenTool();
+    const kernel = { isTcpLiberal: tool.isTcpLiberal() };
+    await inFamilies(async (family) => {
+      const all = diffRuleset(await savedFor(tool, snapshot, family), wantedFor(snapshot, family, kernel));
+      const operations = all.filter((one) => one.kind !== 'insertRule' || one.chain.startsWith(PREFIX));
+      await tool.restore(family, renderRestore(operations));
+      return operations;
+    });
   }
 
   async countPackets(): Promise<PacketCounts> {

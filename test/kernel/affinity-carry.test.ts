@@ -105,6 +105,18 @@ for (const flavour of ['nft', 'legacy'] as const) {
       assert.deepEqual(await answers(iptables), before);
     });
 
+    it('iptables mode knows a client from its own first packet on, and nothing leads there before', async () => {
+      await nftables.sync();
+      const before = await answers(nftables);
+      const entries = await exported(nftables);
+      await nftables.dataplane.remove();
+      const imported = await iptables.dataplane.importAffinity?.(iptables.take().snapshot, entries);
+      assert.deepEqual(imported, { taken: entries.length, leftOut: 0 });
+      assert.doesNotMatch(await iptables.run(`iptables-${flavour}-save`), /^-A (PREROUTING|OUTPUT|INPUT|FORWARD) /m);
+      await iptables.sync();
+      assert.deepEqual(await answers(iptables), before);
+    });
+
     it('a client keeps its backend when nftables mode replaces its table', async () => {
       await nftables.sync();
       const before = await answers(nftables);
