@@ -23,7 +23,9 @@ for (const mode of ['iptables', 'nftables'] as const) {
     before(async () => {
       ground = await AgentGround.create();
       [a, b] = [ground.testbed.pods[1], ground.testbed.pods[2]] as [Host, Host];
-      // Packets to a VIP without rules leave the node, as they do where a default route is.
+      // Packets to a VIP without rules leave the node, as they do where a default route is and nobody drops them: without
+      // ServiceCIDRs.
+      await ground.remove('/apis/networking.k8s.io/v1/servicecidrs/kubernetes');
       await ground.testbed.route(ground.node, NETWORK.serviceCidr, ground.testbed.fabric);
       await ground.setMode(mode);
       ground.startAgent();
