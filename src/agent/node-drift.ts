@@ -7,10 +7,7 @@ import { DriftPoll } from './drift-poll.ts';
 import { DriftWatch, type Drifted, type DriftParts } from './drift-watch.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeEngine } from './node-engine.ts';
-import { ensureAnchor, mayHoldRules } from './node-modes.ts';
-
-/** Shorter than the time from loading modules to the first rule. */
-const LOAD_POLL_MS = 200;
+import { ensureAnchor } from './node-modes.ts';
 
 export interface NodeDriftParts {
   readonly engine: Pick<NodeEngine, 'guardedModes' | 'heldDataplanes' | 'repair'>;
@@ -33,10 +30,7 @@ export class NodeDrift {
     const { engine, metrics } = parts;
     this.#watch = new DriftWatch({
       ...parts,
-      watch: async (onChange, signal) => {
-        await this.#untilLoaded(signal);
-        if (!signal.aborted) await watchForeignChanges(onChange, signal);
-      },
+      watch: watchForeignChanges,
       guarded: () => this.#guarded(),
       onDrift: (what) => this.#repair(what),
       onNotice: (what) => metrics.countDrift(what),
@@ -57,11 +51,6 @@ export class NodeDrift {
   start(): void {
     void this.#watch.run();
     void this.#poll.run();
-  }
-
-  /** To listen would make the kernel load nftables; until it has, there are no rules of ours. */
-  async #untilLoaded(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !mayHoldRules('nftables')) await this.#parts.clock.sleep(LOAD_POLL_MS, signal);
   }
 
   #guarded(): ReturnType<DriftParts['guarded']> {

@@ -9,47 +9,14 @@ import { createIpvsDataplane } from '../kernel/dataplane-ipvs.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
 import type { DrainOptions } from '../kernel/ipvs/drain.ts';
-import { ModuleIndex } from '../kernel/module-index.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import { UserError } from '../support/errors.ts';
-import { unaskedDataplane } from './unasked-dataplane.ts';
-
-/** Of these at least one is in the kernel where rules of a mode are. */
-const BASES: Record<ImplementedMode, readonly [name: string, option: string][]> = {
-  nftables: [['nf_tables', 'CONFIG_NF_TABLES']],
-  iptables: [
-    ['nf_tables', 'CONFIG_NF_TABLES'],
-    ['ip_tables', 'CONFIG_IP_NF_IPTABLES'],
-    ['ip6_tables', 'CONFIG_IP6_NF_IPTABLES'],
-  ],
-  ipvs: [
-    ['ip_vs', 'CONFIG_IP_VS'],
-    ['ip_set', 'CONFIG_IP_SET'],
-    ['nf_tables', 'CONFIG_NF_TABLES'],
-    ['ip_tables', 'CONFIG_IP_NF_IPTABLES'],
-    ['ip6_tables', 'CONFIG_IP6_NF_IPTABLES'],
-  ],
-};
-
-const modules = new ModuleIndex({ kernelRelease: systemProbe.kernelRelease() });
-
-/** Whether the kernel has loaded what rules of this mode need; finding out loads nothing. */
-export function mayHoldRules(mode: ImplementedMode): boolean {
-  return BASES[mode].some(([name, option]) =>
-    ['loaded', 'builtIn', 'unknown'].includes(modules.state({ name, option })),
-  );
-}
 
 /**
  * The data plane of a mode in this process's network namespace. Without `drain`, removing IPVS mode cuts off the
  * connections through it.
  */
 export function createDataplane(mode: ImplementedMode, drain?: () => DrainOptions): Dataplane {
-  const open = () => openDataplane(mode, drain);
-  return mayHoldRules(mode) ? open() : unaskedDataplane(mode, open, () => mayHoldRules(mode));
-}
-
-function openDataplane(mode: ImplementedMode, drain: (() => DrainOptions) | undefined): Dataplane {
   switch (mode) {
     case 'iptables':
       return createIptablesDataplane({});
@@ -75,7 +42,6 @@ export async function ensureAnchor(): Promise<void> {
  * translated. Throws KernelError.
  */
 export async function removeBesides(): Promise<void> {
-  if (!mayHoldRules('nftables')) return;
   await new Counters().remove();
   const anchor = createAnchor();
   try {
