@@ -26,7 +26,8 @@ const DEADLINE_MS = 120_000;
 const POLL_MS = 100;
 const KEPT = '/disk/kept';
 
-export const sh = async (script: string): Promise<string> => (await runCommand(['sh', '-c', script])).stdout;
+export const sh = async (script: string): Promise<string> =>
+  (await runCommand(['sh', '-c', script], { deadlineMs: DEADLINE_MS })).stdout;
 
 async function until(what: string, look: () => unknown): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;

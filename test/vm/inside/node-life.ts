@@ -31,6 +31,19 @@ describe('a node with a bare kernel', () => {
     }
   });
 
+  const expectStrictArp = async (kernel: object) => {
+    const found = () => ['arp_ignore', 'arp_announce'].map((name) => sysctl(`net.ipv4.conf.all.${name}`));
+    for (const [strictARP, expected] of [
+      ['Enforced', ['1', '2']],
+      ['Unmanaged', ['1', '2']],
+      ['Restored', ['0', '0']],
+    ] as const) {
+      api.want({ mode: 'ipvs', kernel, ipvs: { strictARP } });
+      await node.untilReason('Ready', 'Ready');
+      assert.deepEqual(found(), expected, strictARP);
+    }
+  };
+
   for (const mode of IMPLEMENTED_MODES) {
     it(`serves in ${mode} mode because of one resource, and is bare again after release`, async () => {
       const bare = await snapshot();
@@ -54,6 +67,7 @@ describe('a node with a bare kernel', () => {
         api.status?.sysctls?.flatMap(({ name, problem }) => (problem === undefined ? [] : [`${name}: ${problem}`])),
         [],
       );
+      if (mode === 'ipvs') await expectStrictArp(kernel);
       api.want({ mode, kernel }, 'Release');
       await node.untilReason('Applied', 'Released');
       await node.stop('SIGTERM');
