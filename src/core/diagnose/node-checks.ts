@@ -1,3 +1,4 @@
+import type { Condition } from '../api/meta.ts';
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import { AGENT_LOST } from '../agent-lease.ts';
 import { conditionOf } from '../rollout-health.ts';
@@ -179,9 +180,17 @@ const DRIFT: Readonly<Partial<Record<string, readonly [string, number]>>> = {
   ModuleUnloaded: ['a kernel module that it needs was unloaded', 78],
 };
 
+const SWITCH_MS = 60_000;
+
+/** What an agent takes out itself when its mode changes may reach it late and look like somebody else's doing. */
+function isOwnSwitch({ status }: NodeProxyState, { reason, lastTransitionTime }: Condition): boolean {
+  const sinceMs = Date.parse(status?.current?.since ?? '');
+  return reason === 'RulesTampered' && Math.abs(Date.parse(lastTransitionTime) - sinceMs) < SWITCH_MS;
+}
+
 function drifted(state: NodeProxyState): Finding[] {
   const found = conditionOf(state, 'Drifted');
-  if (found?.status !== 'True') return [];
+  if (found?.status !== 'True' || isOwnSwitch(state, found)) return [];
   const [summary, likelihood] = DRIFT[found.reason] ?? [`it drifts (${found.reason})`, 60];
   return [
     finding(state, {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { diagnose } from '../../../src/core/diagnose/diagnose.ts';
 import { FAULTS } from './faults.ts';
-import { healthy } from './healthy.ts';
+import { healthy, setCondition } from './healthy.ts';
 
 describe('diagnose', () => {
   it('finds nothing on a healthy cluster', () => assert.deepEqual(diagnose(healthy()), []));
@@ -17,6 +17,14 @@ describe('diagnose', () => {
       diagnose({ ...rest, pods: undefined, nodes: undefined, leases: undefined, reports: new Map() }),
       [],
     );
+  });
+
+  it('takes what an agent removes in its own change of mode for no fault', () => {
+    const scene = healthy();
+    const [first] = scene.states;
+    assert.ok(first !== undefined);
+    setCondition(first, 'Drifted', 'True', 'RulesTampered');
+    assert.deepEqual(diagnose(scene), []);
   });
 
   for (const { name, code, subject, make } of FAULTS) {

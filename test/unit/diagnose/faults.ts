@@ -206,6 +206,7 @@ export const FAULTS: readonly Fault[] = [
     subject: N1,
     make: (scene) => {
       setCondition(state(scene), 'Drifted', 'True', 'RulesTampered');
+      state(scene).status.current['since'] = '2030-01-01T08:00:00Z';
     },
   },
   {
