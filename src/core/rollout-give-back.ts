@@ -24,14 +24,20 @@ export function giveBack(
     const state = states.get(metadata.name);
     return state !== undefined && state.spec.nodeUID === metadata.uid ? [state] : [];
   });
-  const plan = planGiveBack(spec, own, scene);
+  const isHeld = spec.rollout.paused || spec.rollout.dryRun;
+  const plan = heldBack(planGiveBack(spec, own, scene), isHeld);
   const left = own.length - plan.actions.filter(({ kind }) => kind === 'Delete').length;
   const status: ProxyProfileStatus = {
     observedGeneration: profile.metadata.generation ?? 0,
     nodes: countsOf(assignment, own, left),
-    conditions: dateConditions(profile, findingsOf(nodes.length, own, left), scene.nowMs),
+    conditions: dateConditions(profile, findingsOf(nodes.length, own, left, isHeld), scene.nowMs),
   };
   return { status, events: eventsOf(profile, status), plan };
+}
+
+/** A paused profile asks no further node; those that were asked go on. */
+function heldBack(plan: ReleasePlan, isHeld: boolean): ReleasePlan {
+  return isHeld ? { ...plan, actions: plan.actions.filter(({ kind }) => kind === 'Delete') } : plan;
 }
 
 function countsOf(
@@ -54,7 +60,7 @@ function countsOf(
   };
 }
 
-function findingsOf(matched: number, own: readonly NodeProxyState[], left: number): Findings {
+function findingsOf(matched: number, own: readonly NodeProxyState[], left: number, isHeld: boolean): Findings {
   const waiting = own.filter(({ spec }) => spec.action === 'Release').map(({ metadata }) => metadata.name);
   const isDone = left === 0;
   const message = isDone
@@ -66,7 +72,9 @@ function findingsOf(matched: number, own: readonly NodeProxyState[], left: numbe
     Progressing: isDone ? given : { status: 'True', reason: 'GivingBack', message },
     Available: given,
     Degraded: { status: 'False', reason: 'AsExpected', message: 'Nothing is rolled out.' },
-    Paused: { status: 'False', reason: 'Running', message: 'Nothing waits for a person.' },
+    Paused: isHeld
+      ? { status: 'True', reason: 'UserRequested', message: 'spec.rollout.paused or dryRun is true.' }
+      : { status: 'False', reason: 'Running', message: 'Nothing waits for a person.' },
   };
 }
 

@@ -4,12 +4,23 @@ import type { ImplementedMode, Mode } from '../../src/core/mode.ts';
 import { AgentGround, eventually } from './agent-ground.ts';
 import { KubeProxyOfNode, kubeProxyTraces, untilPhase, writeProfile } from './takeover.ts';
 
-const CASES: readonly { from: Mode; flavour?: 'nft' | 'legacy'; to: ImplementedMode; kill?: boolean }[] = [
+interface Case {
+  readonly from: Mode;
+  readonly flavour?: 'nft' | 'legacy';
+  readonly to: ImplementedMode;
+  readonly kill?: boolean;
+}
+
+const MORE: readonly Case[] = [
   { from: 'iptables', flavour: 'nft', to: 'nftables' },
-  { from: 'iptables', flavour: 'legacy', to: 'nftables', kill: true },
-  { from: 'iptables', flavour: 'nft', to: 'iptables', kill: true },
-  { from: 'nftables', to: 'iptables' },
+  { from: 'iptables', flavour: 'legacy', to: 'iptables' },
   { from: 'nftables', to: 'nftables', kill: true },
+];
+const CASES: readonly Case[] = [
+  { from: 'iptables', flavour: 'legacy', to: 'nftables', kill: true },
+  { from: 'iptables', flavour: 'nft', to: 'iptables' },
+  { from: 'nftables', to: 'iptables', kill: true },
+  ...(process.env['SWITCHYARD_TAKEOVERS'] === 'all' ? MORE : []),
 ];
 
 /** What belongs to others and must be there afterwards, as it was. */
