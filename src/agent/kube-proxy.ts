@@ -1,6 +1,9 @@
 import { get } from 'node:http';
+import type { AffinityMemory } from '../core/affinity.ts';
 import { isGone, isServingKubeProxy, type KubeProxySighting } from '../core/kube-proxy.ts';
 import type { OtherProxy } from '../core/preflight.ts';
+import type { Snapshot } from '../core/snapshot.ts';
+import { exportKubeProxyAffinity } from '../kernel/kube-proxy/affinity.ts';
 import { HEALTHZ_PORT, sightKubeProxy } from '../kernel/kube-proxy/process.ts';
 import { removeKubeProxy, type RemovalReport, type Successor } from '../kernel/kube-proxy/removal.ts';
 import { missingInKubeProxy } from '../kernel/kube-proxy/service-rules.ts';
@@ -15,6 +18,8 @@ export interface KubeProxyOnNode {
   sight(): KubeProxySighting;
   /** What keeps it from serving these Services, for people; null when it serves them all. Throws KernelError. */
   lacks(servicePorts: ServicePorts): Promise<string | null>;
+  /** The clients with session affinity that it remembers. Throws KernelError. */
+  exportAffinity(snapshot: Snapshot): Promise<AffinityMemory>;
   /** Removes what it made, beside the rules of `serving`. Throws KernelError; again is the same. */
   remove(serving: Successor): Promise<RemovalReport>;
 }
@@ -43,6 +48,7 @@ export function kubeProxyOnNode(hasNftables: () => boolean): KubeProxyOnNode {
       }
       return (await isHealthy()) ? null : 'its health port does not say that it is healthy';
     },
+    exportAffinity: (snapshot) => exportKubeProxyAffinity(snapshot, hasNftables()),
     remove: (serving) => removeKubeProxy(serving, hasNftables()),
   };
 }

@@ -4,6 +4,8 @@ import { canonicalJson } from '../core/revision.ts';
 import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
 import type { Clock } from '../support/clock.ts';
 import type { AgentMetrics } from './metrics.ts';
+import type { AffinityMemory } from '../core/affinity.ts';
+import type { KubeProxyOnNode } from './kube-proxy.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
 
 export type ServicePorts = Snapshot['servicePorts'];
@@ -118,7 +120,15 @@ export class ProgrammedMode {
    * May be called before the first `follow`, so that the first packet is remembered, and again for what came meanwhile.
    */
   async takeAffinityFrom(old: ProgrammedMode, servicePorts: ServicePorts): Promise<AffinityImport> {
-    const memory = await old.dataplane.exportAffinity?.(old.#snapshot(servicePorts));
+    return this.#remember(await old.dataplane.exportAffinity?.(old.#snapshot(servicePorts)), servicePorts);
+  }
+
+  /** Remembers what kube-proxy remembers; likewise. */
+  async takeAffinityOf(kubeProxy: KubeProxyOnNode, servicePorts: ServicePorts): Promise<AffinityImport> {
+    return this.#remember(await kubeProxy.exportAffinity(this.#snapshot(servicePorts)), servicePorts);
+  }
+
+  async #remember(memory: AffinityMemory | undefined, servicePorts: ServicePorts): Promise<AffinityImport> {
     if (memory === undefined || memory.entries.length === 0) return { taken: 0, leftOut: memory?.leftOut ?? 0 };
     this.#isWriting = true;
     try {

@@ -99,11 +99,12 @@ const STEPS: Record<AttemptStep, Step> = {
   },
 
   /** Clients are remembered before the new mode's first packet; what the old one learned meanwhile follows. */
-  async program({ from, to }, ground) {
+  async program({ from, to, takesOver }, ground) {
     await ground.ensureAnchor();
-    await carryAffinity(from, to, ground);
+    const carry = () => (takesOver ? takeAffinityOfKubeProxy(to, ground) : carryAffinity(from, to, ground));
+    await carry();
     await ground.open(to).follow(ground.servicePorts(), []);
-    await carryAffinity(from, to, ground);
+    await carry();
   },
 
   async verify({ to }, ground) {
@@ -118,7 +119,10 @@ const STEPS: Record<AttemptStep, Step> = {
 
   async commit({ from, to, takesOver }, ground) {
     await ground.open(to).follow(ground.servicePorts(), []);
-    if (takesOver) await removeOldProxy(to, ground);
+    if (takesOver) {
+      await takeAffinityOfKubeProxy(to, ground);
+      await removeOldProxy(to, ground);
+    }
     await carryAffinity(from, to, ground);
     if (from !== null && !isSameMode(from, to)) await takeAway(from, ground);
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
@@ -195,6 +199,16 @@ async function carryAffinity(from: Serving | null, to: Serving, ground: SwitchGr
   const fields = { from: from.config.mode, to: to.config.mode, taken, leftOut };
   if (leftOut > 0) ground.log.warn(fields, 'some clients with session affinity cannot be carried into the other mode');
   else if (taken > 0) ground.log.info(fields, 'carried session affinity into the other mode');
+}
+
+/** Without it a client may come to another backend once, which is no reason not to go on. */
+async function takeAffinityOfKubeProxy(to: Serving, ground: SwitchGround): Promise<void> {
+  try {
+    const { taken, leftOut } = await ground.open(to).takeAffinityOf(ground.kubeProxy, ground.servicePorts());
+    if (taken + leftOut > 0) ground.log.info({ taken, leftOut }, 'carried session affinity over from kube-proxy');
+  } catch (error) {
+    ground.log.warn({ problem: (error as Error).message }, 'cannot carry session affinity over from kube-proxy');
+  }
 }
 
 /** What failed because its programs are not installed has written nothing that would have to go. */

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ImplementedMode, Mode } from '../../src/core/mode.ts';
+import { TrafficLoad } from '../../src/sandbox/traffic/traffic.ts';
 import { AgentGround, eventually } from './agent-ground.ts';
 import { KubeProxyOfNode, kubeProxyTraces, untilPhase, writeProfile } from './takeover.ts';
+
+const STICKY_IP = '10.96.0.12';
 
 interface Case {
   readonly from: Mode;
@@ -84,6 +87,38 @@ describe('taking over from kube-proxy and giving back, under load', { timeout: 6
       } catch (error) {
         console.error((await ground.agentLog()).split('\n').slice(-40).join('\n'));
         throw error;
+      } finally {
+        await kubeProxy.stop();
+        await ground.destroy();
+      }
+    });
+  }
+
+  for (const { from, to } of [
+    { from: 'iptables', to: 'nftables' },
+    { from: 'nftables', to: 'iptables' },
+  ] as const) {
+    it(`every client with affinity keeps its backend from kube-proxy in ${from} mode to ours in ${to} mode`, async () => {
+      const ground = await AgentGround.create();
+      const kubeProxy = new KubeProxyOfNode(ground);
+      const { testbed, node } = ground;
+      try {
+        await ground.createService('sticky', { clusterIP: STICKY_IP, sessionAffinity: 'ClientIP' });
+        await ground.setEndpoints(testbed.pods, 'sticky');
+        kubeProxy.start({ mode: from });
+        await kubeProxy.untilServing();
+        const target = { address: STICKY_IP, port: 80, backends: testbed.pods.map(({ name }) => name) };
+        const targets = (['TCP', 'UDP'] as const).map((protocol) => {
+          return { ...target, name: protocol, protocol, perSecond: 20, held: 0, isSticky: true };
+        });
+        const start = { timeoutMs: 3_000, heldIntervalMs: 50, targets };
+        const loads = await Promise.all([...node.pods, node].map((host) => TrafficLoad.start(testbed, host, start)));
+        await writeProfile(ground, { mode: to });
+        ground.startAgent();
+        await untilPhase(ground, 'AwaitHandover');
+        await kubeProxy.stop();
+        await ground.untilServing(to);
+        for (const load of loads) assert.deepEqual((await load.stop()).failures, []);
       } finally {
         await kubeProxy.stop();
         await ground.destroy();

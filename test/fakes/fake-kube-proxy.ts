@@ -35,6 +35,10 @@ export class FakeKubeProxy implements KubeProxyOnNode {
     return Promise.resolve(this.isRunning ? this.lack : 'it does not run');
   }
 
+  exportAffinity() {
+    return Promise.resolve({ entries: [], leftOut: 0 });
+  }
+
   remove({ mode }: Pick<RenderedConfig, 'mode'>) {
     const removed = this.mode === undefined ? 0 : 1;
     if (removed > 0) this.removals.push(mode);

@@ -7,7 +7,7 @@ import {
   type AffinityEntry,
   type AffinityMemory,
 } from '../../core/affinity.ts';
-import type { ServicePort, Snapshot } from '../../core/snapshot.ts';
+import type { Backend, ServicePort, Snapshot } from '../../core/snapshot.ts';
 import { backendChain } from '../../plan/iptables/names.ts';
 import type { AffinityImport } from '../dataplane.ts';
 import type { RecentEntry, RecentLists } from './recent-lists.ts';
@@ -15,21 +15,28 @@ import type { RecentEntry, RecentLists } from './recent-lists.ts';
 /** The agent does other things between so many ServicePorts: lists are read one by one, in the agent's own thread. */
 const PORTS_PER_TURN = 50;
 
-/** What the lists of all backends remember. Throws KernelError. */
-export async function exportAffinity(lists: RecentLists, snapshot: Snapshot): Promise<AffinityMemory> {
+/** The name of the list of one backend's clients. */
+export type ListNames = (port: ServicePort, backend: Backend) => string;
+
+/** What the lists of all backends remember, ours unless they are named otherwise. Throws KernelError. */
+export async function exportAffinity(
+  lists: RecentLists,
+  snapshot: Snapshot,
+  nameOf: ListNames = backendChain,
+): Promise<AffinityMemory> {
   const entries: AffinityEntry[] = [];
   for (const [index, port] of affinityPorts(snapshot).entries()) {
     if (index % PORTS_PER_TURN === 0) await nextTurn();
-    entries.push(...entriesOf(lists, port));
+    entries.push(...entriesOf(lists, port, nameOf));
   }
   return limitAffinity(entries);
 }
 
 /** A client that is in the lists of several backends has the one that it was sent to last. */
-function entriesOf(lists: RecentLists, port: ServicePort): readonly AffinityEntry[] {
+function entriesOf(lists: RecentLists, port: ServicePort, nameOf: ListNames): readonly AffinityEntry[] {
   const byClient = new Map<string, AffinityEntry>();
   for (const backend of backendsOf(port)) {
-    for (const { client, ageSeconds } of lists.read(backendChain(port, backend)) ?? []) {
+    for (const { client, ageSeconds } of lists.read(nameOf(port, backend)) ?? []) {
       const remainingSeconds = port.affinitySeconds - ageSeconds;
       if (remainingSeconds <= (byClient.get(client)?.remainingSeconds ?? 0)) continue;
       const { address, port: number } = backend;

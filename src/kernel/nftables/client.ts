@@ -17,6 +17,10 @@ import { decodeVerdict } from './verdict.ts';
 const GENERIC_HEADER_BYTES = 4;
 
 export type ObservedChain = ReturnType<typeof chainSchema.decode>;
+export interface ObservedElement extends Element {
+  /** Also where the element has no timeout of its own, but its set's; absent where neither has one. */
+  readonly remainingMs?: number;
+}
 export interface ObservedRule {
   readonly chain: string;
   readonly rule: Rule;
@@ -85,7 +89,7 @@ export class NftablesClient {
       });
   }
 
-  async listElements(table: TableName, set: string): Promise<Element[]> {
+  async listElements(table: TableName, set: string): Promise<ObservedElement[]> {
     const lists = await this.#connection.dump(
       this.#listRequest(table, `set ${set}`, NFT_MSG.GETSETELEM, (writer) =>
         elementListSchema.encode(writer, { table: table.name, set }),
@@ -102,6 +106,7 @@ export class NftablesClient {
       ...(timeoutMs === undefined || expirationMs === undefined
         ? {}
         : { lifetime: { timeoutMs: Number(timeoutMs), remainingMs: Number(expirationMs) } }),
+      ...(expirationMs === undefined ? {} : { remainingMs: Number(expirationMs) }),
     }));
   }
 

@@ -142,7 +142,7 @@ export class IptablesRules {
     const { nat, filter, chains } = out;
     const bits = family === 'IPv4' ? 32 : 128;
     const protocol = port.protocol.toLowerCase();
-    const name = `${port.namespace}/${port.name}:${port.portName}`;
+    const name = nameOf(port);
     const at = (address: string) => `-d ${address}/${bits} -p ${protocol} -m ${protocol} --dport ${port.port}`;
     const nodePort = `-p ${protocol} -m ${protocol} --dport ${port.nodePort}`;
     const externals = [...port.externalIPs, ...port.loadBalancerVIPs];
@@ -169,19 +169,38 @@ export class IptablesRules {
         nat.push(`-A KUBE-SERVICES ${at(address)} ${comment(`${name} external IP`)} -j ${external}`);
       if (port.nodePort > 0) nat.push(`-A KUBE-NODEPORTS ${nodePort} ${comment(name)} -j ${external}`);
     }
+    this.#endpoints(port, service, { nat, chains });
+  }
+
+  #endpoints(port: ServicePort, service: string, out: { readonly nat: string[]; readonly chains: Set<string> }): void {
+    const { nat, chains } = out;
+    const bits = port.family === 'IPv4' ? 32 : 128;
+    const protocol = port.protocol.toLowerCase();
+    const name = nameOf(port);
     const endpoint = (backend: Backend) => `KUBE-SEP-${suffix(`${name}${protocol}${textOf(backend)}`)}`;
+    if (port.affinitySeconds > 0) {
+      for (const backend of port.clusterBackends) {
+        const chain = endpoint(backend);
+        const recent = `-m recent --name ${chain} --rcheck --seconds ${port.affinitySeconds} --reap --rsource`;
+        nat.push(`-A ${service} ${comment(name)} ${recent} -j ${chain}`);
+      }
+    }
     port.clusterBackends.forEach((backend, index, { length }) => {
       const chain = endpoint(backend);
       const left = length - index;
       const chance = left === 1 ? '' : `-m statistic --mode random --probability ${(1 / left).toFixed(10)} `;
+      const remember = port.affinitySeconds > 0 ? `-m recent --name ${chain} --set --rsource ` : '';
+      const target = `-m ${protocol} -j DNAT --to-destination ${textOf(backend)}`;
       chains.add(chain);
       nat.push(`-A ${service} ${comment(`${name} -> ${textOf(backend)}`)} ${chance}-j ${chain}`);
       nat.push(`-A ${chain} -s ${backend.address}/${bits} ${comment(name)} -j KUBE-MARK-MASQ`);
-      nat.push(
-        `-A ${chain} -p ${protocol} ${comment(name)} -m ${protocol} -j DNAT --to-destination ${textOf(backend)}`,
-      );
+      nat.push(`-A ${chain} -p ${protocol} ${comment(name)} ${remember}${target}`);
     });
   }
+}
+
+function nameOf({ namespace, name, portName }: ServicePort): string {
+  return `${namespace}/${name}${portName === '' ? '' : `:${portName}`}`;
 }
 
 export function textOf({ address, port }: Backend): string {

@@ -122,12 +122,40 @@ function chainName({ namespace, name, protocol, portName, family }: ServicePort)
     .toUpperCase()}-${text}`;
 }
 
+function pickLine(t: string, ip: 'ip' | 'ip6', { protocol, clusterBackends }: ServicePort, chain: string): string {
+  const map = clusterBackends.map((backend, index) => `${index} : ${backend.address} . ${backend.port}`).join(', ');
+  const pick = `numgen random mod ${clusterBackends.length} map { ${map} }`;
+  return `add rule ${t} service-${chain} meta l4proto ${protocol.toLowerCase()} dnat ${ip} to ${pick}`;
+}
+
+/** With session affinity each endpoint has a set of its clients and a chain of its own. */
+function stickyLines(t: string, ip: 'ip' | 'ip6', port: ServicePort, chain: string): string[] {
+  const { clusterBackends, affinitySeconds } = port;
+  const protocol = port.protocol.toLowerCase();
+  const type = ip === 'ip' ? 'ipv4_addr' : 'ipv6_addr';
+  const named = clusterBackends.map((backend) => {
+    const id = `${chain}__${backend.address.replaceAll(':', '.')}/${backend.port}`;
+    return { endpoint: `endpoint-${id}`, set: `affinity-${id}`, backend };
+  });
+  const map = named.map(({ endpoint }, index) => `${index} : goto ${endpoint}`).join(', ');
+  return [
+    ...named.flatMap(({ endpoint, set, backend }) => [
+      `add set ${t} ${set} { type ${type}; flags dynamic,timeout; timeout ${affinitySeconds}s; }`,
+      `add chain ${t} ${endpoint}`,
+      `flush chain ${t} ${endpoint}`,
+      `add rule ${t} ${endpoint} update @${set} { ${ip} saddr }`,
+      `add rule ${t} ${endpoint} meta l4proto ${protocol} dnat ${ip} to ${backend.address.includes(':') ? `[${backend.address}]` : backend.address}:${backend.port}`,
+    ]),
+    ...named.map(({ endpoint, set }) => `add rule ${t} service-${chain} ${ip} saddr @${set} goto ${endpoint}`),
+    `add rule ${t} service-${chain} numgen random mod ${clusterBackends.length} vmap { ${map} }`,
+  ];
+}
+
 function serviceLines(t: string, ip: 'ip' | 'ip6', port: ServicePort, chain: string): string[] {
   const { clusterBackends, externalIPs, loadBalancerVIPs, clusterIP, nodePort } = port;
   const protocol = port.protocol.toLowerCase();
-  const map = clusterBackends.map((backend, index) => `${index} : ${backend.address} . ${backend.port}`).join(', ');
   return [
-    `add rule ${t} service-${chain} meta l4proto ${protocol} dnat ${ip} to numgen random mod ${clusterBackends.length} map { ${map} }`,
+    ...(port.affinitySeconds > 0 ? stickyLines(t, ip, port, chain) : [pickLine(t, ip, port, chain)]),
     `add rule ${t} external-${chain} jump mark-for-masquerade`,
     `add rule ${t} external-${chain} goto service-${chain}`,
     `add element ${t} service-ips { ${clusterIP} . ${keyOf(port)} : goto service-${chain} }`,
