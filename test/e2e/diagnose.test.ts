@@ -57,6 +57,24 @@ const FORWARD = '{ type filter hook forward priority 10; policy drop; }';
 
 /** Faults made in a real node's namespace or in the API server, as they come about in life. */
 const FAULTS: readonly Fault[] = [
+  // First: agents remember for minutes what others changed, and say so.
+  {
+    name: 'a rollout that waits: paused',
+    code: 'RolloutPaused',
+    make: async (scene) => {
+      const { path, body } = profileManifest('iptables');
+      const spec = body['spec'] as { rollout: object };
+      await apply(scene, path, { ...body, spec: { ...spec, rollout: { ...spec.rollout, paused: true } } });
+      await until('the pause is seen', async () =>
+        (await conditions(scene.stage)).includes('Paused=True/UserRequested'),
+      );
+    },
+    undo: async (scene) => {
+      const { path, body } = profileManifest('nftables');
+      await apply(scene, path, body);
+      await settled(scene.stage);
+    },
+  },
   {
     name: 'NodePort dead from outside: a process has the port',
     code: 'NodePortTaken',
@@ -120,23 +138,6 @@ const FAULTS: readonly Fault[] = [
     undo: async (scene) => {
       await apply(scene, LOST, web({}));
       await apply(scene, SLICE, slice(['10.244.1.2']));
-    },
-  },
-  {
-    name: 'a rollout that waits: paused',
-    code: 'RolloutPaused',
-    make: async (scene) => {
-      const { path, body } = profileManifest('iptables');
-      const spec = body['spec'] as { rollout: object };
-      await apply(scene, path, { ...body, spec: { ...spec, rollout: { ...spec.rollout, paused: true } } });
-      await until('the pause is seen', async () =>
-        (await conditions(scene.stage)).includes('Paused=True/UserRequested'),
-      );
-    },
-    undo: async (scene) => {
-      const { path, body } = profileManifest('nftables');
-      await apply(scene, path, body);
-      await settled(scene.stage);
     },
   },
 ];

@@ -176,7 +176,7 @@ const DRIFT: Readonly<Partial<Record<string, readonly [string, number]>>> = {
   // They are back already: history, unless nothing else explains what somebody came for.
   RulesTampered: ['somebody else changed the rules there a short while ago', 50],
   RulesContested: ['somebody else keeps changing the rules there', 83],
-  SysctlOverridden: ['somebody else changes its kernel settings', 60],
+  SysctlOverridden: ['somebody else changes its kernel settings', 49],
   ModuleUnloaded: ['a kernel module that it needs was unloaded', 78],
 };
 
