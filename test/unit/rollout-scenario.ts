@@ -118,6 +118,9 @@ const HAPPENINGS: Record<string, (cluster: SimulatedCluster, one: Happening) => 
   awake: (cluster, { node: name }) => {
     setKubelet(cluster, name, 'True');
     cluster.lostAgents.delete(name);
+    // An agent that is back writes over what was said of it.
+    const isSaidLost = cluster.states.get(name)?.status?.conditions?.some(({ reason }) => reason === 'AgentLost');
+    if (isSaidLost === true) cluster.setReady(name, 'True', cluster.nowMs);
     HAPPENINGS['canRun']?.(cluster, { kind: '', node: name, number: 1 });
     setProbe(cluster, name, 'Pass');
   },
