@@ -35,6 +35,7 @@ export class ProgrammedMode {
   #isStale = true;
   #isJoined = false;
   #isWriting = false;
+  #isLeaving = false;
   #wroteAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(dataplane: Dataplane, config: RenderedConfig, { network, clock, metrics }: ProgrammedModeParts) {
@@ -55,6 +56,11 @@ export class ProgrammedMode {
   /** What the kernel tells of this mode's rules now may be what we are writing ourselves. */
   get isEchoing(): boolean {
     return this.#isWriting || this.#clock.monotonicMs() - this.#wroteAtMs < ECHO_MS;
+  }
+
+  /** What others change of its rules is to be noticed. What goes while we take the mode away is nobody's fault. */
+  get isGuarded(): boolean {
+    return !this.#isLeaving && (!this.#isStale || this.isEchoing);
   }
 
   /**
@@ -90,6 +96,18 @@ export class ProgrammedMode {
     this.#options = options;
     this.#addresses = network.localAddresses;
     this.#isStale = true;
+  }
+
+  /** Takes its rules out of the kernel. Throws what the data plane throws; then it is stale, and follows and is guarded as before. */
+  async remove(): Promise<void> {
+    this.#isLeaving = true;
+    try {
+      await this.dataplane.remove();
+    } catch (error) {
+      this.#isLeaving = false;
+      this.#isStale = true;
+      throw error;
+    }
   }
 
   /** Brings the kernel to these Services. Throws what the data plane throws; then it is stale and `follow` may be called again. */

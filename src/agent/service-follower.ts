@@ -88,7 +88,7 @@ export class ServiceFollower {
 
   /** The modes whose rules the kernel holds, and whether what it tells of them may be what we wrote a moment ago. */
   guardedModes(): { readonly mode: ImplementedMode; readonly isEchoing: boolean }[] {
-    const held = [...this.#programmed].filter(([, programmed]) => !programmed.isStale || programmed.isEchoing);
+    const held = [...this.#programmed].filter(([, { isGuarded }]) => isGuarded);
     return held.map(([mode, { isEchoing }]) => ({ mode, isEchoing }));
   }
 

@@ -240,9 +240,8 @@ async function carryAffinityBack(from: Serving, to: Serving, ground: SwitchGroun
 async function takeAway(serving: Serving, ground: SwitchGround): Promise<void> {
   const mode = ground.open(serving);
   try {
-    await mode.dataplane.remove();
+    await mode.remove();
   } catch (error) {
-    mode.markStale();
     // An answer can be lost although all was done. Written anew, it would lack what it remembered of clients.
     const isThere = await mode.dataplane.isPresent().catch(() => true);
     if (isThere) throw error;
