@@ -3,7 +3,7 @@ import type { EndpointSlice, Service } from '../../src/core/kubernetes.ts';
 import { ServiceTable } from '../../src/core/service-table.ts';
 import type { DataplaneOptions, ServicePortChange, Snapshot } from '../../src/core/snapshot.ts';
 import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts';
-import type { Dataplane } from '../../src/kernel/dataplane.ts';
+import type { Dataplane, SyncReport } from '../../src/kernel/dataplane.ts';
 import type { Flavour } from '../../src/kernel/iptables/tool.ts';
 import { NETWORK, Testbed, type Host, type Node } from '../../src/sandbox/net/testbed.ts';
 import { probe, TrafficServer, type ProbeResult } from '../../src/sandbox/traffic/traffic.ts';
@@ -163,6 +163,11 @@ export class NodeUnderTest {
   async run(...argv: readonly string[]): Promise<string> {
     return (await this.#testbed.exec(this.node, argv)).stdout;
   }
+}
+
+/** The kernel was found as it is to be. */
+export function assertNothingWritten({ written, removed }: SyncReport): void {
+  assert.deepEqual({ written, removed }, { written: 0, removed: 0 });
 }
 
 function isService(object: Service | readonly EndpointSlice[]): object is Service {
