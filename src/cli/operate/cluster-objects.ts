@@ -9,37 +9,6 @@ import { listIfAllowed } from './fleet.ts';
 /** A Node, in all the ways in which it is looked at here. */
 export type NodeJson = SnapshotNode & RolloutNode & { readonly metadata: ObjectMeta };
 
-export interface PodJson {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-  };
-  readonly spec?: {
-    readonly nodeName?: string;
-    readonly hostNetwork?: boolean;
-    readonly containers?: readonly {
-      readonly name?: string;
-      readonly ports?: readonly {
-        readonly name?: string;
-        readonly containerPort?: number;
-        readonly protocol?: string;
-      }[];
-    }[];
-  };
-  readonly status?: {
-    readonly phase?: string;
-    readonly podIP?: string;
-    readonly podIPs?: readonly { readonly ip?: string }[];
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly message?: string;
-      readonly reason?: string;
-    }[];
-  };
-}
-
 /** What the rules of every node are made from. Throws ApiError. */
 export async function readClusterObjects(api: ClusterApi): Promise<ClusterObjects> {
   const [services, endpointSlices, cidrs = []] = await Promise.all([

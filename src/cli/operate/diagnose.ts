@@ -6,7 +6,8 @@ import type { Finding } from '../../core/diagnose/finding.ts';
 import type { NodeReport } from '../../core/diagnose/node-report.ts';
 import { askNode, NoAnswer } from './ask-node.ts';
 import { ClusterApi } from './cluster-api.ts';
-import { readClusterObjects, readNodes, type PodJson } from './cluster-objects.ts';
+import type { Pod } from '../../core/pod.ts';
+import { readClusterObjects, readNodes } from './cluster-objects.ts';
 import { EXIT, usageError } from './exit-code.ts';
 import { listIfAllowed, readFleet } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
@@ -59,7 +60,7 @@ async function gather(
   const [objects, nodes, pods, leases, fleet] = await Promise.all([
     readClusterObjects(api),
     listIfAllowed(readNodes(api)),
-    listIfAllowed(api.list<PodJson>('/api/v1/pods')),
+    listIfAllowed(api.list<Pod>('/api/v1/pods')),
     listIfAllowed(api.list<LeaseJson>('/apis/coordination.k8s.io/v1/leases')),
     readFleet(api),
   ]);

@@ -2,7 +2,8 @@ import { familyOfText, parseAddress } from '../../core/ip.ts';
 import type { NodeSnapshot } from '../../core/node-snapshot.ts';
 import type { LocalDetector } from '../../core/snapshot.ts';
 import { UserError } from '../../support/errors.ts';
-import type { NodeJson, PodJson } from './cluster-objects.ts';
+import type { Pod } from '../../core/pod.ts';
+import type { NodeJson } from './cluster-objects.ts';
 import { usageError } from './exit-code.ts';
 
 /** Where packets come in that are from no pod of the node; only `detectLocalMode` by interface makes a difference of it. */
@@ -25,7 +26,7 @@ export interface SenderRequest {
 const OUTSIDE = { IPv4: '203.0.113.7', IPv6: '2001:db8::7' } as const;
 
 /** Who sends, and how the packet comes to the node. Throws `UserError`. */
-export function senderOf(node: NodeJson, pods: readonly PodJson[], request: SenderRequest): Sender {
+export function senderOf(node: NodeJson, pods: readonly Pod[], request: SenderRequest): Sender {
   const { view, to, flags } = request;
   const { from } = flags;
   const family = familyOfText(to);
@@ -44,7 +45,7 @@ function nodeItself(node: NodeJson, from: string, { view, to }: SenderRequest): 
   return { what: 'a process of the node', address: from === 'node' ? own : from, interface: undefined };
 }
 
-function podAsSender(pod: PodJson, node: NodeJson, { view, to, flags }: SenderRequest): Sender {
+function podAsSender(pod: Pod, node: NodeJson, { view, to, flags }: SenderRequest): Sender {
   const { name, namespace = '' } = pod.metadata;
   const family = familyOfText(to);
   const address = addressOf(pod, family);
@@ -83,7 +84,7 @@ function strangerOf(from: string, node: NodeJson, { view, to, flags }: SenderReq
   return { what: 'a pod of this node', address: addressIn(address), interface: through };
 }
 
-function podOf(pods: readonly PodJson[], node: NodeJson, family: string): PodJson | undefined {
+function podOf(pods: readonly Pod[], node: NodeJson, family: string): Pod | undefined {
   return pods.find(
     (pod) =>
       pod.spec?.nodeName === node.metadata.name &&
@@ -93,7 +94,7 @@ function podOf(pods: readonly PodJson[], node: NodeJson, family: string): PodJso
   );
 }
 
-function addressOf({ status }: PodJson, family: string): string | undefined {
+function addressOf({ status }: Pod, family: string): string | undefined {
   const all = [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)].flatMap((each) => each ?? []);
   return all.find((each) => familyOfText(each) === family);
 }
@@ -104,7 +105,7 @@ function podInterface(detector: LocalDetector): string {
 }
 
 /** `NAMESPACE/NAME`, `pod/NAMESPACE/NAME`, or one of its addresses. */
-export function findPod(pods: readonly PodJson[], from: string): PodJson | undefined {
+export function findPod(pods: readonly Pod[], from: string): Pod | undefined {
   const name = from.replace(/^pods?\//, '');
   return pods.find(
     ({ metadata, status }) =>

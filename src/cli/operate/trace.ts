@@ -7,7 +7,8 @@ import { snapshotOfNode, type NodeSnapshot } from '../../core/node-snapshot.ts';
 import { TRACERS } from '../../plan/trace/tracers.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';
-import { readClusterObjects, readNodes, servingConfig, type NodeJson, type PodJson } from './cluster-objects.ts';
+import type { Pod } from '../../core/pod.ts';
+import { readClusterObjects, readNodes, servingConfig, type NodeJson } from './cluster-objects.ts';
 import { usageError } from './exit-code.ts';
 import { byName, listIfAllowed, readFleet } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
@@ -28,7 +29,7 @@ export interface TraceFlags extends ClusterFlags, OutputFlags {
 interface Cluster {
   readonly nodes: readonly NodeJson[];
   readonly states: readonly NodeProxyState[];
-  readonly pods: readonly PodJson[];
+  readonly pods: readonly Pod[];
   readonly objects: Awaited<ReturnType<typeof readClusterObjects>>;
 }
 
@@ -39,7 +40,7 @@ export async function runTrace(target: string, flags: TraceFlags): Promise<void>
     readClusterObjects(api),
     readNodes(api),
     readFleet(api),
-    listIfAllowed(api.list<PodJson>('/api/v1/pods')),
+    listIfAllowed(api.list<Pod>('/api/v1/pods')),
   ]);
   const cluster: Cluster = { objects, nodes, states, pods };
   const chosen = chooseNodes(cluster, flags);

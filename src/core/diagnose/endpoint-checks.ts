@@ -1,4 +1,5 @@
-import type { Evidence, EvidencePod } from './evidence.ts';
+import type { Pod } from '../pod.ts';
+import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
 import { isPodReady, isProxied, podProblem, selectorText, type ServiceFacts } from './service-facts.ts';
 
@@ -18,7 +19,7 @@ function endpointsCommand({ namespace, name }: ServiceFacts): string {
 }
 
 /** Pods of the namespace that share the most labels with the selector. */
-function nearestPods({ selector = {}, namespace }: ServiceFacts, pods: readonly EvidencePod[]): string[] {
+function nearestPods({ selector = {}, namespace }: ServiceFacts, pods: readonly Pod[]): string[] {
   const entries = Object.entries(selector);
   const near = pods
     .filter((pod) => (pod.metadata.namespace ?? '') === namespace)
@@ -153,7 +154,7 @@ function missingPort(facts: ServiceFacts, { name: given, protocol: of, port, tar
   return (isNamed ? wrongTargetPort : portNotOffered)(facts, { what, protocol, targetPort });
 }
 
-function containerPortNames({ spec }: EvidencePod): string[] {
+function containerPortNames({ spec }: Pod): string[] {
   return (spec?.containers ?? []).flatMap(({ ports }) => (ports ?? []).flatMap(({ name }) => name ?? []));
 }
 

@@ -2,45 +2,9 @@ import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import type { ProxyProfile } from '../api/proxy-profile.ts';
 import type { EndpointSlice, Service } from '../kubernetes.ts';
 import type { SnapshotNode } from '../node-snapshot.ts';
+import type { Pod } from '../pod.ts';
 import type { RolloutNode } from '../rollout-node.ts';
 import type { NodeReport } from './node-report.ts';
-
-export interface EvidencePod {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly deletionTimestamp?: string;
-  };
-  readonly spec?: {
-    readonly nodeName?: string;
-    readonly hostNetwork?: boolean;
-    readonly containers?: readonly {
-      readonly name?: string;
-      readonly ports?: readonly {
-        readonly name?: string;
-        readonly containerPort?: number;
-        readonly protocol?: string;
-      }[];
-    }[];
-  };
-  readonly status?: {
-    readonly phase?: string;
-    readonly podIP?: string;
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly reason?: string;
-      readonly message?: string;
-    }[];
-    readonly containerStatuses?: readonly {
-      readonly name: string;
-      readonly ready?: boolean;
-      readonly restartCount?: number;
-      readonly state?: { readonly waiting?: { readonly reason?: string } };
-    }[];
-  };
-}
 
 type ServiceSpec = NonNullable<Service['spec']>;
 type ServicePortSpec = NonNullable<ServiceSpec['ports']>[number];
@@ -75,7 +39,7 @@ export interface Evidence {
   readonly services: readonly EvidenceService[];
   readonly endpointSlices: readonly EndpointSlice[];
   readonly serviceCIDRs: readonly string[];
-  readonly pods: readonly EvidencePod[] | undefined;
+  readonly pods: readonly Pod[] | undefined;
   readonly nodes: readonly EvidenceNode[] | undefined;
   readonly profiles: readonly ProxyProfile[];
   readonly states: readonly NodeProxyState[];

@@ -1,6 +1,7 @@
 import { LABEL_HEADLESS, LABEL_SERVICE_NAME, LABEL_SERVICE_PROXY_NAME } from '../kubernetes.ts';
 import type { EndpointSlice } from '../kubernetes.ts';
-import type { Evidence, EvidencePod, EvidenceService } from './evidence.ts';
+import type { Pod } from '../pod.ts';
+import type { Evidence, EvidenceService } from './evidence.ts';
 
 /** A Service with what belongs to it. */
 export interface ServiceFacts {
@@ -13,7 +14,7 @@ export interface ServiceFacts {
   readonly endpoints: readonly EndpointFacts[];
   readonly selector: Readonly<Record<string, string>> | undefined;
   /** Pods that the selector matches; undefined without a selector, or where pods cannot be read. */
-  readonly pods: readonly EvidencePod[] | undefined;
+  readonly pods: readonly Pod[] | undefined;
 }
 
 export interface EndpointFacts {
@@ -39,7 +40,7 @@ function endpointFacts({ addresses, nodeName, conditions, hints }: EndpointJson)
   };
 }
 
-export function matchesLabels(selector: Readonly<Record<string, string>>, pod: EvidencePod): boolean {
+export function matchesLabels(selector: Readonly<Record<string, string>>, pod: Pod): boolean {
   return Object.entries(selector).every(([key, value]) => pod.metadata.labels?.[key] === value);
 }
 
@@ -75,7 +76,7 @@ export function serviceFacts(evidence: Evidence): ServiceFacts[] {
 function factsOf(
   service: EvidenceService,
   slices: readonly EndpointSlice[],
-  pods: readonly EvidencePod[] | undefined,
+  pods: readonly Pod[] | undefined,
 ): ServiceFacts {
   const { namespace, name } = service.metadata as { namespace: string; name: string };
   const given = service.spec?.selector ?? {};
@@ -96,9 +97,9 @@ function isAsked({ subject }: Evidence, namespace: string, name: string): boolea
   return subject === undefined || (subject.namespace === namespace && subject.name === name);
 }
 
-function groupPods(pods: readonly EvidencePod[] | undefined): Map<string, EvidencePod[]> | undefined {
+function groupPods(pods: readonly Pod[] | undefined): Map<string, Pod[]> | undefined {
   if (pods === undefined) return undefined;
-  const grouped = new Map<string, EvidencePod[]>();
+  const grouped = new Map<string, Pod[]>();
   for (const pod of pods) {
     const { namespace = '' } = pod.metadata;
     const known = grouped.get(namespace);
@@ -108,18 +109,18 @@ function groupPods(pods: readonly EvidencePod[] | undefined): Map<string, Eviden
   return grouped;
 }
 
-export function isPodReady({ status }: EvidencePod): boolean {
+export function isPodReady({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
 }
 
-type ContainerStatus = NonNullable<NonNullable<EvidencePod['status']>['containerStatuses']>[number];
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
 
 function waitingText({ name, state }: ContainerStatus): string {
   return `container ${name} waits: ${state?.waiting?.reason ?? 'no reason given'}`;
 }
 
 /** Why a pod is not ready, in a few words. */
-export function podProblem({ metadata, status = {} }: EvidencePod): string {
+export function podProblem({ metadata, status = {} }: Pod): string {
   if (metadata.deletionTimestamp !== undefined) return 'is terminating';
   const { containerStatuses = [], conditions = [], phase = 'without a status' } = status;
   const waiting = containerStatuses.find(({ state }) => state?.waiting !== undefined);

@@ -1,4 +1,5 @@
-import type { Evidence, EvidenceNode, EvidencePod, EvidenceService } from '../../../src/core/diagnose/evidence.ts';
+import type { Evidence, EvidenceNode, EvidenceService } from '../../../src/core/diagnose/evidence.ts';
+import type { Pod } from '../../../src/core/pod.ts';
 import type { NodeReport } from '../../../src/core/diagnose/node-report.ts';
 import { proxyProfileSpec, type ProxyProfile } from '../../../src/core/api/proxy-profile.ts';
 import type { NodeProxyState } from '../../../src/core/api/node-proxy-state.ts';
@@ -20,7 +21,7 @@ const condition = (type: string, status: string, reason: string, message = reaso
   lastTransitionTime: AT,
 });
 
-function pod(name: string, node: string, address: string): EvidencePod {
+function pod(name: string, node: string, address: string): Pod {
   return {
     metadata: { name, namespace: 'shop', labels: { app: 'web', tier: 'front' } },
     spec: {
