@@ -4,6 +4,7 @@ import type { Clock } from '../support/clock.ts';
 import type { FailureLog } from './api-failure.ts';
 import { HeartbeatLedger } from './heartbeat-ledger.ts';
 import { ObjectCache, type CachedObject } from './object-cache.ts';
+import { ResourceRequests } from './resource-requests.ts';
 import { runResourceWatch } from './resource-watch.ts';
 
 interface AgentLease extends CachedObject {
@@ -45,9 +46,10 @@ export class AgentLeases {
 
   /** Resolves when `signal` aborts. */
   run(signal: AbortSignal): Promise<void> {
-    const { namespace, clock, ...parts } = this.#parts;
+    const { kubeConfig, namespace, clock, ...parts } = this.#parts;
     const options = {
       ...parts,
+      requests: new ResourceRequests(kubeConfig),
       clock,
       id: `leases in ${namespace}`,
       path: `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`,

@@ -1,6 +1,7 @@
 import { KubeConfig, type RequestContext } from '@kubernetes/client-node';
 import type { RequestOptions } from 'node:https';
 import { Agent, type Dispatcher } from 'undici';
+import { KEEP_ALIVE_IDLE_MS } from '../kube/watch-time.ts';
 import { UserError } from '../support/errors.ts';
 
 /** How long one TLS pool is used: then certificates and tokens are read from their files anew. */
@@ -12,7 +13,13 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * Requests other than watches end after 30 seconds.
  */
 export class PooledKubeConfig extends KubeConfig {
+  readonly #keepAliveIdleMs: number;
   #pool: { readonly dispatcher: Dispatcher; readonly madeMs: number } | undefined;
+
+  constructor(keepAliveIdleMs = KEEP_ALIVE_IDLE_MS) {
+    super();
+    this.#keepAliveIdleMs = keepAliveIdleMs;
+  }
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
@@ -35,7 +42,8 @@ export class PooledKubeConfig extends KubeConfig {
     const given = Object.entries({ ca, cert, key, pfx, passphrase, rejectUnauthorized, servername });
     const connect = Object.fromEntries(given.filter(([, value]) => value !== undefined));
     // With HTTP/2, undici 8 throws an error that nobody can catch when a connection that had an aborted stream is closed.
-    return new Agent({ allowH2: false, connect: { ...connect, keepAlive: true, keepAliveInitialDelay: 30_000 } });
+    const kept = { keepAlive: true, keepAliveInitialDelay: this.#keepAliveIdleMs };
+    return new Agent({ allowH2: false, connect: { ...connect, ...kept } });
   }
 
   /** Ends every connection at once. */

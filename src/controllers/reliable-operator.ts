@@ -6,6 +6,7 @@ import type { Log } from '../support/log.ts';
 import { FailureLog } from './api-failure.ts';
 import { serverOf, type PooledKubeConfig } from './kube-config.ts';
 import { ObjectCache, type CachedObject } from './object-cache.ts';
+import { ResourceRequests } from './resource-requests.ts';
 import { runResourceWatch, type WatchPhase } from './resource-watch.ts';
 
 const { default: Operator, ResourceEventType, ResourceMetaImpl } = operatorModule;
@@ -114,7 +115,7 @@ export abstract class ReliableOperator extends Operator {
     this.stopped.addEventListener('abort', () => listed.resolve());
     const { kubeConfig, clock, log } = this.#parts;
     const options = {
-      kubeConfig,
+      requests: new ResourceRequests(kubeConfig),
       id,
       path: resourcePath({ group, version, plural }),
       read: this.#reader(id, group === '' ? version : `${group}/${version}`, plural),

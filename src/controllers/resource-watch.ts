@@ -1,21 +1,17 @@
-import { HttpMethod, RequestContext, Watch, type KubeConfig } from '@kubernetes/client-node';
-import { fetch } from 'undici';
 import { ApiError, isGone, type StatusBody } from '../kube/error.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import { toApiError, type FailureLog } from './api-failure.ts';
-import { serverOf } from './kube-config.ts';
 import type { CachedObject, ObjectCache } from './object-cache.ts';
+import type { ListAnswer, ResourceRequests } from './resource-requests.ts';
 
 const PAGE_SIZE = 500;
-/** The server ends a watch after this; shorter than the history that it keeps by default. */
-const WATCH_SECONDS = 240;
 const SHORT_WATCH_MS = 5_000;
 
 export type WatchPhase = 'ADDED' | 'MODIFIED' | 'DELETED';
 
 export interface ResourceWatchOptions<T extends CachedObject> {
-  readonly kubeConfig: KubeConfig;
+  readonly requests: ResourceRequests;
   /** For people, such as `proxyprofiles.switchyard.dev`. */
   readonly id: string;
   /** Path of the collection. */
@@ -32,29 +28,6 @@ export interface ResourceWatchOptions<T extends CachedObject> {
   readonly failures: FailureLog;
 }
 
-interface ListAnswer extends StatusBody {
-  readonly items?: readonly unknown[];
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
-}
-
-async function getList(
-  options: Pick<ResourceWatchOptions<CachedObject>, 'kubeConfig' | 'id' | 'path'>,
-  query: Record<string, string>,
-): Promise<ListAnswer> {
-  const url = `${serverOf(options.kubeConfig)}${options.path}?${new URLSearchParams(query).toString()}`;
-  const context = new RequestContext(url, HttpMethod.GET);
-  await options.kubeConfig.applySecurityAuthentication(context);
-  const [dispatcher, signal] = [context.getDispatcher(), context.getSignal()];
-  const response = await fetch(url, {
-    headers: context.getHeaders(),
-    ...(dispatcher === undefined ? {} : { dispatcher }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  const body = (await response.json().catch(() => ({}))) as ListAnswer;
-  if (!response.ok) throw new ApiError('list', options.id, response.status, body);
-  return body;
-}
-
 async function listAll<T extends CachedObject>(options: ResourceWatchOptions<T>): Promise<string> {
   const { cache, read, onEvent, onListed } = options;
   const mark = cache.mark();
@@ -63,7 +36,10 @@ async function listAll<T extends CachedObject>(options: ResourceWatchOptions<T>)
   let next = '';
   // Without a resourceVersion the answer is at least as new as any write that ended before it was asked for.
   do {
-    answer = await getList(options, { limit: String(PAGE_SIZE), ...(next === '' ? {} : { continue: next }) });
+    answer = await options.requests.list(options, {
+      limit: String(PAGE_SIZE),
+      ...(next === '' ? {} : { continue: next }),
+    });
     objects.push(...(answer.items ?? []).map(read));
     next = answer.metadata?.continue ?? '';
   } while (next !== '');
@@ -90,33 +66,13 @@ async function watchOnce<T extends CachedObject>(
   seen: (resourceVersion: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const ended = Promise.withResolvers<void>();
-  const query = { resourceVersion: from, allowWatchBookmarks: true, timeoutSeconds: WATCH_SECONDS };
-  const onObject = (phase: string, raw: unknown) => {
-    // Thrown from here, an error would be dropped.
-    try {
-      options.onSign?.();
-      take(options, phase, raw);
-      seen((raw as CachedObject).metadata.resourceVersion ?? from);
-    } catch (error) {
-      ended.reject(error);
-    }
-  };
-  const onDone = (error: unknown) => {
-    const isQuiet = error instanceof DOMException && error.name === 'TimeoutError';
-    if (error === null || error === undefined || isQuiet || signal.aborted) ended.resolve();
-    else ended.reject(error);
-  };
-  const request = await new Watch(options.kubeConfig).watch(options.path, query, onObject, onDone);
-  const abort = () => request.abort();
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
-    await ended.promise;
-  } finally {
-    signal.removeEventListener('abort', abort);
-    abort();
+  for await (const { type, object } of options.requests.watch(options, from, signal)) {
+    options.onSign?.();
+    take(options, type, object);
+    seen((object as CachedObject).metadata.resourceVersion ?? from);
   }
+  // To begin a watch anew is no sign; that it was ended as agreed is one.
+  options.onSign?.();
 }
 
 /**

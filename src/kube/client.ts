@@ -3,10 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { ApiError, type StatusBody } from './error.ts';
 import type { KubeConfig } from './kubeconfig.ts';
 import { readText, Transport } from './transport.ts';
+import type { WatchTime } from './watch-time.ts';
 
 const BODY_SILENCE_MS = 30_000;
-/** The API server sends a bookmark about once a minute; silence for longer than this means the connection is dead. */
-const WATCH_SILENCE_MS = 120_000;
 const TOKEN_MAX_AGE_MS = 60_000;
 
 export type Query = Readonly<Record<string, string>>;
@@ -38,11 +37,11 @@ export class KubeClient {
   #tokenReadAt = 0;
   #onAnswer: (answer: Answer) => void = () => undefined;
 
-  constructor(config: KubeConfig) {
+  constructor(config: KubeConfig, keepAliveIdleMs?: number) {
     this.server = config.server;
     this.#config = config;
     this.#token = config.token;
-    this.#transport = new Transport(config);
+    this.#transport = new Transport(config, keepAliveIdleMs);
   }
 
   /** From now on `onAnswer` hears of every request. */
@@ -74,12 +73,13 @@ export class KubeClient {
   }
 
   /** The events of a watch in order, until the server ends it. Breaking off the loop closes the connection. */
-  async *watch(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent, void> {
-    const call = { method: 'GET', path, query: { ...query, watch: 'true' }, signal } as const;
+  async *watch(path: string, query: Query, { signal, time }: WatchLife): AsyncGenerator<WatchEvent, void> {
+    const asked = { ...query, watch: 'true', timeoutSeconds: String(time.timeoutSeconds) };
+    const call = { method: 'GET', path, query: asked, signal } as const;
     const response = await this.#send(call);
     let rest = '';
     try {
-      for await (const chunk of readText(response, WATCH_SILENCE_MS)) {
+      for await (const chunk of readText(response, time.silenceMs)) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) if (line !== '') yield JSON.parse(line) as WatchEvent;
@@ -164,6 +164,11 @@ export class KubeClient {
     }
     return this.#token;
   }
+}
+
+export interface WatchLife {
+  readonly signal: AbortSignal;
+  readonly time: WatchTime;
 }
 
 interface Call {

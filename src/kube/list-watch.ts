@@ -3,8 +3,8 @@ import type { Clock } from '../support/clock.ts';
 import type { KubeClient, Query } from './client.ts';
 import type { Complaints } from './complaints.ts';
 import { ApiError, isApiStatus, isGone } from './error.ts';
+import { newWatchTime } from './watch-time.ts';
 
-const WATCH_TIMEOUT_SECONDS = 290;
 const SHORT_WATCH_MS = 5_000;
 /** How often a server is asked again for a kind that it does not have. */
 const ABSENT_MS = 60_000;
@@ -98,13 +98,9 @@ async function watchOnce<T>(
   from: string,
   seen: (resourceVersion: string) => void,
 ): Promise<void> {
-  const query = {
-    ...selectors,
-    resourceVersion: from,
-    allowWatchBookmarks: 'true',
-    timeoutSeconds: String(WATCH_TIMEOUT_SECONDS),
-  };
-  for await (const event of client.watch(path, query, signal)) {
+  const time = newWatchTime();
+  const query = { ...selectors, resourceVersion: from, allowWatchBookmarks: 'true' };
+  for await (const event of client.watch(path, query, { signal, time })) {
     if (event.type === 'ERROR') {
       const status = event.object as { code?: number; reason?: string; message?: string };
       throw new ApiError('WATCH', path, status.code ?? 500, status);

@@ -1,6 +1,7 @@
 import { request as httpRequest, Agent as HttpAgent, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, Agent as HttpsAgent } from 'node:https';
 import type { KubeConfig } from './kubeconfig.ts';
+import { KEEP_ALIVE_IDLE_MS } from './watch-time.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -15,20 +16,21 @@ export interface HttpCall {
 }
 
 /**
- * HTTP/1.1 over connections that are kept, one request on each at a time. Node's own client: another one would cost every
+ * HTTP/1.1 over connections that are kept, one request on each at a time; one whose other end is gone breaks. Node's own client: another one would cost every
  * node 10 MB.
  */
 export class Transport {
   readonly #server: URL;
   readonly #agent: HttpAgent;
 
-  constructor({ server, ...config }: KubeConfig) {
+  constructor({ server, ...config }: KubeConfig, keepAliveMsecs = KEEP_ALIVE_IDLE_MS) {
     this.#server = new URL(server);
+    const kept = { keepAlive: true, keepAliveMsecs };
     this.#agent =
       this.#server.protocol === 'http:'
-        ? new HttpAgent({ keepAlive: true })
+        ? new HttpAgent(kept)
         : new HttpsAgent({
-            keepAlive: true,
+            ...kept,
             rejectUnauthorized: !config.insecureSkipTlsVerify,
             ...(config.ca === undefined ? {} : { ca: config.ca }),
             ...(config.clientCertificate === undefined ? {} : { cert: config.clientCertificate }),

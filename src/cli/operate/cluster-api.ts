@@ -4,12 +4,11 @@ import { request as httpsRequest, type RequestOptions as HttpsOptions } from 'no
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { ApiError, type StatusBody } from '../../kube/error.ts';
 import { readText } from '../../kube/transport.ts';
+import { newWatchTime } from '../../kube/watch-time.ts';
 import { UserError } from '../../support/errors.ts';
 import { EXIT } from './exit-code.ts';
 import type { ClusterFlags } from './flags.ts';
 
-/** The API server sends a bookmark about once a minute. */
-const WATCH_SILENCE_MS = 120_000;
 const PAGE = '500';
 
 export type Query = Readonly<Record<string, string>>;
@@ -104,11 +103,13 @@ export class ClusterApi {
 
   /** The events of a watch in order, until the server ends it or `signal` aborts. */
   async *watch<T>(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent<T>, void> {
-    const call: Call = { method: 'GET', path, query: { ...query, watch: 'true' }, signal };
+    const time = newWatchTime();
+    const asked = { ...query, watch: 'true', timeoutSeconds: String(time.timeoutSeconds) };
+    const call: Call = { method: 'GET', path, query: asked, signal };
     let rest = '';
     try {
       const response = await this.#send(call);
-      for await (const chunk of readText(response, WATCH_SILENCE_MS)) {
+      for await (const chunk of readText(response, time.silenceMs)) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) if (line !== '') yield JSON.parse(line) as WatchEvent<T>;
