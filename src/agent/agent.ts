@@ -42,6 +42,8 @@ export interface AgentParts {
   readonly signal: AbortSignal;
   /** Leaves the ports of health and metrics to kube-proxy, or takes them again. */
   readonly yieldPorts: (isYielded: boolean) => void;
+  /** Only a new process can go on. */
+  readonly onStuck: () => void;
 }
 
 /** How long a start waits for the API server before it serves what was known last. */

@@ -43,6 +43,8 @@ export interface EngineParts extends FollowerParts {
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
   readonly onTransition: () => void;
+  /** What writes to the kernel does not end, and cannot be brought to an end: only a new process can go on. */
+  readonly onStuck: () => void;
 }
 
 export interface EngineSettings {

@@ -47,7 +47,8 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   const client = new KubeClient(config);
   const endpoints: Endpoint[] = [];
   const yieldPorts = (isYielded: boolean) => endpoints.forEach((each) => each.yield(isYielded));
-  const agent = new NodeAgent({ nodeName, places: args, client, clock: systemClock, log, signal, yieldPorts });
+  const onStuck = () => giveUp(log);
+  const agent = new NodeAgent({ nodeName, places: args, client, clock: systemClock, log, signal, yieldPorts, onStuck });
   log.info({ version: VERSION, node: nodeName, server: config.server, profile: args.profile }, 'the agent starts');
   warnOfMissingTools(log);
 
@@ -70,6 +71,12 @@ export async function runAgent(args: AgentArgs, signal: AbortSignal): Promise<vo
   await agent.run(signal);
   await client.close();
   log.info({}, 'the agent stops; the rules stay');
+}
+
+/** Whoever starts it again has a node that goes back: its deadline has passed, and the disk says in which step it was. */
+function giveUp(log: Log): void {
+  log.error({}, 'a step of the switch does not end although its deadline has passed; the agent ends, the rules stay');
+  process.exit(1);
 }
 
 /** As the command line has them; what was not given is empty. */

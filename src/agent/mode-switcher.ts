@@ -2,6 +2,7 @@ import type { Resumption } from '../core/agent-state.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import {
   advance,
+  exceed,
   expire,
   goBackAgain,
   isInBackground,
@@ -20,6 +21,7 @@ import type { EngineParts } from './engine-parts.ts';
 import type { Handover } from './handover.ts';
 import { RollbackRetry } from './rollback-retry.ts';
 import type { ServiceFollower } from './service-follower.ts';
+import { withDeadline } from './step-deadline.ts';
 import { performStep, type SwitchGround } from './switch-steps.ts';
 import type { Target } from './target.ts';
 
@@ -35,6 +37,7 @@ export type SwitcherParts = Pick<
   | 'probe'
   | 'stateFile'
   | 'onTransition'
+  | 'onStuck'
 > & {
   readonly follower: ServiceFollower;
   readonly handover: Handover;
@@ -151,11 +154,21 @@ export class ModeSwitcher {
     const current = expire(this.#attempt, clock.now());
     if (isInBackground(current)) return this.#stepInBackground(current);
     if (current.phase === 'RollingBack' && clock.monotonicMs() < this.#rollbackRetry.dueMs) return false;
+    // Nobody waits for its end any more.
+    this.#background.stop();
     this.#keep(current);
     const { id, phase, from, to } = current;
     log.info({ attempt: id, phase, from: from?.config.mode, to: to.config.mode, revision: to.revision }, 'switch step');
-    this.#conclude(current, await performStep(current, this.#ground));
+    const deadlineMs = this.#deadlineMs();
+    const event = await withDeadline(this.#parts, deadlineMs, () => performStep(current, this.#ground));
+    const isCutShort = event.kind === 'stepFailed' && clock.monotonicMs() >= deadlineMs;
+    this.#conclude(current, event, isCutShort);
     return true;
+  }
+
+  /** Does what writes to the kernel; past the deadline of the attempt under way it is brought to its end. */
+  withDeadline<T>(work: () => Promise<T>): Promise<T> {
+    return withDeadline(this.#parts, this.#deadlineMs(), work);
   }
 
   /** False while it goes on. */
@@ -167,15 +180,20 @@ export class ModeSwitcher {
     return true;
   }
 
-  #conclude(current: Attempt, event: AttemptEvent): void {
+  #conclude(current: Attempt, event: AttemptEvent, isCutShort = false): void {
     const { clock, log } = this.#parts;
     const { id, phase } = current;
     if (event.kind === 'stepFailed')
       log.error({ attempt: id, phase, code: event.code, problem: event.message }, 'switch step failed');
-    const next = advance(current, phase === 'RollingBack' ? this.#rollbackRetry.judge(event) : event);
+    const next = this.#next(current, event, isCutShort);
     if (next.phase === 'Committed') this.#commit(next);
     else if (isOver(next)) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
     this.#keep(next);
+  }
+
+  #next(current: Attempt, event: AttemptEvent, isCutShort: boolean): Attempt {
+    if (event.kind === 'stepFailed' && isCutShort) return exceed(current, event.message);
+    return advance(current, current.phase === 'RollingBack' ? this.#rollbackRetry.judge(event) : event);
   }
 
   async #probe(config: RenderedConfig): Promise<readonly ProbeOutcome[]> {

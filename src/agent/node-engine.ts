@@ -268,7 +268,7 @@ export class NodeEngine {
    */
   async #turn(): Promise<boolean> {
     if (this.#release !== null && !this.#release.waits) return this.#releaseOnce(this.#release);
-    const hasFollowed = await this.#follow();
+    const hasFollowed = await this.#switcher.withDeadline(() => this.#follow());
     if (this.#release !== null) return (this.#isLeavingIpvs && (await this.#leaveIpvs())) || hasFollowed;
     const hasStepped = await this.#switcher.step();
     if (hasFollowed || hasStepped || (await this.#tidy()) || (await this.#tidyKubeProxy())) return true;

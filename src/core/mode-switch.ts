@@ -195,15 +195,18 @@ export function advance(attempt: Attempt, event: AttemptEvent): Attempt {
 /** The deadman: past its deadline an attempt that is still on its way forward turns back. */
 export function expire(attempt: Attempt, nowMs: number): Attempt {
   if (isOver(attempt) || nowMs < deadlineOf(attempt)) return attempt;
-  return advance(attempt, {
-    kind: 'stepFailed',
-    code: 'DeadlineExceeded',
-    message: `not committed before its deadline; it was in phase ${attempt.phase}${AFTER_DEADLINE[attempt.phase] ?? ''}`,
-  });
+  return exceed(attempt, AFTER_DEADLINE[attempt.phase]);
+}
+
+/** The attempt whose deadline has passed; `why` it has not come further, as far as that is known. */
+export function exceed(attempt: Attempt, why?: string): Attempt {
+  const where = `not committed before its deadline; it was in phase ${attempt.phase}`;
+  const message = why === undefined ? where : `${where}: ${why}`;
+  return advance(attempt, { kind: 'stepFailed', code: 'DeadlineExceeded', message });
 }
 
 const AFTER_DEADLINE: Partial<Record<AttemptPhase, string>> = {
-  AwaitHandover: ': kube-proxy was not stopped on this node',
+  AwaitHandover: 'kube-proxy was not stopped on this node',
 };
 
 /** When the attempt turns back by itself; Infinity when it does not. */

@@ -1,6 +1,9 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { KernelError } from '../error.ts';
+import { programLimit } from '../program-limit.ts';
 
 export interface Command {
   readonly program: string;
@@ -24,10 +27,13 @@ const PACKAGES: Readonly<Record<string, string>> = { modprobe: 'kmod', rmmod: 'k
 
 /** What a shell and nsenter answer for a program that does not exist. */
 const EXIT_NOT_FOUND = 127;
+/** A program that the kernel itself holds up does not even end when it is killed; nobody waits for it longer. */
+const KILLED_MS = 2_000;
 
 /**
  * Runs a program to its end, without a shell. A program that ends with any exit code is a result; one that is not
- * installed (errno ENOENT), cannot be started or passes its deadline (retryable) throws KernelError.
+ * installed (errno ENOENT), cannot be started, or does not end before its deadline or that of `limitPrograms` (retryable,
+ * errno ETIMEDOUT) throws KernelError. Then it was killed, with everything that it has started.
  */
 export async function runProcess(command: Command): Promise<Ended> {
   const { program, netns } = command;
@@ -38,24 +44,19 @@ export async function runProcess(command: Command): Promise<Ended> {
 }
 
 async function spawnToEnd(argv: readonly string[], command: Command): Promise<Ended> {
+  const limit = programLimit();
+  if (limit?.aborted === true) throw cutShort(command);
   const [file = '', ...args] = argv;
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    child.kill('SIGKILL');
-  }, command.deadlineMs);
-  const exit = new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve(code ?? -1));
-  });
+  // A group of its own, so that what it starts can be killed with it: as long as that runs, the pipes are open.
+  const child = spawn(file, args, { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' }, detached: true });
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(overdue(command)), command.deadlineMs);
+  const cut = (): void => stop.abort(cutShort(command));
+  limit?.addEventListener('abort', cut);
   try {
-    // A program that fails early does not read its input (EPIPE); its exit code tells.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(command.input ?? '');
-    const [code, stdout, stderr] = await Promise.all([exit, text(child.stdout), text(child.stderr)]);
-    if (isLate) throw overdue(command);
-    return { code, stdout, stderr };
+    const ended = await Promise.race([endOf(child, command.input ?? ''), untilKilled(child, stop.signal)]);
+    stop.signal.throwIfAborted();
+    return ended;
   } catch (error) {
     if (error instanceof KernelError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
@@ -69,6 +70,43 @@ async function spawnToEnd(argv: readonly string[], command: Command): Promise<En
     });
   } finally {
     clearTimeout(timer);
+    limit?.removeEventListener('abort', cut);
+  }
+}
+
+async function endOf(child: ChildProcessWithoutNullStreams, input: string): Promise<Ended> {
+  const exit = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? -1));
+  });
+  // A program that fails early does not read its input (EPIPE); its exit code tells.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  const [code, stdout, stderr] = await Promise.all([exit, text(child.stdout), text(child.stderr)]);
+  return { code, stdout, stderr };
+}
+
+/** Never resolves; once `signal` aborts it rejects with its reason, when the program is dead or cannot be killed. */
+async function untilKilled(child: ChildProcessWithoutNullStreams, signal: AbortSignal): Promise<never> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  if (child.exitCode === null && child.signalCode === null) {
+    const exited = once(child, 'exit');
+    killGroup(child);
+    const late = new AbortController();
+    await Promise.race([exited, pause(KILLED_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+    late.abort();
+  } else killGroup(child);
+  // Whoever else still has the other end of a pipe holds nobody up.
+  for (const stream of child.stdio) stream?.destroy();
+  child.unref();
+  throw signal.reason;
+}
+
+function killGroup({ pid }: ChildProcessWithoutNullStreams): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
@@ -86,5 +124,10 @@ function missing(file: string, program: string): KernelError {
 
 function overdue({ program, deadlineMs }: Command): KernelError {
   const detail = `no end after ${deadlineMs / 1000} s; it was killed`;
+  return new KernelError({ operation: 'run', object: program, retryable: true, errno: 'ETIMEDOUT', detail });
+}
+
+function cutShort({ program }: Command): KernelError {
+  const detail = 'what it was run for is to end now; it was killed';
   return new KernelError({ operation: 'run', object: program, retryable: true, errno: 'ETIMEDOUT', detail });
 }

@@ -11,6 +11,7 @@ import type { Target } from '../../../src/agent/target.ts';
 import type { NodeNetwork } from '../../../src/core/dataplane-options.ts';
 import type { ImplementedMode } from '../../../src/core/mode.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
+import { runProcess } from '../../../src/kernel/iptables/process.ts';
 import { silentLog } from '../../../src/support/log.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
 import { FakeKubeProxy } from '../../fakes/fake-kube-proxy.ts';
@@ -41,6 +42,10 @@ class Node {
   readonly clock = new FakeClock();
   readonly kubeProxy = new FakeKubeProxy();
   hasYielded = false;
+  isStuck = false;
+  prepare: () => Promise<void> = () => Promise.resolve();
+  /** While it is there, probes do not end. */
+  silence: PromiseWithResolvers<void> | undefined;
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-engine-'));
   missing: readonly string[] = [];
   dns: 'Pass' | 'Fail' = 'Pass';
@@ -81,17 +86,20 @@ class Node {
       say: () => undefined,
       release: () => Promise.resolve([]),
       settings: {
-        prepare: () => Promise.resolve(),
+        prepare: () => this.prepare(),
         resume: () => Promise.resolve(),
         goBack: () => Promise.resolve(),
       },
-      probe: () =>
-        Promise.resolve([
+      probe: async () => {
+        await this.silence?.promise;
+        return [
           { name: 'ClusterDNS', result: this.dns, message: '' },
           { name: 'registry', result: this.registry, message: 'refused' },
-        ]),
+        ];
+      },
       stateFile: new StateFile(this.folder, silentLog),
       onTransition: () => this.#onTransition(),
+      onStuck: () => (this.isStuck = true),
     });
     this.engine.notify();
     this.#ended = this.engine.run(this.#stop.signal);
@@ -333,6 +341,62 @@ describe('node engine', () => {
     await node.untilPhase('RolledBack');
     assert.equal(node.engine.view().attempt?.failure?.code, 'DeadlineExceeded');
     assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+  });
+
+  it('goes back at the deadline from a step whose program never ends', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    const begun = Promise.withResolvers<void>();
+    node.prepare = async () => {
+      const ended = runProcess({ program: 'sleep', args: ['600'], deadlineMs: 600_000 });
+      begun.resolve();
+      await ended;
+    };
+    node.engine.setTarget(target('nftables', 'nftables-1', 30_000));
+    await begun.promise;
+    node.clock.advance(30_000);
+    await node.untilPhase('RolledBack');
+    const { code, message } = node.engine.view().attempt?.failure ?? assert.fail();
+    assert.equal(code, 'DeadlineExceeded');
+    assert.match(message, /in phase Prepare: run on sleep failed/);
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+    assert.equal(node.isStuck, false);
+  });
+
+  it('asks for a new process when a step does not end long after the deadline', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    const begun = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    node.prepare = () => {
+      begun.resolve();
+      return end.promise;
+    };
+    node.engine.setTarget(target('nftables', 'nftables-1', 30_000));
+    await begun.promise;
+    node.clock.advance(30_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(node.isStuck, false);
+    node.clock.advance(100_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(node.isStuck, true);
+    end.resolve();
+    await node.untilPhase('RolledBack');
+  });
+
+  it('goes back at the deadline from a probe that never answers', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.engine.setTarget(target('nftables', 'nftables-1', 30_000));
+    await node.untilPhase('Commit');
+    node.silence = Promise.withResolvers<void>();
+    await node.untilPhase('Soak');
+    await new Promise((resolve) => setImmediate(resolve));
+    node.clock.advance(30_000);
+    await node.untilPhase('RolledBack');
+    assert.equal(node.engine.view().attempt?.failure?.code, 'DeadlineExceeded');
+    assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
+    node.silence.resolve();
   });
 
   it('goes back when a probe that passed before the change fails after it', async () => {

@@ -136,6 +136,18 @@ export class AgentNode {
 
   #said(): string {
     const text = readFileSync(this.#path('log'), 'utf8').slice(-LOG_TAIL);
-    return `${JSON.stringify(this.status)}\n${text}`;
+    return `${JSON.stringify(this.status)}\n${text}\n${this.#whereabouts()}`;
+  }
+
+  /** What the agent's process does now, for one that says nothing. */
+  #whereabouts(): string {
+    const look = (file: string): string => {
+      try {
+        return `${file}: ${readFileSync(`/proc/${this.#agent?.pid}/${file}`, 'utf8').trim().replaceAll('\0', ' ')}`;
+      } catch (error) {
+        return `${file}: ${(error as Error).message}`;
+      }
+    };
+    return ['cmdline', 'status', 'wchan', 'syscall', 'stack'].map(look).join('\n');
   }
 }
