@@ -1,4 +1,5 @@
 import { TABLES, type Chain, type Table } from './fragment.ts';
+import { PREFIX } from './names.ts';
 
 /** One step of a change. `deleteRule` fails when there is no such rule; the others work whatever is there. */
 export type Operation =
@@ -12,15 +13,27 @@ export type Operation =
 /**
  * Input for `iptables-restore --noflush`: each table's operations in one transaction, rules that lead to a chain after
  * the chain's own and gone before the chain is. Empty for no operations.
+ *
+ * Between two transactions packets pass. What is no longer translated must be refused by then, and what is no longer
+ * refused translated: it would leave the node for an address that nobody has, and conntrack would keep it so.
  */
 export function renderRestore(operations: readonly Operation[]): string {
-  return TABLES.map((table) => {
-    const lines = renderTable(operations.filter((operation) => operation.table === table));
-    return lines.length === 0 ? '' : `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
-  }).join('');
+  const begins = operations.filter(beginsToRefuse);
+  const others = operations.filter((operation) => !beginsToRefuse(operation));
+  return renderTable('filter', begins) + TABLES.map((table) => renderTable(table, others)).join('');
 }
 
-function renderTable(operations: readonly Operation[]): string[] {
+/** Entries of lists only; a jump to a list comes after what it may refuse is translated. */
+function beginsToRefuse({ kind, table, ...operation }: Operation): boolean {
+  return kind === 'insertRule' && table === 'filter' && 'chain' in operation && operation.chain.startsWith(PREFIX);
+}
+
+function renderTable(table: Table, operations: readonly Operation[]): string {
+  const lines = linesOf(operations.filter((operation) => operation.table === table));
+  return lines.length === 0 ? '' : `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
+}
+
+function linesOf(operations: readonly Operation[]): string[] {
   const declared: string[] = [];
   const rules: string[] = [];
   const deleted: string[] = [];
