@@ -196,9 +196,12 @@ describeApiServer(
         return answers.every(({ status }) => status === 200);
       });
       await applyAll();
+      const controller = await server().accountToken({ namespace: 'kube-system', name: 'switchyard-controller' });
       for (const name of ['n1', 'n2']) {
-        const made = await client.create(STATES, state(name));
-        assert.equal(made.status, 201, made.text);
+        await until('the controller may make a state', async () => {
+          const made = await client.call('POST', STATES, { body: state(name), token: controller });
+          return [201, 409].includes(made.status);
+        });
       }
       agent = await server().accountToken({ namespace: 'kube-system', name: 'switchyard-agent', node: 'n1' });
       await until('rights and policies count', async () => {
@@ -258,6 +261,19 @@ describeApiServer(
       const { client } = server();
       const changed = await client.patch(`${STATES}/n2`, 'merge-patch+json', { metadata: { labels: { a: 'b' } } });
       assert.equal(changed.status, 200, changed.text);
+    });
+
+    it('keeps what a node is to run to the controller', async () => {
+      const { client } = server();
+      const attempts = [
+        client.patch(`${STATES}/n2`, 'merge-patch+json', { spec: { action: 'Release' } }),
+        client.patch(`${STATES}/n2`, 'merge-patch+json', { spec: { rendered: { mode: 'ipvs' } } }),
+        client.create(STATES, state('n3')),
+      ];
+      for (const { status, body, text } of await Promise.all(attempts)) {
+        assert.equal(status, 403, text);
+        assert.match(textOf(body.message), /only the controller decides what a node runs/);
+      }
     });
 
     it('refuses the same by policy when somebody gives the agents everything', async () => {

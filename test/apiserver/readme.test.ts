@@ -60,6 +60,16 @@ describeApiServer(
       assert.match(first, /^NAME +MODE +.*\ndefault +nftables/);
     });
 
+    it('gives people their roles as docs/kubectl-switchyard.md says', async () => {
+      const commands = commandsOf('docs/kubectl-switchyard.md', '## Rights');
+      assert.ok(commands.length > 0);
+      for (const command of commands) await run(command);
+      const { body } = await server().client.get(
+        '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/switchyard-on-call',
+      );
+      assert.equal(body.roleRef?.name, 'switchyard-operate');
+    });
+
     it('goes again', async () => {
       await run('kubectl delete -k deploy/');
       const { status } = await server().client.get('/apis/apps/v1/namespaces/kube-system/daemonsets/switchyard-agent');

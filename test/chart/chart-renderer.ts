@@ -39,9 +39,16 @@ export interface RenderOptions {
   readonly name?: string;
   readonly namespace?: string;
   readonly kubeVersion?: string;
+  readonly isUpgrade?: boolean;
+  readonly isLint?: boolean;
+  /** False for `helm template` and `helm lint`, which ask no cluster. */
+  readonly hasCluster?: boolean;
   /** What is in the cluster already, by apiVersion/kind/namespace/name. */
   readonly objects?: Readonly<Record<string, unknown>>;
 }
+
+/** What every cluster has; by it the chart tells that there is one. */
+const EVERY_CLUSTER = { 'v1/Namespace//kube-system': { metadata: { name: 'kube-system' } } };
 
 interface Answer {
   readonly values?: Values;
@@ -49,7 +56,8 @@ interface Answer {
   readonly error?: string;
 }
 
-const DEFAULTS = { name: 'switchyard', namespace: 'kube-system', kubeVersion: '1.34.2', values: {}, objects: {} };
+/** As `helm install` has them. */
+const DEFAULTS = { name: 'switchyard', namespace: 'kube-system', kubeVersion: '1.34.2', values: {} };
 
 const ajv = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true });
 const schema = JSON.parse(readFileSync(`${CHART}/values.schema.json`, 'utf8')) as AnySchema;
@@ -97,7 +105,9 @@ export class ChartRenderer {
 
   /** Rejects with what helm would say: of the values, by their schema, or of the templates. One at a time. */
   async render(options: RenderOptions = {}): Promise<Rendered> {
-    const asked = { ...DEFAULTS, ...options, chart: CHART };
+    const { hasCluster = options.isLint !== true, objects = {} } = options;
+    const found = hasCluster ? { ...EVERY_CLUSTER, ...objects } : {};
+    const asked = { ...DEFAULTS, ...options, objects: found, chart: CHART };
     this.#child.stdin.write(`${JSON.stringify(asked)}\n`);
     const next = await this.#answers.next();
     if (next.done === true) throw new Error('the renderer ended');

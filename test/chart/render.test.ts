@@ -228,7 +228,7 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
   it('leaves the admission policies out, and says so, where there are none', async () => {
     const isPolicy = ({ kind }: Manifest): boolean => kind.startsWith('ValidatingAdmissionPolicy');
     const now = await render();
-    assert.equal(now.manifests.filter(isPolicy).length, 6);
+    assert.equal(now.manifests.filter(isPolicy).length, 8);
     assert.doesNotMatch(now.notes, /WARNING/);
     for (const kubeVersion of ['v1.29.9', '1.29.4+k3s1', 'v1.29.1-gke.100']) {
       const old = await render({}, { kubeVersion });
@@ -236,13 +236,16 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
       assert.match(old.notes, /WARNING: .*may write the status of any node/);
     }
     for (const kubeVersion of ['v1.30.2+rke2r1', '1.34.1-eks-abc']) {
-      assert.equal((await render({}, { kubeVersion })).manifests.filter(isPolicy).length, 6);
+      assert.equal((await render({}, { kubeVersion })).manifests.filter(isPolicy).length, 8);
     }
   });
 
   it('releases every node before it is uninstalled, and only then', async () => {
     const job = find(await render(), 'Job', 'switchyard-release');
     assert.equal(job.metadata.annotations?.['helm.sh/hook'], 'pre-delete');
+    // What is only rendered, to be applied by something that knows no hooks, must not hold a Job that takes all nodes back.
+    const rendered = await render({}, { hasCluster: false });
+    assert.ok(!rendered.manifests.some(({ kind }) => kind === 'Job'));
     const without = await render({ uninstall: { release: false } });
     assert.ok(without.manifests.every(({ metadata }) => metadata.annotations?.['helm.sh/hook'] !== 'pre-delete'));
   });
@@ -253,9 +256,12 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
       if (kind !== 'ClusterRole' && kind !== 'Role') continue;
       for (const { resources, verbs, apiGroups } of rules as Record<'resources' | 'verbs' | 'apiGroups', string[]>[]) {
         assert.ok(![...resources, ...verbs, ...apiGroups].includes('*'), metadata.name);
-        assert.ok(!resources.includes('secrets') && !resources.includes('pods'), metadata.name);
+        assert.ok(!resources.includes('secrets'), metadata.name);
+        // People may look at pods; no process does.
+        assert.ok(!resources.includes('pods') || /-(view|operate)$/.test(metadata.name), metadata.name);
         const isWrite = verbs.some((verb) => !['get', 'list', 'watch'].includes(verb));
-        if (isWrite) assert.ok(!resources.includes('services') && !resources.includes('endpointslices'), metadata.name);
+        const readOnly = ['services', 'endpointslices', 'pods', 'configmaps'];
+        if (isWrite) assert.ok(!resources.some((each) => readOnly.includes(each)), metadata.name);
       }
     }
   });
@@ -293,6 +299,31 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
       ofNodes.map(({ verbs }) => verbs),
       [['get', 'list', 'watch']],
     );
+  });
+
+  it('passes helm lint as it comes, and with each preset', async () => {
+    for (const values of [{}, ...['cloud', 'k3s', 'kubeadm', 'rke2'].map(presetOf)]) {
+      const { manifests } = await renderer().render({ values, isLint: true });
+      for (const { kind, metadata, apiVersion, spec } of manifests) {
+        assert.ok(apiVersion && kind && metadata.name, JSON.stringify(metadata));
+        const { selector, template } = (spec ?? {}) as Record<string, { matchLabels?: unknown }>;
+        if (template !== undefined && kind !== 'Job') assert.ok(selector?.matchLabels, metadata.name);
+      }
+    }
+  });
+
+  it('lets people look and operate, by roles that Kubernetes can put into its own', async () => {
+    const rendered = await render();
+    const labelsOf = (name: string, of = rendered): string[] =>
+      Object.keys(find(of, 'ClusterRole', name).metadata.labels ?? {}).filter((key) => key.includes('aggregate'));
+    const into = (role: string): string => `rbac.authorization.k8s.io/aggregate-to-${role}`;
+    assert.deepEqual(labelsOf('switchyard-view'), [into('view')]);
+    assert.deepEqual(labelsOf('switchyard-operate'), [into('admin')]);
+    const other = await render({ userRoles: { viewFor: [], operateFor: ['edit', 'admin'] } });
+    assert.deepEqual(labelsOf('switchyard-view', other), []);
+    assert.deepEqual(labelsOf('switchyard-operate', other), [into('edit'), into('admin')]);
+    const none = await render({ userRoles: { create: false } });
+    assert.ok(!none.manifests.some(({ metadata: { name } }) => /-(view|operate)$/.test(name)));
   });
 
   it('refuses values that the schema does not know', async () => {

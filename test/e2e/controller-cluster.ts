@@ -33,9 +33,14 @@ export class ControllerCluster {
     this.#agent = new Agent({ allowH2: false, connect: { ca: server.caPem } });
   }
 
-  static async start(options: { withDefinitions?: boolean } = {}): Promise<ControllerCluster> {
+  static async start(
+    options: { withDefinitions?: boolean; enforcesAccess?: boolean } = {},
+  ): Promise<ControllerCluster> {
     const folder = mkdtempSync(join(tmpdir(), 'switchyard-controller-'));
-    const cluster = new ControllerCluster(await startApiServer(), folder);
+    const cluster = new ControllerCluster(
+      await startApiServer({ enforcesAccess: options.enforcesAccess === true }),
+      folder,
+    );
     if (options.withDefinitions !== false) await cluster.installDefinitions();
     return cluster;
   }
@@ -69,8 +74,19 @@ export class ControllerCluster {
 
   /** A kubeconfig file, for a server address that may lead through a proxy. */
   kubeconfig(name: string, server = this.server.url): string {
+    return this.#writeKubeconfig(name, { server });
+  }
+
+  /** A kubeconfig file of a user who has no right but those that roles give; service accounts are in their groups. */
+  kubeconfigAs(user: string): string {
+    const [, namespace] = /^system:serviceaccount:([^:]+):/.exec(user) ?? [];
+    const groups = namespace === undefined ? [] : ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+    return this.#writeKubeconfig(user.replaceAll(':', '-'), { token: this.server.addToken(user, groups) });
+  }
+
+  #writeKubeconfig(name: string, options: { server?: string; token?: string }): string {
     const path = join(this.#folder, name);
-    writeFileSync(path, this.server.kubeconfig({ server }));
+    writeFileSync(path, this.server.kubeconfig(options));
     return path;
   }
 

@@ -16,6 +16,7 @@ import { silentLog } from '../../src/support/log.ts';
 import { tarOf } from '../../src/support/tar.ts';
 import { healthy } from '../unit/diagnose/healthy.ts';
 import { ControllerCluster } from './controller-cluster.ts';
+import { CONTROLLER, installRoles, personWith } from './installed-roles.ts';
 import { masked, sessionsIn, withOutputs } from './sessions.ts';
 
 const DOCUMENTS = ['docs/kubectl-switchyard.md', 'README.md'];
@@ -135,9 +136,11 @@ async function answerAs(node: string, subject: QuestionSubject): Promise<Uint8Ar
   return compress(subject === 'report' ? text : tarOf([{ name: 'report.json', content: text }], 0));
 }
 
+// With the rights of the chart's role NAME-operate and no others, against a controller with its own.
 describe('the sessions of kubectl switchyard in the documents', () => {
   let cluster: ControllerCluster;
   let folder = '';
+  let person = '';
   const stop = new AbortController();
   const clients: KubeClient[] = [];
   let answering: Promise<void>;
@@ -156,14 +159,16 @@ describe('the sessions of kubectl switchyard in the documents', () => {
   }
 
   before(async () => {
-    cluster = await ControllerCluster.start();
+    cluster = await ControllerCluster.start({ enforcesAccess: true });
+    await installRoles(cluster);
+    person = await personWith(cluster, 'operate');
     folder = mkdtempSync(join(tmpdir(), 'switchyard-docs-'));
     writeFileSync(join(folder, 'kubectl'), `#!/bin/sh\nshift\nexec ${PLUGIN} "$@"\n`);
     chmodSync(join(folder, 'kubectl'), 0o755);
     writeFileSync(join(folder, 'profile.yaml'), PROFILE);
     writeFileSync(join(folder, 'kube-proxy.yaml'), KUBE_PROXY);
     await furnish(cluster);
-    cluster.run('controller');
+    cluster.run('controller', { kubeconfig: cluster.kubeconfigAs(CONTROLLER) });
     await cluster.createProfile('fleet', { mode: 'iptables' });
     await cluster.untilCondition('fleet', 'Available=True/AllNodesReady', { agents: NODES });
     await cluster.editProfile('fleet', { mode: 'nftables' });
@@ -182,7 +187,7 @@ describe('the sessions of kubectl switchyard in the documents', () => {
   function run(command: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const { FORCE_COLOR: _, ...rest } = process.env;
-      const env = { ...rest, PATH: `${folder}:${rest['PATH']}`, KUBECONFIG: cluster.kubeconfig('person') };
+      const env = { ...rest, PATH: `${folder}:${rest['PATH']}`, KUBECONFIG: person };
       const child = spawn('sh', ['-c', `{ ${command}\n} 2>&1`], {
         cwd: folder,
         env,

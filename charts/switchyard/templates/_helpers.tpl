@@ -1,31 +1,25 @@
 {{- define "switchyard.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 44 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* What all names begin with. The longest that follows is "-controller-metrics", of a Service, which has 63 characters and no dot. */}}
 {{- define "switchyard.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := include "switchyard.name" . -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
-{{- end -}}
-{{- end -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | replace "." "-" | trunc 44 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Labels of everything; give a dict with "root" and "component". */}}
+{{/* Labels of everything; give a dict with "root" and "component". Quoted, since a release may be called 123. */}}
 {{- define "switchyard.labels" -}}
 {{ include "switchyard.selectorLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
 {{- define "switchyard.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "switchyard.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "switchyard.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -79,12 +73,12 @@ imagePullSecrets:
 - name: KUBERNETES_SERVICE_HOST
   valueFrom:
     configMapKeyRef:
-      name: {{ .Values.apiServer.configMap }}
+      name: {{ .Values.apiServer.configMap | quote }}
       key: host
 - name: KUBERNETES_SERVICE_PORT
   valueFrom:
     configMapKeyRef:
-      name: {{ .Values.apiServer.configMap }}
+      name: {{ .Values.apiServer.configMap | quote }}
       key: port
 {{- else -}}
 {{- $server := include "switchyard.apiServer" . | fromJson -}}
@@ -201,9 +195,15 @@ timeoutSeconds: 5
 hostNetwork: true
 dnsPolicy: ClusterFirstWithHostNet
 {{- end }}
+{{- with .Values.controller.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
 {{- include "switchyard.pullSecrets" . }}
 nodeSelector:
   kubernetes.io/os: linux
+  {{- with .Values.controller.nodeSelector }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with .Values.controller.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
@@ -219,4 +219,31 @@ tolerations:
 - sourceLabels: [__meta_kubernetes_pod_node_name]
   targetLabel: node
 {{- end }}
+{{- end -}}
+
+{{/* What people may read. */}}
+{{- define "switchyard.viewRules" -}}
+- apiGroups: [switchyard.dev]
+  resources: [proxyprofiles, nodeproxystates]
+  verbs: [get, list, watch]
+- apiGroups: ['']
+  resources: [services, pods, nodes]
+  verbs: [get, list]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
+- apiGroups: [networking.k8s.io]
+  resources: [servicecidrs]
+  verbs: [list]
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [list]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [list]
+# What `import` makes a profile out of.
+- apiGroups: ['']
+  resources: [configmaps]
+  resourceNames: [kube-proxy]
+  verbs: [get]
 {{- end -}}
