@@ -1,3 +1,4 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import { FlowReview, type FlowScope } from '../core/conntrack.ts';
 import { FAMILIES, type Family } from '../core/ip.ts';
 import type { Taken } from '../core/service-table.ts';
@@ -6,7 +7,6 @@ import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { FollowObserver } from './follow-observer.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /** The kernel's table of tracked flows. */
 export interface FlowTable {

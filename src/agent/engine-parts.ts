@@ -1,10 +1,10 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Attempt, Serving } from '../core/mode-switch.ts';
 import type { ProbeOutcome } from '../core/probe-result.ts';
 import type { NodeEvent } from '../core/node-events.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
 import type { ReleasePolicy } from './node-release.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 import type { FollowerParts } from './service-follower.ts';
 import type { StateFile } from './state-file.ts';
 import type { SwitchGround } from './switch-steps.ts';

@@ -1,5 +1,5 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import type { Taken } from '../core/service-table.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /**
  * What goes along with the rules. Called from the loop that writes to the kernel, which waits for nobody: what takes time

@@ -1,9 +1,9 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import { isGone } from '../core/kube-proxy.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { NodeEvent } from '../core/node-events.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 export interface HandoverParts {
   readonly kubeProxy: KubeProxyOnNode;

@@ -2,13 +2,12 @@ import { get } from 'node:http';
 import type { AffinityMemory } from '../core/affinity.ts';
 import { isGone, isServingKubeProxy, type KubeProxySighting } from '../core/kube-proxy.ts';
 import type { OtherProxy } from '../core/preflight.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import type { ServicePorts, Snapshot } from '../core/snapshot.ts';
 import { exportKubeProxyAffinity } from '../kernel/kube-proxy/affinity.ts';
 import { HEALTHZ_PORT, sightKubeProxy } from '../kernel/kube-proxy/process.ts';
 import { removeKubeProxy, type RemovalReport, type Successor } from '../kernel/kube-proxy/removal.ts';
 import { missingInKubeProxy } from '../kernel/kube-proxy/service-rules.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /** kube-proxy on this node, as far as the agent deals with it. */
 export interface KubeProxyOnNode {

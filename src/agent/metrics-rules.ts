@@ -5,14 +5,13 @@ import { familyOfText, type Family } from '../core/ip.ts';
 import { DEFAULT_IPVS_OPTIONS } from '../core/ipvs-options.ts';
 import type { Mode } from '../core/mode.ts';
 import { canonicalJson } from '../core/revision.ts';
-import type { DataplaneOptions, ServicePort } from '../core/snapshot.ts';
+import type { DataplaneOptions, ServicePort, ServicePorts } from '../core/snapshot.ts';
 import { planServicePort as planIpvs } from '../plan/ipvs/service-port.ts';
 import type { Table } from '../plan/iptables/fragment.ts';
 import { planServicePort } from '../plan/iptables/service-port.ts';
 import { planSkeleton } from '../plan/iptables/skeleton.ts';
 import { serviceElements } from '../plan/nftables/service.ts';
 import type { FollowObserver } from './follow-observer.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /** Tables that rules of iptables mode are in. */
 const RULE_TABLES = ['nat', 'filter'] as const satisfies readonly Table[];

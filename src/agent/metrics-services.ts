@@ -1,10 +1,9 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ServicePort, ServicePortKey } from '../core/snapshot.ts';
+import type { ServicePort, ServicePortKey, ServicePorts } from '../core/snapshot.ts';
 import type { Taken } from '../core/service-table.ts';
 import type { Counted } from '../kernel/counters.ts';
 import type { Log } from '../support/log.ts';
 import type { FollowObserver } from './follow-observer.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /** Whoever may annotate a Service adds series to every node: more of them than this are left out. */
 const MAX_COUNTED = 200;

@@ -1,3 +1,4 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import { resume } from '../core/agent-state.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { isOver, mayServeAlone } from '../core/mode-switch.ts';
@@ -11,7 +12,6 @@ import { Inspection } from './inspection.ts';
 import { presentModes, removeLeftovers } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 import { ServiceFollower } from './service-follower.ts';
 import type { Target } from './target.ts';
 

@@ -1,3 +1,4 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
 import type { NodeReport } from '../core/diagnose/node-report.ts';
@@ -13,7 +14,6 @@ import { recentLogLines } from '../support/log.ts';
 import { tarOf, type TarFile } from '../support/tar.ts';
 import { VERSION } from '../support/version.ts';
 import type { EngineView } from './engine-parts.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 export interface EvidenceParts {
   readonly nodeName: string;

@@ -2,11 +2,10 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { ProbeConfig } from '../core/api/probe-config.ts';
 import type { ProbeOutcome } from '../core/probe-result.ts';
-import type { ServicePort } from '../core/snapshot.ts';
+import type { ServicePort, ServicePorts } from '../core/snapshot.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ApiError } from '../kube/error.ts';
 import { tryProbe } from './custom-probe.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /** For a node that is busy, too: it is reachability that is asked for, not speed. */
 const TIMEOUT_MS = 2_000;

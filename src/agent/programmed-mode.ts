@@ -1,14 +1,12 @@
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
 import { canonicalJson } from '../core/revision.ts';
-import type { DataplaneOptions, ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { DataplaneOptions, ServicePortChange, ServicePorts, Snapshot } from '../core/snapshot.ts';
 import type { Clock } from '../support/clock.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { AffinityMemory } from '../core/affinity.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport } from '../kernel/dataplane.ts';
-
-export type ServicePorts = Snapshot['servicePorts'];
 
 export interface ProgrammedModeParts {
   /** The node's own addresses and CIDRs, as they are now. */

@@ -3,12 +3,11 @@ import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { NodeNetwork } from '../core/dataplane-options.ts';
-import type { ServicePort } from '../core/snapshot.ts';
+import type { ServicePort, ServicePorts } from '../core/snapshot.ts';
 import type { Taken } from '../core/service-table.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { FollowObserver } from './follow-observer.ts';
-import type { ServicePorts } from './programmed-mode.ts';
 
 /** Counts up with every change of `ServicePort`: an older file is not understood then, and not used. */
 const VERSION = 1;

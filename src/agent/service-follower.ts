@@ -3,14 +3,14 @@ import type { Serving } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ServiceTable } from '../core/service-table.ts';
 import { concernsRules } from '../core/service-port.ts';
-import type { ServicePortChange } from '../core/snapshot.ts';
+import type { ServicePortChange, ServicePorts } from '../core/snapshot.ts';
 import type { Dataplane, PacketCounts, Difference } from '../kernel/dataplane.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { FollowObserver } from './follow-observer.ts';
-import { ProgrammedMode, type ServicePorts } from './programmed-mode.ts';
+import { ProgrammedMode } from './programmed-mode.ts';
 
 export interface FollowerParts {
   readonly table: ServiceTable;

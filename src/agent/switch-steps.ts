@@ -1,3 +1,4 @@
+import type { ServicePorts } from '../core/snapshot.ts';
 import { stepOf, type Attempt, type AttemptEvent, type AttemptStep, type Serving } from '../core/mode-switch.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { ImplementedMode } from '../core/mode.ts';
@@ -9,7 +10,7 @@ import { isNotFound } from '../kernel/error.ts';
 import type { Handover } from './handover.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
 import { SettingsError } from './settings-error.ts';
-import type { ProgrammedMode, ServicePorts } from './programmed-mode.ts';
+import type { ProgrammedMode } from './programmed-mode.ts';
 
 /** What the steps of a switch act on. */
 export interface SwitchGround {

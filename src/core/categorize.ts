@@ -1,6 +1,5 @@
 import type { Endpoint } from './endpoints.ts';
-import type { ServicePortSpec } from './service.ts';
-import type { Backend, ServicePort } from './snapshot.ts';
+import type { Backend, Categories, ServicePortSpec } from './snapshot.ts';
 
 /** Where this agent runs. */
 export interface NodePlace {
@@ -8,8 +7,6 @@ export interface NodePlace {
   /** Label `topology.kubernetes.io/zone` of the node; empty or absent means unknown. */
   readonly zone?: string | undefined;
 }
-
-export type Categories = Pick<ServicePort, 'clusterBackends' | 'localBackends' | 'hasEndpoints'>;
 
 type Policies = Pick<
   ServicePortSpec,

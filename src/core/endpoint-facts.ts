@@ -1,7 +1,5 @@
 import type { Endpoint } from './endpoints.ts';
-import type { Backend, Protocol, ServicePort } from './snapshot.ts';
-
-export type EndpointFacts = Pick<ServicePort, 'flowBackends' | 'readyLocalAddresses'>;
+import type { Backend, EndpointFacts, Protocol, ServicePort } from './snapshot.ts';
 
 const NO_BACKENDS: readonly Backend[] = [];
 const NO_ADDRESSES: readonly string[] = [];

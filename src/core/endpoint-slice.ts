@@ -7,7 +7,6 @@ import {
   type EndpointSlice,
 } from './kubernetes.ts';
 import { ProblemCollector, type Problem } from './service-problems.ts';
-import { parseProtocol } from './service.ts';
 import type { Protocol } from './snapshot.ts';
 
 /** One address of a slice, before ports and policies. */
@@ -114,7 +113,7 @@ function parsePorts(problems: ProblemCollector, slice: EndpointSlice): SlicePort
       problems.add(`${path}.name`, 'is missing; an unnamed port has the empty name ""');
       return [];
     }
-    const protocol = parseProtocol(problems, `${path}.protocol`, value.protocol);
+    const protocol = problems.protocol(`${path}.protocol`, value.protocol);
     const port = problems.port(`${path}.port`, value.port);
     return protocol === undefined || port === undefined ? [] : [{ name: value.name, protocol, port }];
   });

@@ -1,5 +1,5 @@
+import type { ServicePortSpec } from './snapshot.ts';
 import type { ParsedEndpointSlice, SliceEndpoint } from './endpoint-slice.ts';
-import type { ServicePortSpec } from './service.ts';
 
 /** An endpoint of one ServicePort, as its slices describe it. */
 export interface Endpoint extends SliceEndpoint {

@@ -1,4 +1,4 @@
-import type { ServicePortSpec } from './service.ts';
+import type { ServicePortSpec } from './snapshot.ts';
 
 /** Where connections to a Service arrive: an address, or any address of the node, with protocol and port. */
 export type Frontend = string;

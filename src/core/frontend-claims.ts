@@ -1,6 +1,7 @@
+import type { ServicePortSpec } from './snapshot.ts';
 import { claimsOf, grantedPort, type Claim, type Frontend } from './frontend-claim.ts';
 import { lostProblems, type LostClaim, type ReportedProblem } from './service-problems.ts';
-import type { ParsedService, ServicePortSpec } from './service.ts';
+import type { ParsedService } from './service.ts';
 
 type ServiceKey = string;
 

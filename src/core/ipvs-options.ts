@@ -1,5 +1,4 @@
 import { durationMs } from './api/meta.ts';
-import type { RenderedConfig } from './api/node-proxy-state.ts';
 
 /** The schedulers that Linux has (net/netfilter/ipvs), by the names that IPVS knows them by. */
 export const IPVS_SCHEDULERS = [
@@ -41,8 +40,18 @@ export const DEFAULT_IPVS_OPTIONS: IpvsOptions = {
 /** The kernel counts a timeout in ticks, in 31 bits. */
 const MAX_TIMEOUT_SECONDS = 2_000_000;
 
+/** The fields of a profile that say it; durations as Kubernetes writes them. */
+interface IpvsFields {
+  readonly ipvs: {
+    readonly scheduler: IpvsScheduler;
+    readonly tcpTimeout: string;
+    readonly tcpFinTimeout: string;
+    readonly udpTimeout: string;
+  };
+}
+
 /** What a profile says of it. */
-export function ipvsOptions({ ipvs }: Pick<RenderedConfig, 'ipvs'>): IpvsOptions {
+export function ipvsOptions({ ipvs }: IpvsFields): IpvsOptions {
   const seconds = (text: string): number => Math.min(MAX_TIMEOUT_SECONDS, Math.ceil(durationMs(text) / 1_000));
   return {
     scheduler: ipvs.scheduler,

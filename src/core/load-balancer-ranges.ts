@@ -1,5 +1,5 @@
+import type { ServicePortSpec } from './snapshot.ts';
 import { addressBits, parsePrefix, prefixContains, type Address } from './ip.ts';
-import type { ServicePortSpec } from './service.ts';
 
 /**
  * A node that its own source ranges allow connects to a load balancer VIP that is on one of its interfaces *from* that

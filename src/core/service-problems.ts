@@ -1,3 +1,4 @@
+import { PROTOCOLS, type Protocol } from './snapshot.ts';
 import type { ObjectMeta } from './kubernetes.ts';
 import { objectName } from './object-name.ts';
 
@@ -122,5 +123,12 @@ export class ProblemCollector {
     if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535) return value;
     this.add(path, `${JSON.stringify(value ?? null)} is not a port number from 1 to 65535`);
     return undefined;
+  }
+
+  /** Absent means TCP; undefined with the problem reported. */
+  protocol(path: string, value: string | null | undefined): Protocol | undefined {
+    const protocol = PROTOCOLS.find((known) => known === (value ?? 'TCP'));
+    if (protocol === undefined) this.add(path, `${JSON.stringify(value)} is not one of ${PROTOCOLS.join(', ')}`);
+    return protocol;
   }
 }

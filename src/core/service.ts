@@ -1,5 +1,3 @@
-import type { Categories } from './categorize.ts';
-import type { EndpointFacts } from './endpoint-facts.ts';
 import { FAMILIES, parsePrefix, parseUnicast, type Address, type Family } from './ip.ts';
 import {
   LABEL_SERVICE_PROXY_NAME,
@@ -10,7 +8,7 @@ import {
 import { hasUsableName, isObjectName, objectName } from './object-name.ts';
 import { parseScheduler } from './scheduler.ts';
 import { ProblemCollector, referenceTo, type ObjectReference, type Problem } from './service-problems.ts';
-import { PROTOCOLS, type Protocol, type ServicePort } from './snapshot.ts';
+import type { Protocol, ServicePort, ServicePortSpec } from './snapshot.ts';
 
 /** `true`: connections and packets of this Service are counted on every node. */
 const ANNOTATION_METRICS = 'switchyard.dev/metrics';
@@ -19,9 +17,6 @@ const ANNOTATION_METRICS = 'switchyard.dev/metrics';
 const DEFAULT_AFFINITY_SECONDS = 10800;
 /** One day; what the API server takes at most. */
 const MAX_AFFINITY_SECONDS = 86_400;
-
-/** A ServicePort without what its EndpointSlices say. */
-export type ServicePortSpec = Omit<ServicePort, keyof Categories | keyof EndpointFacts>;
 
 export interface ParsedService {
   /** One per port and family that has a ClusterIP; empty for a Service that is not ours to serve. */
@@ -156,7 +151,7 @@ function parsePorts(problems: ProblemCollector, ports: readonly ServicePortJson[
   const seen = new Set<string>();
   return problems.objects('spec.ports', ports).flatMap(({ path, value }) => {
     const port = problems.port(`${path}.port`, value.port);
-    const protocol = parseProtocol(problems, `${path}.protocol`, value.protocol);
+    const protocol = problems.protocol(`${path}.protocol`, value.protocol);
     if (port === undefined || protocol === undefined) return [];
     const portName = typeof value.name === 'string' ? value.name : '';
     if (!isObjectName(portName) && portName !== '') {
@@ -173,17 +168,6 @@ function parsePorts(problems: ProblemCollector, ports: readonly ServicePortJson[
     const nodePort = hasNodePort ? (problems.port(`${path}.nodePort`, value.nodePort) ?? 0) : 0;
     return [{ portName, protocol, port, nodePort }];
   });
-}
-
-/** Absent means TCP. */
-export function parseProtocol(
-  problems: ProblemCollector,
-  path: string,
-  value: string | null | undefined,
-): Protocol | undefined {
-  const protocol = PROTOCOLS.find((known) => known === (value ?? 'TCP'));
-  if (protocol === undefined) problems.add(path, `${JSON.stringify(value)} is not one of ${PROTOCOLS.join(', ')}`);
-  return protocol;
 }
 
 function addresses(

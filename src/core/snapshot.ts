@@ -70,6 +70,17 @@ export interface ServicePort {
   readonly readyLocalAddresses: readonly string[];
 }
 
+/** What is decided of a ServicePort's endpoints: which ones this node may use. */
+export type Categories = Pick<ServicePort, 'clusterBackends' | 'localBackends' | 'hasEndpoints'>;
+
+/** What is to be known of a ServicePort's endpoints beside where new connections go. */
+export type EndpointFacts = Pick<ServicePort, 'flowBackends' | 'readyLocalAddresses'>;
+
+/** A ServicePort without what its EndpointSlices say. */
+export type ServicePortSpec = Omit<ServicePort, keyof Categories | keyof EndpointFacts>;
+
+export type ServicePorts = ReadonlyMap<ServicePortKey, ServicePort>;
+
 /** The traffic that counts as coming from a pod of this cluster (kube-proxy's detectLocalMode). */
 export type LocalDetector =
   | { readonly kind: 'none' }
@@ -100,7 +111,7 @@ export interface DataplaneOptions {
 /** Everything the kernel must hold. `servicePorts` is a live view that stays valid until the table it came from changes. */
 export interface Snapshot {
   readonly options: DataplaneOptions;
-  readonly servicePorts: ReadonlyMap<ServicePortKey, ServicePort>;
+  readonly servicePorts: ServicePorts;
 }
 
 /** `before` is absent for a new ServicePort, `after` for a removed one; never both. */

@@ -1,7 +1,8 @@
+import type { ServicePortSpec } from '../../../src/core/snapshot.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Service } from '../../../src/core/kubernetes.ts';
-import { parseService, type ServicePortSpec } from '../../../src/core/service.ts';
+import { parseService } from '../../../src/core/service.ts';
 import { service } from './api-objects.ts';
 
 const DUAL = { clusterIP: '172.30.0.1', clusterIPs: ['172.30.0.1', 'fd00::1'] };
