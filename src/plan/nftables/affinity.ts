@@ -1,10 +1,10 @@
+import type { SetName } from './set-name.ts';
 import type { Backend, ServicePort } from '../../core/snapshot.ts';
 import { addressBytes, join, numberBytes, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
 import type { RuleContext } from './detector.ts';
 import type { Expression, Word } from './expression.ts';
 import { LOCAL_INDEX, MAX_ENDPOINTS } from './layout.ts';
-import type { SetName } from './layout.ts';
 import { loadAddress, loadDestinationPort, loadProtocol } from './load.ts';
 import type { Rule, SetElement } from './objects.ts';
 

@@ -1,3 +1,4 @@
+import type { SetName } from './set-name.ts';
 import type { Family } from '../../core/ip.ts';
 import type { AddressFamily } from './expression.ts';
 import type { Part, SetDefinition } from './objects.ts';
@@ -9,34 +10,6 @@ export const MAX_ENDPOINTS = LOCAL_INDEX - 1;
 
 /** The name of our table in each family. Everything in it is ours; nothing outside of it is. */
 export const TABLE_NAME = 'switchyard';
-
-/** The sets and maps of a table, by what they are for. The number of them never changes; Services are elements. */
-export const SET_NAMES = [
-  'frontends',
-  'local-frontends',
-  'node-ports',
-  'local-node-ports',
-  'endpoints',
-  'node-port-endpoints',
-  'policies',
-  'local-policies',
-  'rejected',
-  'dropped',
-  'rejected-node-ports',
-  'dropped-node-ports',
-  'cluster-ips',
-  'hairpin',
-  'node-port-addresses',
-  'restricted',
-  'allowed-sources',
-  'affinity',
-  'affinity-endpoints',
-  'affinity-backends',
-  'affinity-local-backends',
-  'affinity-frontends',
-  'affinity-node-ports',
-] as const;
-export type SetName = (typeof SET_NAMES)[number];
 
 /** What differs between the table for IPv4 and the one for IPv6. */
 export interface FamilyLayout {

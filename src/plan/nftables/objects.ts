@@ -1,5 +1,5 @@
 import type { AddressFamily, Expression, Verdict } from './expression.ts';
-import type { SetName } from './layout.ts';
+import type { SetName } from './set-name.ts';
 
 export const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'] as const;
 export type Hook = (typeof HOOKS)[number];

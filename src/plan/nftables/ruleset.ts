@@ -1,10 +1,10 @@
+import type { SetName } from './set-name.ts';
 import { mayAcceptNodePorts } from '../../core/dataplane-options.ts';
 import type { Family } from '../../core/ip.ts';
 import type { DataplaneOptions, ServicePort, Snapshot } from '../../core/snapshot.ts';
 import { addressBytes, bytesKey, join } from './bytes.ts';
 import type { RuleContext } from './detector.ts';
 import { LAYOUTS, TABLE_NAME } from './layout.ts';
-import type { SetName } from './layout.ts';
 import type { Chain, Element, SetElement, TableDefinition } from './objects.ts';
 import { policyChain } from './policy-chain.ts';
 import { policiesNeeded, policyElements, policyName } from './policy.ts';

@@ -1,9 +1,9 @@
+import type { SetName } from './set-name.ts';
 import type { Backend, Scheduler, ServicePort } from '../../core/snapshot.ts';
 import { affinityElements } from './affinity.ts';
 import { addressBytes, join, numberBytes, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
 import { LOCAL_INDEX, MAX_ENDPOINTS } from './layout.ts';
-import type { SetName } from './layout.ts';
 import type { SetElement } from './objects.ts';
 import { policyData } from './policy.ts';
 import type { Policy, PolicyKind } from './policy.ts';

@@ -1,7 +1,8 @@
+import type { SetName } from './set-name.ts';
 import type { Family } from '../../core/ip.ts';
 import type { DataplaneOptions, ServicePort, ServicePortChange } from '../../core/snapshot.ts';
 import { addRules, sameElement } from './diff.ts';
-import { TABLE_NAME, type SetName } from './layout.ts';
+import { TABLE_NAME } from './layout.ts';
 import type { Element, Operation, SetElement } from './objects.ts';
 import type { Policy } from './policy.ts';
 import { contextFor, planPolicies, sharedKey } from './ruleset.ts';

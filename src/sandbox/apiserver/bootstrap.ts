@@ -1,10 +1,11 @@
+import type { WriteOptions } from './registry/write-options.ts';
 import { PRIORITY_CLASS, SYSTEM_PRIORITIES } from './builtin/scheduling.ts';
 import { SERVICE } from './builtin/service.ts';
 import { SERVICE_CIDR } from './builtin/networking.ts';
 import { NAMESPACE } from './builtin/core.ts';
 import type { KubeObject } from './object.ts';
 import { createObject } from './registry/create.ts';
-import { decodeObject, type WriteOptions } from './registry/decode.ts';
+import { decodeObject } from './registry/decode.ts';
 import type { Registry } from './registry/registry.ts';
 import type { ResourceKind } from './registry/resource-kind.ts';
 import type { JsonObject } from './schema/json-schema.ts';

@@ -1,6 +1,6 @@
+import { FIELD_VALIDATIONS, type FieldValidation, type WriteOptions } from '../registry/write-options.ts';
 import { parse as parseYaml } from 'yaml';
 import { decodeProtobufObject, PROTOBUF_TYPE } from '../protobuf/decode-object.ts';
-import { FIELD_VALIDATIONS, type FieldValidation, type WriteOptions } from '../registry/decode.ts';
 import { PROPAGATION_POLICIES, type DeleteOptions, type PropagationPolicy } from '../registry/delete.ts';
 import { objectAt, scalarText, valueAt } from '../object.ts';
 import { invalidValue, unsupportedValue, type FieldProblem } from '../schema/field-problem.ts';

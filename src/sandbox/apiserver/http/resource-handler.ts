@@ -1,6 +1,8 @@
+import type { WriteOptions } from '../registry/write-options.ts';
+import type { Subresource, Target } from '../registry/target.ts';
 import { deleteCollection } from '../registry/delete-collection.ts';
-import { createObject, type Subresource, type Target } from '../registry/create.ts';
-import { checkIdentity, decodeObject, type WriteOptions } from '../registry/decode.ts';
+import { createObject } from '../registry/create.ts';
+import { checkIdentity, decodeObject } from '../registry/decode.ts';
 import { deleteObject, type DeleteOptions } from '../registry/delete.ts';
 import { listObjects } from '../registry/list.ts';
 import { parseListOptions, readBoolean, type ListOptions } from '../registry/list-options.ts';

@@ -1,5 +1,5 @@
+import type { Subresource } from './target.ts';
 import type { KubeObject } from '../object.ts';
-import type { Subresource } from './create.ts';
 import type { ResourceKind } from './resource-kind.ts';
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE';

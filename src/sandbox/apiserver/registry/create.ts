@@ -1,20 +1,11 @@
+import type { WriteOptions } from './write-options.ts';
 import type { KubeObject, ObjectMeta } from '../object.ts';
 import { alreadyExists, forbidden, invalid, notFound, StatusError } from '../status-error.ts';
-import type { WriteOptions } from './decode.ts';
 import { recordManager } from './field-managers.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { metadataProblems } from './metadata.ts';
 import type { Registry } from './registry.ts';
 import { shown, storeKey, toStored, type ResourceKind } from './resource-kind.ts';
-
-/** Which object a request is about. */
-export interface Target {
-  readonly kind: ResourceKind;
-  readonly namespace: string;
-  readonly name: string;
-  readonly subresource: Subresource;
-}
-export type Subresource = '' | 'status' | 'scale' | 'finalize';
 
 const NAMESPACES = '/namespaces';
 const MAX_NAME_ATTEMPTS = 8;

@@ -1,23 +1,9 @@
+import type { WriteOptions } from './write-options.ts';
 import { groupVersion, type KubeObject } from '../object.ts';
 import { badRequest, type StatusError } from '../status-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
-import type { Admit } from './admission.ts';
 import { decodeMetadata } from './metadata.ts';
 import type { ResourceKind } from './resource-kind.ts';
-
-export const FIELD_VALIDATIONS = ['Ignore', 'Warn', 'Strict'] as const;
-export type FieldValidation = (typeof FIELD_VALIDATIONS)[number];
-
-/** How a write is to be carried out, from the query of its request. */
-export interface WriteOptions {
-  readonly isDryRun: boolean;
-  readonly fieldManager: string;
-  readonly fieldValidation: FieldValidation;
-  /** Filled by the write; the HTTP side sends them as Warning headers. */
-  readonly warnings: string[];
-  /** Asked last, before anything is stored. */
-  readonly admit?: Admit;
-}
 
 /** Unknown fields of a body are pruned and, as the request asks, passed over, warned about or refused. */
 export interface DecodeOptions {

@@ -1,8 +1,8 @@
+import type { WriteOptions } from './write-options.ts';
+import type { Subresource } from './target.ts';
 import type { KubeObject } from '../object.ts';
 import { trackUpdate } from '../apply/managed-fields.ts';
 import { groupVersion } from '../object.ts';
-import type { Subresource } from './create.ts';
-import type { WriteOptions } from './decode.ts';
 import type { Registry } from './registry.ts';
 import type { ResourceKind } from './resource-kind.ts';
 

@@ -1,3 +1,5 @@
+import type { WriteOptions } from './write-options.ts';
+import type { Target } from './target.ts';
 import { applyPatch, type Operation } from 'rfc6902';
 import { parse as parseYaml } from 'yaml';
 import { jsonMergePatch } from '../apply/merge-patch.ts';
@@ -8,8 +10,7 @@ import { groupVersion, type KubeObject } from '../object.ts';
 import { invalidValue } from '../schema/field-problem.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
 import { badRequest, conflict, invalid, StatusError, unsupportedMediaType } from '../status-error.ts';
-import type { Target } from './create.ts';
-import { checkIdentity, decodeObject, type WriteOptions } from './decode.ts';
+import { checkIdentity, decodeObject } from './decode.ts';
 import { ignoredFields } from './field-managers.ts';
 import type { Registry } from './registry.ts';
 import { updateObject, type Change, type UpdateResult } from './update.ts';

@@ -1,9 +1,11 @@
+import type { WriteOptions } from './write-options.ts';
+import type { Target } from './target.ts';
 import { isSameJson, type KubeObject, type ObjectMeta } from '../object.ts';
 import { conflict, invalid, notFound, OBJECT_MODIFIED } from '../status-error.ts';
 import { invalidValue } from '../schema/field-problem.ts';
 import type { JsonObject } from '../schema/json-schema.ts';
-import { createObject, type Target } from './create.ts';
-import { checkIdentity, type WriteOptions } from './decode.ts';
+import { createObject } from './create.ts';
+import { checkIdentity } from './decode.ts';
 import { recordManager } from './field-managers.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { metadataProblems, metadataUpdateProblems } from './metadata.ts';

@@ -1,0 +1,27 @@
+/** The sets and maps of a table, by what they are for. The number of them never changes; Services are elements. */
+export const SET_NAMES = [
+  'frontends',
+  'local-frontends',
+  'node-ports',
+  'local-node-ports',
+  'endpoints',
+  'node-port-endpoints',
+  'policies',
+  'local-policies',
+  'rejected',
+  'dropped',
+  'rejected-node-ports',
+  'dropped-node-ports',
+  'cluster-ips',
+  'hairpin',
+  'node-port-addresses',
+  'restricted',
+  'allowed-sources',
+  'affinity',
+  'affinity-endpoints',
+  'affinity-backends',
+  'affinity-local-backends',
+  'affinity-frontends',
+  'affinity-node-ports',
+] as const;
+export type SetName = (typeof SET_NAMES)[number];
