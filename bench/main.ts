@@ -51,6 +51,18 @@ await new Command('bench')
       }),
   )
   .addCommand(
+    new Command('plan')
+      .description(
+        'what one decision of the controller costs where a few nodes have changed since the last; no root needed',
+      )
+      .option('--nodes <count>', 'nodes in ten zones', parseCount, 5_000)
+      .option('--plans <count>', 'how many plans to measure', parseCount, 400)
+      .action(async (options: { nodes: number; plans: number }) => {
+        const { benchPlan } = await import('./plan.ts');
+        console.log(JSON.stringify(benchPlan(options)));
+      }),
+  )
+  .addCommand(
     new Command('switch')
       .description('switches modes back and forth under load and accounts for every connection')
       .option('--times <count>', 'how many switches', parseCount, 100)

@@ -4,7 +4,7 @@ import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
 import type { RolloutNode } from '../core/rollout-node.ts';
 import { planHandover } from '../core/kube-proxy-handover.ts';
-import { planRollout, type RolloutInput } from '../core/rollout.ts';
+import { PlanMemory, planRollout, type RolloutInput } from '../core/rollout.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { ControllerMetrics } from './metrics.ts';
@@ -50,6 +50,7 @@ export class ProxyOperator extends ReliableOperator {
   readonly #loop: ReconcileLoop;
   /** Of each node, what the planner looks at, to tell changes from heartbeats. */
   readonly #nodeFacts = new Map<string, string>();
+  #memory = new PlanMemory();
   #leads: AbortSignal = AbortSignal.abort();
 
   constructor(parts: ProxyOperatorParts) {
@@ -174,14 +175,15 @@ export class ProxyOperator extends ReliableOperator {
       const handover = planHandover({ ...this.#objects(), nowMs });
       const kept = await this.#keeper.apply(handover, this.#leads);
       const startedMs = performance.now();
-      const plan = planRollout({
+      const input = {
         ...this.#objects(),
         histories: this.#revisions.histories,
         gateResults: this.#gates.results,
         lostAgents: this.#leases.lost(),
         handover: this.#keeper.findings(handover),
         nowMs,
-      });
+      };
+      const plan = planRollout(input, this.#memory);
       this.#metrics.observePlan((performance.now() - startedMs) / 1_000);
       this.#metrics.setProfiles(plan.profiles);
       const { failures, restInMs = Infinity } = await this.#writer.write(
@@ -203,6 +205,7 @@ export class ProxyOperator extends ReliableOperator {
       return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };
     } catch (error) {
       finish(true);
+      this.#memory = new PlanMemory();
       this.#log.error(
         { problem: (error as Error).message, stack: (error as Error).stack },
         'planning failed; trying again',

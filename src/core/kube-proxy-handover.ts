@@ -62,21 +62,9 @@ export function isKeptOff(state: NodeProxyState, nowMs: number): boolean | undef
 
 /** The names of the nodes that carry the label of some profile. */
 export function keptOffNodes(profiles: readonly ProxyProfile[], nodes: readonly RolloutNode[]): ReadonlySet<string> {
-  const labels = [DEFAULT_NODE_LABEL, ...profiles.map((profile) => kubeProxyOf(profile).nodeLabel)];
+  const labels = [...new Set([DEFAULT_NODE_LABEL, ...profiles.map((profile) => kubeProxyOf(profile).nodeLabel)])];
   const kept = nodes.filter(({ metadata }) => labels.some((label) => metadata.labels?.[label] !== undefined));
   return new Set(kept.map(({ metadata }) => metadata.name));
-}
-
-/** One label of one node. */
-interface LabelView {
-  readonly node: string;
-  readonly label: string;
-  readonly has: boolean;
-  readonly wants: boolean;
-  /** The profile that it is for. */
-  readonly profile: string | undefined;
-  /** A release needs the DaemonSet as it is until kube-proxy is back. */
-  readonly isReturning: boolean;
 }
 
 /** A node in IPVS mode changes to another mode first: kube-proxy would not leave our virtual servers alone. */
@@ -84,42 +72,46 @@ function isLeavingIpvs({ spec, status }: Pick<NodeProxyState, 'spec' | 'status'>
   return status?.current?.mode === 'ipvs' && nowMs < Date.parse(spec.attempt?.deadlineAt ?? '');
 }
 
-/** What to do about kube-proxy, from nothing but the objects: equal objects at an equal time give an equal plan. */
-export function planHandover(input: HandoverInput): HandoverPlan {
-  const views = viewLabels(input);
-  const wanted = views.flatMap(({ wants, profile }) => (wants && profile !== undefined ? [profile] : []));
-  const counts = new Map<string, number>();
-  for (const profile of wanted) counts.set(profile, (counts.get(profile) ?? 0) + 1);
-  const changes = views.filter(({ has, wants }) => has !== wants);
-  const inUse = views.filter(({ has, wants, isReturning }) => has || wants || isReturning);
-  return {
-    labels: changes.map(({ node, label, wants }) => ({ node, label, present: wants })),
-    counts,
-    sets: planSets(input.profiles, new Set(inUse.map(({ label }) => label))),
-  };
+/** One label on one node, as it is to be. */
+interface Wish {
+  readonly wants: boolean;
+  /** A release needs the DaemonSet as it is until kube-proxy is back. */
+  readonly isReturning: boolean;
 }
 
-function viewLabels({ profiles, nodes, states, nowMs }: HandoverInput): LabelView[] {
-  const byUid = new Map(profiles.map((profile) => [profile.metadata.uid, profile]));
-  const byNode = new Map(states.map((state) => [state.metadata.name, state]));
-  const known = new Set([DEFAULT_NODE_LABEL, ...profiles.map((profile) => kubeProxyOf(profile).nodeLabel)]);
-  return nodes.flatMap(({ metadata }) => {
-    const found = byNode.get(metadata.name);
-    const state = found?.spec.nodeUID === metadata.uid ? found : undefined;
-    const profile = byUid.get(state?.spec.profile.uid);
-    return [...known].map((label) => {
-      const has = metadata.labels?.[label] !== undefined;
-      return { node: metadata.name, label, has, profile: profile?.metadata.name, ...wish(label, has) };
-    });
+const NO_WISH: Wish = { wants: false, isReturning: false };
 
-    function wish(label: string, has: boolean): Pick<LabelView, 'wants' | 'isReturning'> {
-      if (state === undefined) return { wants: false, isReturning: false };
-      // The state of a profile that is gone keeps what its node has.
-      if (profile === undefined) return { wants: has, isReturning: false };
-      if (kubeProxyOf(profile).nodeLabel !== label) return { wants: false, isReturning: false };
-      return { wants: isKeptOff(state, nowMs) ?? has, isReturning: state.spec.action === 'Release' };
-    }
-  });
+/** What to do about kube-proxy, from nothing but the objects: equal objects at an equal time give an equal plan. */
+export function planHandover({ profiles, nodes, states, nowMs }: HandoverInput): HandoverPlan {
+  const byUid = new Map(profiles.map((profile) => [profile.metadata.uid, profile]));
+  const labelOf = new Map(profiles.map((profile) => [profile, kubeProxyOf(profile).nodeLabel]));
+  const known = [...new Set([DEFAULT_NODE_LABEL, ...labelOf.values()])];
+  const byNode = new Map(states.map((state) => [state.metadata.name, state]));
+  const counts = new Map<string, number>();
+  const labels: LabelChange[] = [];
+  const inUse = new Set<string>();
+  const look = ({ metadata }: RolloutNode, label: string, state: NodeProxyState | undefined) => {
+    const profile = byUid.get(state?.spec.profile.uid);
+    const has = metadata.labels?.[label] !== undefined;
+    const isOther = profile !== undefined && labelOf.get(profile) !== label;
+    const { wants, isReturning } = isOther ? NO_WISH : wish(state, profile, has, nowMs);
+    if (wants && profile !== undefined) counts.set(profile.metadata.name, (counts.get(profile.metadata.name) ?? 0) + 1);
+    if (has !== wants) labels.push({ node: metadata.name, label, present: wants });
+    if (has || wants || isReturning) inUse.add(label);
+  };
+  for (const node of nodes) {
+    const found = byNode.get(node.metadata.name);
+    const state = found?.spec.nodeUID === node.metadata.uid ? found : undefined;
+    for (const label of known) look(node, label, state);
+  }
+  return { labels, counts, sets: planSets(profiles, inUse) };
+}
+
+function wish(state: NodeProxyState | undefined, profile: ProxyProfile | undefined, has: boolean, nowMs: number): Wish {
+  if (state === undefined) return NO_WISH;
+  // The state of a profile that is gone keeps what its node has.
+  if (profile === undefined) return { wants: has, isReturning: false };
+  return { wants: isKeptOff(state, nowMs) ?? has, isReturning: state.spec.action === 'Release' };
 }
 
 function planSets(profiles: readonly ProxyProfile[], inUse: ReadonlySet<string>): ExcludedSet[] {

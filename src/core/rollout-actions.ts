@@ -2,6 +2,7 @@ import { API_VERSION, durationMs } from './api/meta.ts';
 import type { NodeProxyState, NodeProxyStateSpec, NodeProxyStateStatus } from './api/node-proxy-state.ts';
 import type { ProxyProfile } from './api/proxy-profile.ts';
 import { timeText } from './time.ts';
+import { FACT } from './rollout-facts.ts';
 import type { Grant } from './rollout-grants.ts';
 import type { NodeAssessment } from './rollout-node.ts';
 import { isHealthy } from './rollout-outcome.ts';
@@ -123,6 +124,11 @@ function finishedSpec(
     return { ...rest, settled: { at, ...(batch === undefined ? {} : { batch }) } };
   }
   return { ...rest, settled: { ...rest.settled, at } };
+}
+
+/** The nodes of which there may be something to write down, the dead among them. */
+export function toSettle({ nodes, nowMs }: Scene): NodeAssessment[] {
+  return nodes.hasOrMovedAfter(FACT.unsettled, nowMs + CLOCK_TOLERANCE_MS);
 }
 
 /** Bookkeeping: a node that is done gives its slot back, and names the profile that it belongs to now. */

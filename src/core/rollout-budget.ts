@@ -1,5 +1,7 @@
 import type { RolloutSpec } from './api/rollout-spec.ts';
+import { FACT } from './rollout-facts.ts';
 import type { NodeAssessment } from './rollout-node.ts';
+import type { Roster } from './rollout-roster.ts';
 import { compareForBatch, compareForCanary, compareForRollback, firstOf, zoneOf } from './rollout-order.ts';
 
 /** How many of `matched` nodes may be unavailable at one time: a percentage rounds down, but to no less than 1. */
@@ -16,19 +18,14 @@ export interface Budget {
   readonly failed: number;
 }
 
-/** `matched` counts the dead nodes too, which are not in `nodes`. */
-export function countBudget(nodes: readonly NodeAssessment[], rollout: RolloutSpec, matched: number): Budget {
+/** A percentage is one of all nodes, the dead ones among them. */
+export function countBudget(nodes: Roster, rollout: RolloutSpec): Budget {
   return {
-    maxUnavailable: resolveMaxUnavailable(rollout.maxUnavailable, matched),
-    unavailable: nodes.filter(({ isUnavailable }) => isUnavailable).length,
-    inFlight: nodes.filter(({ phase }) => phase === 'InFlight').length,
-    failed: nodes.filter(({ phase }) => phase === 'Failed').length,
+    maxUnavailable: resolveMaxUnavailable(rollout.maxUnavailable, nodes.matched),
+    unavailable: nodes.count(FACT.unavailable),
+    inFlight: nodes.count(FACT.inFlight),
+    failed: nodes.count(FACT.failed),
   };
-}
-
-/** Can be started now, as far as the node itself is concerned. */
-export function isCandidate({ phase, isUnreachable, isLost, leftover, blocked }: NodeAssessment): boolean {
-  return phase === 'Waiting' && !isUnreachable && !isLost && leftover === undefined && blocked === undefined;
 }
 
 /**
@@ -47,6 +44,11 @@ export class SlotPicker {
     this.#max = maxUnavailable;
     this.#unavailable = unavailable;
     this.#inFlight = inFlight;
+  }
+
+  /** Nothing finds a place any more. */
+  get isFull(): boolean {
+    return this.#inFlight >= this.#max;
   }
 
   pick(node: NodeAssessment): boolean {
@@ -83,6 +85,7 @@ export function pickCanary(
 /** A batch: ill nodes first, then those of one zone. */
 export function pickBatch(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
   const picked: NodeAssessment[] = [];
+  if (picker.isFull) return picked;
   const [first] = firstOf(candidates, 1, compareForBatch);
   const ofZone = candidates.filter((node) => first !== undefined && zoneOf(node) === zoneOf(first));
   for (const node of ofZone.sort(compareForBatch)) {
@@ -95,17 +98,22 @@ export function pickBatch(picker: SlotPicker, candidates: readonly NodeAssessmen
 /** To the last completed revision: in any zone, as slots come free. */
 export function pickSettling(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
   const picked: NodeAssessment[] = [];
+  if (picker.isFull) return picked;
   for (const node of candidates.toSorted(compareForBatch)) if (picker.pick(node)) picked.push(node);
   return picked;
+}
+
+function isIll({ state, isUnavailable }: NodeAssessment): boolean {
+  return state !== undefined && isUnavailable;
 }
 
 /** Back from a rejected revision: what is ill on it goes at once, the rest within the slots, new nodes last. */
 export function pickReturning(picker: SlotPicker, candidates: readonly NodeAssessment[]): NodeAssessment[] {
   const picked: NodeAssessment[] = [];
-  const [managed, fresh] = [candidates.filter(({ state }) => state), candidates.filter(({ state }) => !state)];
+  const open = picker.isFull ? candidates.filter(isIll) : candidates;
+  const [managed, fresh] = [open.filter(({ state }) => state), open.filter(({ state }) => !state)];
   for (const node of [...managed.toSorted(compareForRollback), ...fresh.toSorted(compareForBatch)]) {
-    const isIll = node.state !== undefined && node.isUnavailable;
-    if (isIll) picker.pickWithoutSlot(node);
+    if (isIll(node)) picker.pickWithoutSlot(node);
     else if (!picker.pick(node)) continue;
     picked.push(node);
   }

@@ -1,8 +1,10 @@
 import type { Condition } from './api/meta.ts';
 import type { ProxyProfileConditionType } from './api/proxy-profile.ts';
 import type { Assignment } from './rollout-assignment.ts';
+import { hasNoAgent } from './rollout-ailment.ts';
+import { FACT } from './rollout-facts.ts';
 import { progressing } from './rollout-progress.ts';
-import { hasNoAgent, inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
+import { inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
 
 /** A condition without what the object and the clock add to it. */
 export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>;
@@ -37,18 +39,19 @@ function accepted({ assignment, course, spec }: RolloutView): Finding {
 }
 
 function available(view: RolloutView): Finding {
-  const { nodes, dead, course, rejecting } = view;
+  const { nodes, course, rejecting } = view;
+  const dead = nodes.matched - nodes.length;
   if (!isAccepted(view)) return NOT_ACCEPTED;
   const what = `${course.target} (${modeOf(view)})`;
   if (course.kind === 'Back' || rejecting !== undefined) {
     return { status: 'False', reason: 'RolloutIncomplete', message: `${what} was rejected; see Degraded.` };
   }
-  const elsewhere = nodes.filter(({ phase }) => phase !== 'Done');
-  if (elsewhere.length > 0) {
-    const message = `${nodes.length - elsewhere.length} of ${nodes.length} nodes are done with ${what}.`;
+  const done = nodes.count(FACT.done);
+  if (done < nodes.length) {
+    const message = `${done} of ${nodes.length} nodes are done with ${what}.`;
     return { status: 'False', reason: 'RolloutIncomplete', message };
   }
-  const broken = nodes.filter(({ isReady, isUpdated }) => !isReady || !isUpdated);
+  const broken = nodes.where(0, FACT.sound);
   if (broken.length > 0) {
     const message = `${nodeNames(broken)} not Ready; see status.problems.`;
     return { status: 'False', reason: broken.every(hasNoAgent) ? 'AgentsMissing' : 'NodesNotReady', message };
@@ -57,10 +60,10 @@ function available(view: RolloutView): Finding {
     return {
       status: 'False',
       reason: 'NodesNotReady',
-      message: `All ${dead.length} nodes are dead; see status.problems.`,
+      message: `All ${dead} nodes are dead; see status.problems.`,
     };
   }
-  const left = dead.length === 0 ? '' : ` ${dead.length} dead nodes are left out; see status.problems.`;
+  const left = dead === 0 ? '' : ` ${dead} dead nodes are left out; see status.problems.`;
   return { status: 'True', reason: 'AllNodesReady', message: `All ${nodes.length} nodes are Ready in ${what}.${left}` };
 }
 
@@ -98,7 +101,7 @@ function degraded(view: RolloutView): Finding {
     const message = `${nodeNames(failed)} failed ${view.course.target}: ${first?.message ?? ''}; see status.problems.`;
     return { status: 'True', reason: view.isStopped ? 'FailureBudgetSpent' : 'NodeFailed', message };
   }
-  const blocked = view.nodes.filter(({ phase, blocked: by }) => phase === 'Waiting' && by !== undefined);
+  const blocked = view.nodes.where(FACT.waiting | FACT.blocked);
   const [first] = blocked;
   if (first?.blocked !== undefined) {
     const message = `${nodeNames(blocked)} cannot be started: ${first.blocked.message}; see status.problems.`;
@@ -109,12 +112,12 @@ function degraded(view: RolloutView): Finding {
 
 /** What is wrong whatever the revision. */
 function degradedByAgents({ nodes }: RolloutView): Finding | undefined {
-  const missing = nodes.filter(hasNoAgent);
+  const missing = nodes.where(FACT.noAgent);
   if (missing.length > 0) {
     const message = `No agent is heard on ${nodeNames(missing)}; check that it runs there. See status.problems.`;
     return { status: 'True', reason: 'AgentsMissing', message };
   }
-  const drifting = nodes.filter(({ drift }) => drift !== undefined);
+  const drifting = nodes.where(FACT.drifting);
   const [first] = drifting;
   if (first?.drift === undefined) return undefined;
   const message = `Somebody else keeps changing what the agents put back on ${nodeNames(drifting)}: ${first.drift.message}.`;

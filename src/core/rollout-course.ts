@@ -30,11 +30,11 @@ export interface Course {
 function findConfig(
   revision: string,
   history: readonly KnownRevision[],
-  states: ReadonlyMap<string, NodeProxyState>,
+  states: readonly NodeProxyState[],
 ): RenderedConfig | undefined {
   const known = history.find((each) => each.revision === revision)?.rendered;
   if (known !== undefined) return known;
-  for (const { spec } of states.values()) if (spec.revision === revision) return spec.rendered;
+  for (const { spec } of states) if (spec.revision === revision) return spec.rendered;
   return undefined;
 }
 
@@ -42,7 +42,7 @@ export function findCourse(
   profile: ProxyProfile,
   spec: ProxyProfileSpec,
   history: readonly KnownRevision[],
-  states: ReadonlyMap<string, NodeProxyState>,
+  states: readonly NodeProxyState[],
 ): Course {
   const rendered = renderProfile(spec);
   const target = revisionOf(rendered);

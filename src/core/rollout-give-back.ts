@@ -13,15 +13,10 @@ export interface GiveBackPlan {
 }
 
 /** Of a profile that gives its nodes back to kube-proxy: no revision is rolled out, and none is remembered as good. */
-export function giveBack(
-  assignment: Assignment,
-  spec: ProxyProfileSpec,
-  states: ReadonlyMap<string, NodeProxyState>,
-  scene: ReleaseScene,
-): GiveBackPlan {
-  const { profile, nodes } = assignment;
-  const own = nodes.flatMap(({ metadata }) => {
-    const state = states.get(metadata.name);
+export function giveBack(assignment: Assignment, spec: ProxyProfileSpec, scene: ReleaseScene): GiveBackPlan {
+  const { profile, nodes, states } = assignment;
+  const own = nodes.flatMap(({ metadata }, at) => {
+    const state = states[at];
     return state !== undefined && state.spec.nodeUID === metadata.uid ? [state] : [];
   });
   const isHeld = spec.rollout.paused || spec.rollout.dryRun;

@@ -1,6 +1,7 @@
-import { isCandidate, pickBatch, pickCanary, pickReturning, pickSettling, SlotPicker } from './rollout-budget.ts';
+import { pickBatch, pickCanary, pickReturning, pickSettling, SlotPicker } from './rollout-budget.ts';
+import { FACT } from './rollout-facts.ts';
 import type { NodeAssessment } from './rollout-node.ts';
-import { canaryPool, type Scene } from './rollout-scene.ts';
+import type { Scene } from './rollout-scene.ts';
 import type { Stage } from './rollout-stage.ts';
 
 /** One node that may start, and into what. */
@@ -9,10 +10,6 @@ export interface Grant {
   readonly revision: string;
   /** Undefined beside the batches: new nodes, and on the way to the last completed revision. */
   readonly batch: number | undefined;
-}
-
-function isFresh(node: NodeAssessment): boolean {
-  return node.state === undefined && node.leftover === undefined;
 }
 
 /** What a node that joins during a trial runs; undefined where it takes its turn with the others. */
@@ -26,32 +23,27 @@ function revisionOfNewNode({ course, spec }: Scene, stage: Stage): string | unde
 function forwardGrants(scene: Scene, stage: Stage, isStopped: boolean): Grant[] {
   const { nodes, budget } = scene;
   const picker = new SlotPicker(budget);
-  const candidates = nodes.filter((node) => isCandidate(node) && !node.servesGoal);
   const newRevision = revisionOfNewNode(scene, stage);
-  const fresh = newRevision === undefined ? [] : candidates.filter(isFresh);
+  const fresh = newRevision === undefined ? [] : nodes.where(FACT.candidate | FACT.fresh, FACT.servesGoal);
   const safe = isStopped && newRevision === scene.course.target ? [] : fresh;
   const grants: Grant[] = pickSettling(picker, safe).flatMap((node) =>
     newRevision === undefined ? [] : [{ node, revision: newRevision, batch: undefined }],
   );
   if (isStopped || stage.hold !== undefined) return grants;
-  const others = candidates.filter((node) => !fresh.includes(node));
-  const pool = new Set(stage.canaryWanted > 0 ? canaryPool(scene) : []);
-  const batch = stage.canaryWanted > 0 ? 0 : (stage.batch ?? 0) + 1;
-  const picked =
-    stage.canaryWanted > 0
-      ? pickCanary(
-          picker,
-          others.filter((node) => pool.has(node)),
-          stage.canaryWanted,
-        )
-      : pickBatch(picker, others);
+  const isCanary = stage.canaryWanted > 0;
+  const others = nodes.where(
+    FACT.candidate | (isCanary ? FACT.canary : 0),
+    FACT.servesGoal | (newRevision === undefined ? 0 : FACT.fresh),
+  );
+  const batch = isCanary ? 0 : (stage.batch ?? 0) + 1;
+  const picked = isCanary ? pickCanary(picker, others, stage.canaryWanted) : pickBatch(picker, others);
   return [...grants, ...picked.map((node) => ({ node, revision: scene.course.target, batch }))];
 }
 
 function settleGrants({ nodes, budget, spec }: Scene): Grant[] {
   const isSpent = budget.failed >= spec.rollout.maxFailures;
   // Where too many failed, nodes that serve are left alone; nodes that serve nothing have nothing to lose.
-  const candidates = nodes.filter((node) => isCandidate(node) && !node.servesGoal && !(isSpent && node.isReady));
+  const candidates = nodes.where(FACT.candidate, FACT.servesGoal | (isSpent ? FACT.ready : 0));
   return pickSettling(new SlotPicker(budget), candidates).map((node) => ({
     node,
     revision: node.goal,
@@ -61,7 +53,7 @@ function settleGrants({ nodes, budget, spec }: Scene): Grant[] {
 
 /** Nodes that cannot run the rejected revision, or were ill before it, go back like all others. */
 function returnGrants({ nodes, budget }: Scene): Grant[] {
-  const candidates = nodes.filter((node) => isCandidate({ ...node, blocked: undefined }) && !node.servesGoal);
+  const candidates = nodes.where(FACT.movable, FACT.servesGoal);
   return pickReturning(new SlotPicker(budget), candidates).map((node) => ({
     node,
     revision: node.goal,

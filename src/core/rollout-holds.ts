@@ -1,6 +1,6 @@
 import { durationMs } from './api/meta.ts';
 import { timeText as at } from './time.ts';
-import { isCandidate } from './rollout-budget.ts';
+import { FACT } from './rollout-facts.ts';
 import type { GateFinding } from './rollout-gates.ts';
 import { inconclusiveGates } from './rollout-health.ts';
 import { askedRevision } from './rollout-outcome.ts';
@@ -78,17 +78,17 @@ export function gateHold(scene: Scene, gates: readonly GateFinding[], trial: Tri
 
 export function approvalHold(scene: Scene, trial: Trial): Hold | undefined {
   const { spec, course, profile, nodes } = scene;
-  const isLeft = nodes.some(({ phase }) => phase === 'Waiting');
+  const isLeft = nodes.count(FACT.waiting) > 0;
   if (spec.rollout.canary.approval !== 'Manual' || trial.batch !== 0 || !isLeft || isApproved(scene)) return undefined;
   const command = `kubectl annotate --overwrite pp ${profile.metadata.name} ${APPROVAL_ANNOTATION}=${course.target}`;
   return { reason: 'AwaitingApproval', message: `the canary is well; to go on: ${command}` };
 }
 
 /** Batches need a canary that is well; where none is left to try, a person has to say how to go on. */
-function noCanary({ nodes, spec }: Scene, { pool, batch = 0, settled, canaryWanted }: Trial): Hold | undefined {
+function noCanary({ nodes, spec }: Scene, { batch = 0, settled, canaryWanted }: Trial): Hold | undefined {
   const isTried = spec.rollout.canary.count === 0 || batch > 0 || settled.length > 0 || canaryWanted > 0;
-  if (isTried || !nodes.some(isCandidate)) return undefined;
-  const failed = pool.filter(({ phase }) => phase === 'Failed');
+  if (isTried || nodes.count(FACT.candidate) === 0) return undefined;
+  const failed = nodes.where(FACT.canary | FACT.failed);
   const message =
     failed.length === 0
       ? 'no node that can be started matches spec.rollout.canary.selector'
@@ -98,9 +98,8 @@ function noCanary({ nodes, spec }: Scene, { pool, batch = 0, settled, canaryWant
 
 export function preflightHold(scene: Scene, trial: Trial): Hold | undefined {
   const { nodes, spec, course } = scene;
-  const { onTarget } = trial;
-  const blocked = nodes.filter(({ blocked: by }) => by !== undefined);
-  if (onTarget.length === 0 && blocked.length >= spec.rollout.maxFailures && blocked.length > 0) {
+  const blocked = nodes.where(FACT.blocked);
+  if (!trial.isBegun && blocked.length >= spec.rollout.maxFailures && blocked.length > 0) {
     const message =
       `${names(blocked)} cannot run ${course.target}: ${blocked[0]?.blocked?.message ?? ''}. Nothing was touched; repair ` +
       'these nodes, take them out by spec.nodeSelector, or raise spec.rollout.maxFailures above their number.';

@@ -1,8 +1,8 @@
 import type { ProxyProfileStatus } from './api/proxy-profile.ts';
-import { isCandidate } from './rollout-budget.ts';
+import { FACT } from './rollout-facts.ts';
 import type { NodeAssessment } from './rollout-node.ts';
 import { compareForBatch, compareForCanary, compareForRollback, firstOf, zoneOf } from './rollout-order.ts';
-import { canaryPool, type Scene } from './rollout-scene.ts';
+import type { Scene } from './rollout-scene.ts';
 import type { Stage } from './rollout-stage.ts';
 
 type PlannedNode = NonNullable<ProxyProfileStatus['plan']>[number];
@@ -62,15 +62,9 @@ function zonesOf(nodes: readonly NodeAssessment[]): { readonly zone: string; rea
 
 function forwardOutlook(scene: Scene, stage: Stage, waiting: readonly NodeAssessment[]): Outlook {
   const { maxUnavailable } = scene.budget;
-  const pool = new Set(stage.canaryWanted > 0 ? canaryPool(scene) : []);
-  const canary = new Set(
-    firstOf(
-      waiting.filter((node) => pool.has(node)),
-      stage.canaryWanted,
-      compareForCanary,
-    ),
-  );
-  const rest = waiting.filter((node) => !canary.has(node));
+  const pool = stage.canaryWanted > 0 ? scene.nodes.where(FACT.candidate | FACT.canary) : [];
+  const canary = new Set(firstOf(pool, stage.canaryWanted, compareForCanary));
+  const rest = canary.size === 0 ? waiting : waiting.filter((node) => !canary.has(node));
   const [next, all] = [0, 1].map(() => new BatchCount(stage.batch ?? 0, maxUnavailable)) as [BatchCount, BatchCount];
   for (const { zone, count } of zonesOf(rest)) all.add(zone, count);
   const numbered: Numbered[] = [...canary].map((node) => ({ node, batch: 0 }));
@@ -80,7 +74,7 @@ function forwardOutlook(scene: Scene, stage: Stage, waiting: readonly NodeAssess
 }
 
 function outlook(scene: Scene, stage: Stage | undefined): Outlook {
-  const waiting = scene.nodes.filter((node) => isCandidate(node));
+  const waiting = scene.nodes.where(FACT.candidate);
   if (stage !== undefined) return forwardOutlook(scene, stage, waiting);
   const compare = scene.course.kind === 'Back' ? compareForRollback : compareForBatch;
   const next = firstOf(waiting, MAX_PLAN, compare).map((node) => ({ node, batch: undefined }));

@@ -3,7 +3,7 @@ import type { ProxyProfile, ProxyProfileSpec, ProxyProfileStatus } from './api/p
 import type { RejectedRevision } from './api/rollout-status.ts';
 import { durationMs } from './api/meta.ts';
 import { canonicalJson } from './revision.ts';
-import { grantAction, settleActions, type StateAction } from './rollout-actions.ts';
+import { grantAction, settleActions, toSettle, type StateAction } from './rollout-actions.ts';
 import { timeText } from './time.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import { countBudget } from './rollout-budget.ts';
@@ -11,12 +11,14 @@ import { findCourse, goalOf, targetFor, type Course, type KnownRevision } from '
 import { rolloutEvents, type RolloutEvent } from './rollout-events.ts';
 import type { GateRequest, GateResults } from './rollout-gates.ts';
 import { chooseGrants, type Grant } from './rollout-grants.ts';
-import { createAssessor } from './rollout-memo.ts';
-import type { NodeAssessment } from './rollout-node.ts';
+import type { PlanMemory } from './rollout-memory.ts';
+import { assessNode, type RolloutTarget } from './rollout-node.ts';
+import type { Roster } from './rollout-roster.ts';
 import { giveBack } from './rollout-give-back.ts';
 import { withHandover, type HandoverFinding } from './rollout-handover.ts';
 import { previewRollout } from './rollout-preview.ts';
 import type { Scene } from './rollout-scene.ts';
+import { matchesSelector } from './rollout-selector.ts';
 import { findStage, type Stage, type Verdict } from './rollout-stage.ts';
 import { invalidStatus, rolloutStatus } from './rollout-status.ts';
 import { isAccepted, rolloutView } from './rollout-view.ts';
@@ -42,14 +44,15 @@ export interface PlannedProfile extends ProfilePlan {
 
 /** What a profile is planned from beside its own objects. */
 export interface PlanContext {
-  readonly states: ReadonlyMap<string, NodeProxyState>;
+  readonly states: readonly NodeProxyState[];
   /** By the UID of the profile, the newest last. */
   readonly histories: ReadonlyMap<string, readonly KnownRevision[]>;
   readonly gateResults: GateResults;
   readonly handover: ReadonlyMap<string, HandoverFinding>;
-  /** Nodes that kube-proxy is kept off. */
-  readonly keptOff: ReadonlySet<string>;
+  /** Nodes that kube-proxy is kept off; worked out when it is asked for. */
+  readonly keptOff: () => ReadonlySet<string>;
   readonly nowMs: number;
+  readonly memory: PlanMemory;
 }
 
 /** Counts, plans and messages may wait a moment; the rest may not. */
@@ -101,24 +104,38 @@ function isHeld({ rollout }: ProxyProfileSpec): boolean {
   return rollout.paused || rollout.dryRun;
 }
 
-function assessAll(
-  { assignment, spec }: { assignment: Assignment; spec: ProxyProfileSpec },
-  course: Course,
-  { states, nowMs }: PlanContext,
-): NodeAssessment[] {
-  const assessors = new Map<string, ReturnType<typeof createAssessor>>();
-  return assignment.nodes.map((node) => {
-    const state = states.get(node.metadata.name);
-    const goal = goalOf(course, state?.spec.nodeUID === node.metadata.uid ? state : undefined);
-    const assess = assessors.get(goal) ?? createAssessor(targetFor(course, assignment.profile, spec, goal), nowMs);
-    assessors.set(goal, assess);
-    return assess(node, state);
+/** The nodes as they stand, each judged by the revision that it is to run. */
+function takeRoster(assignment: Assignment, spec: ProxyProfileSpec, course: Course, context: PlanContext): Roster {
+  const { profile } = assignment;
+  const { nowMs, memory } = context;
+  const { name, uid = '' } = profile.metadata;
+  const { canary } = spec.rollout;
+  const targets = new Map<string, RolloutTarget>();
+  const targetOf = (goal: string): RolloutTarget => {
+    const target = targets.get(goal) ?? targetFor(course, profile, spec, goal);
+    targets.set(goal, target);
+    return target;
+  };
+  const { config: _config, ...general } = targetFor(course, profile, spec, course.target);
+  const { kind, target, lastGood, rejected } = course;
+  return memory.rosterOf(name).judge(assignment, {
+    key: canonicalJson([name, kind, target, lastGood ?? null, rejected ?? null, general, canary.selector]),
+    scope: {
+      target,
+      profile: { name, uid },
+      isCanary: ({ node }) => matchesSelector(canary.selector, node.metadata.labels),
+    },
+    nowMs,
+    knows: (revision) => course.configOf(revision) !== undefined,
+    assess: (node, state) => {
+      const goal = goalOf(course, state?.spec.nodeUID === node.metadata.uid ? state : undefined);
+      return assessNode(node, state, targetOf(goal), nowMs);
+    },
   });
 }
 
-function wakeTimes(scene: Scene, all: readonly NodeAssessment[], grants: readonly Grant[], stage?: Stage): number[] {
-  const { nowMs, spec } = scene;
-  const times = all.map(({ changesAtMs }) => changesAtMs).filter((ms) => ms !== Infinity);
+function wakeTimes({ nowMs, spec, nodes }: Scene, grants: readonly Grant[], stage?: Stage): number[] {
+  const times = [nodes.wakesAtMs()].filter((ms) => ms !== Infinity);
   if (grants.length > 0) times.push(nowMs + durationMs(spec.rollout.nodeDeadline));
   if (stage?.wakeAtMs !== undefined) times.push(stage.wakeAtMs);
   return times;
@@ -150,7 +167,7 @@ function planInvalid(assignment: Assignment, nowMs: number): PlannedProfile {
 }
 
 function planGivenBack(assignment: Assignment, spec: ProxyProfileSpec, context: PlanContext): PlannedProfile {
-  const { status, events, plan } = giveBack(assignment, spec, context.states, context);
+  const { status, events, plan } = giveBack(assignment, spec, { nowMs: context.nowMs, keptOff: context.keptOff() });
   return finishPlan(assignment, status, { events, settle: plan.actions, wakeAtMs: plan.wakeAtMs });
 }
 
@@ -177,24 +194,24 @@ function planAssigned(assignment: Assignment, context: PlanContext): PlannedProf
   if (spec === null) return planInvalid(assignment, nowMs);
   const history = histories.get(profile.metadata.uid ?? '') ?? [];
   const course = findCourse(profile, spec, history, states);
-  const all = assessAll({ assignment, spec }, course, context);
-  const dead = all.filter(({ isSkipped }) => isSkipped);
-  const nodes = all.filter(({ isSkipped }) => !isSkipped);
-  const budget = countBudget(nodes, spec.rollout, all.length);
+  const nodes = takeRoster(assignment, spec, course, context);
+  const budget = countBudget(nodes, spec.rollout);
   const scene: Scene = { profile, spec, course, nodes, budget, gateResults, nowMs };
   const stage = course.kind === 'Forward' ? findStage(scene) : undefined;
   const isValid = isAccepted({ assignment });
   const { rejecting, isStopped, grants } = decide(scene, stage, isValid && !isHeld(spec));
   const preview = previewRollout(scene, stage);
-  const view = rolloutView({ ...scene, assignment, stage, dead, rejecting, isStopped, preview, grants });
+  const view = rolloutView({ ...scene, assignment, stage, rejecting, isStopped, preview, grants });
   const { status, wakeAtMs } = rolloutStatus(view);
   const granted = new Set(grants.map(({ node }) => node));
   return finishPlan(assignment, status, {
     events: rolloutEvents(assignment, status, view),
-    settle: all.filter((node) => !granted.has(node)).flatMap((node) => settleActions(scene, node)),
+    settle: toSettle(scene)
+      .filter((node) => !granted.has(node))
+      .flatMap((node) => settleActions(scene, node)),
     grants: grants.flatMap((grant) => grantAction(scene, grant)),
     gateRequests: isValid && rejecting === undefined ? (stage?.gateRequests ?? []) : [],
-    wakeAtMs: [...wakeTimes(scene, all, grants, stage), ...(wakeAtMs === undefined ? [] : [wakeAtMs])],
+    wakeAtMs: [...wakeTimes(scene, grants, stage), ...(wakeAtMs === undefined ? [] : [wakeAtMs])],
     record: isValid ? newRecord(scene, history) : undefined,
   });
 }

@@ -1,4 +1,5 @@
 import type { Finding } from './rollout-conditions.ts';
+import { FACT } from './rollout-facts.ts';
 import type { HoldReason } from './rollout-holds.ts';
 import { inPhase, isComplete, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
 
@@ -19,7 +20,7 @@ const HOLDS: Record<HoldReason, Pick<Finding, 'status' | 'reason'>> = {
 };
 
 function done(view: RolloutView): string {
-  return `${inPhase(view, 'Done').length} of ${view.nodes.length} nodes are done`;
+  return `${view.nodes.count(FACT.done)} of ${view.nodes.length} nodes are done`;
 }
 
 function ended(view: RolloutView): Finding {
@@ -65,7 +66,7 @@ function waitingFinding(view: RolloutView): Finding {
       'Repair the nodes and change spec.rollout.retryToken to try them again.';
     return { status: 'False', reason: failed.length > 0 ? 'NodeFailed' : 'NodesBlocked', message };
   }
-  const unavailable = nodes.filter(({ isUnavailable }) => isUnavailable);
+  const unavailable = nodes.where(FACT.unavailable);
   const message =
     `${done(view)}, ${startable.length} wait until ${nodeNames(unavailable)} ${unavailable.length === 1 ? 'is' : 'are'} Ready ` +
     `(at most ${budget.maxUnavailable} unavailable). Repair or delete the node, or raise spec.rollout.maxUnavailable.`;
@@ -76,11 +77,10 @@ function returning(view: RolloutView): Finding | undefined {
   const { course, rejecting } = view;
   if (rejecting === undefined && course.kind !== 'Back') return undefined;
   const busy = inPhase(view, 'InFlight');
-  const waiting = inPhase(view, 'Waiting');
   if (rejecting === undefined && busy.length === 0) return waitingFinding(view);
   const message =
     `${course.target} is rejected; nodes go back to ${course.lastGood}: ${done(view)}, ` +
-    `${busy.length === 0 ? 'none' : nodeNames(busy)} in progress, ${waiting.length} waiting.`;
+    `${busy.length === 0 ? 'none' : nodeNames(busy)} in progress, ${view.nodes.count(FACT.waiting)} waiting.`;
   return { status: 'True', reason: 'RollingBack', message };
 }
 
@@ -90,7 +90,7 @@ export function progressing(view: RolloutView): Finding {
   const stopped = standstill(view) ?? returning(view);
   if (stopped !== undefined) return stopped;
   const busy = inPhase(view, 'InFlight');
-  const count = `${done(view)}, ${inPhase(view, 'Waiting').length} waiting`;
+  const count = `${done(view)}, ${view.nodes.count(FACT.waiting)} waiting`;
   const hold = view.stage?.hold;
   if (hold !== undefined) return { ...HOLDS[hold.reason], message: `${hold.message}; ${count}.` };
   if (busy.length > 0) {

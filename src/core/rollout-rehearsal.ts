@@ -3,7 +3,7 @@ import type { ProxyProfile, ProxyProfileStatus } from './api/proxy-profile.ts';
 import type { Mode } from './mode.ts';
 import type { KnownRevision } from './rollout-course.ts';
 import type { GateResult } from './rollout-gates.ts';
-import { planRollout, type RolloutInput, type RolloutPlan, type StateAction } from './rollout.ts';
+import { PlanMemory, planRollout, type RolloutInput, type RolloutPlan, type StateAction } from './rollout.ts';
 import { APPROVAL_ANNOTATION } from './rollout-scene.ts';
 import { timeText } from './time.ts';
 
@@ -48,6 +48,7 @@ class Rehearsing {
   readonly #states: Map<string, NodeProxyState>;
   readonly #histories: Map<string, readonly KnownRevision[]>;
   readonly #gates = new Map<string, GateResult>();
+  readonly #memory = new PlanMemory();
   #nowMs: number;
 
   constructor(input: RolloutInput, name: string) {
@@ -65,14 +66,15 @@ class Rehearsing {
 
   /** Plans once and lets everything happen that the plan asks for; false when nothing is left to wait for. */
   turn(): boolean {
-    const plan = planRollout({
+    const input = {
       ...this.#input,
       profiles: [...this.#profiles.values()],
       states: [...this.#states.values()],
       histories: this.#histories,
       gateResults: this.#gates,
       nowMs: this.#nowMs,
-    });
+    };
+    const plan = planRollout(input, this.#memory);
     const isIdle = plan.actions.length === 0 && plan.profiles.every(({ isChanged }) => !isChanged);
     this.#apply(plan);
     const hasSucceeded = this.#succeed();

@@ -1,10 +1,10 @@
 import type { ProxyProfile, ProxyProfileSpec } from './api/proxy-profile.ts';
-import { isCandidate, type Budget } from './rollout-budget.ts';
+import type { Budget } from './rollout-budget.ts';
 import type { Course } from './rollout-course.ts';
+import { FACT } from './rollout-facts.ts';
 import type { GateResults } from './rollout-gates.ts';
 import type { NodeAssessment } from './rollout-node.ts';
-import { askedRevision } from './rollout-outcome.ts';
-import { matchesSelector } from './rollout-selector.ts';
+import type { Roster } from './rollout-roster.ts';
 
 /** Holds the target revision when somebody lets it pass the canary, or a gate without data. */
 export const APPROVAL_ANNOTATION = 'switchyard.dev/approved-revision';
@@ -14,8 +14,7 @@ export interface Scene {
   readonly profile: ProxyProfile;
   readonly spec: ProxyProfileSpec;
   readonly course: Course;
-  /** Without those that are dead. */
-  readonly nodes: readonly NodeAssessment[];
+  readonly nodes: Roster;
   readonly budget: Budget;
   readonly gateResults: GateResults;
   readonly nowMs: number;
@@ -25,40 +24,26 @@ export function isApproved({ profile, course }: Scene): boolean {
   return profile.metadata.annotations?.[APPROVAL_ANNOTATION] === course.target;
 }
 
-/** The nodes that run, or are to run, the revision on trial, and what is next. */
+/** How far the nodes have come that run, or are to run, the revision on trial, and what is next. */
 export interface Trial {
-  readonly onTarget: readonly NodeAssessment[];
+  readonly isBegun: boolean;
   readonly batch: number | undefined;
   readonly busy: readonly NodeAssessment[];
   readonly settled: readonly NodeAssessment[];
-  readonly pool: readonly NodeAssessment[];
   readonly canaryWanted: number;
 }
 
-/** Nodes that were new come and go beside the batches. */
-function isOfBatch({ phase, batch }: NodeAssessment): boolean {
-  return phase === 'InFlight' && batch !== undefined;
-}
-
-export function canaryPool({ spec, nodes }: Scene): NodeAssessment[] {
-  return nodes.filter(({ node }) => matchesSelector(spec.rollout.canary.selector, node.metadata.labels));
-}
-
-export function examine(scene: Scene): Trial {
-  const { course, nodes, spec } = scene;
-  const onTarget = nodes.filter(({ state }) => state !== undefined && askedRevision(state) === course.target);
-  const batches = onTarget.flatMap(({ batch }) => (batch === undefined ? [] : [batch]));
-  const batch = batches.length === 0 ? undefined : Math.max(...batches);
-  const pool = canaryPool(scene);
+export function examine({ nodes, spec }: Scene): Trial {
+  const batch = nodes.batches(FACT.onTarget).at(-1);
   // Nodes that came to run it beside the batches, as new ones may, have shown nothing: nobody waited for them.
-  const done = pool.filter(({ phase, batch: of }) => phase === 'Done' && of !== undefined).length;
-  const eligible = done + pool.filter((node) => isCandidate(node) || node.phase === 'InFlight').length;
+  const done = nodes.count(FACT.canary | FACT.done | FACT.batched);
+  const eligible = done + nodes.count(FACT.canary | FACT.candidate) + nodes.count(FACT.canary | FACT.inFlight);
   return {
-    onTarget,
+    isBegun: nodes.count(FACT.onTarget) > 0,
     batch,
-    busy: nodes.filter(isOfBatch),
-    settled: onTarget.filter((node) => node.phase === 'Done' && node.batch !== undefined && node.batch === batch),
-    pool,
+    // Nodes that were new come and go beside the batches.
+    busy: nodes.where(FACT.inFlight | FACT.batched),
+    settled: batch === undefined ? [] : nodes.ofBatch(batch, FACT.onTarget | FACT.done),
     canaryWanted: Math.max(0, Math.min(spec.rollout.canary.count, eligible) - done),
   };
 }

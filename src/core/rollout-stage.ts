@@ -1,4 +1,5 @@
 import { canonicalJson } from './revision.ts';
+import { FACT } from './rollout-facts.ts';
 import { findGates, type GateFinding, type GateRequest } from './rollout-gates.ts';
 import {
   approvalHold,
@@ -53,7 +54,7 @@ function findVerdict({ nodes, spec, budget }: Scene, gates: readonly GateFinding
     return { cause: 'GateFailed', message: `gate ${failed.name}: ${failed.message}`, batch: trial.batch };
   }
   if (budget.failed < spec.rollout.maxFailures) return undefined;
-  const ill = nodes.filter(({ phase }) => phase === 'Failed');
+  const ill = nodes.where(FACT.failed);
   const [first] = ill;
   const batches = ill.flatMap(({ batch }) => (batch === undefined ? [] : [batch]));
   return {

@@ -49,10 +49,7 @@ function progressDeadline(view: RolloutView, found: Finding, started: string): D
   if (found.status !== 'True') return { atMs: undefined, isOver: false };
   const old = profile.status?.conditions?.find(({ type }) => type === 'Progressing');
   const wasLate = old?.reason === 'DeadlineExceeded';
-  const movedMs = Math.max(
-    0,
-    ...nodes.map(({ grantedAtMs = 0, settledAtMs = 0 }) => Math.max(grantedAtMs, settledAtMs)),
-  );
+  const movedMs = nodes.lastMovedAtMs();
   const resumedMs = old?.status === 'True' ? Date.parse(old.lastTransitionTime) : wasLate ? 0 : nowMs;
   const fromMs = Math.max(movedMs, resumedMs, Date.parse(started), stage?.soakUntilMs ?? 0);
   const atMs = fromMs + durationMs(spec.rollout.progressDeadline);

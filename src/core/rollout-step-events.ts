@@ -1,5 +1,6 @@
 import type { ProxyProfileStatus } from './api/proxy-profile.ts';
 import type { EventContent, Transition } from './rollout-events.ts';
+import { FACT } from './rollout-facts.ts';
 import { nodeNames, type RolloutView } from './rollout-view.ts';
 
 const normal = (reason: string, message: string, about?: unknown): EventContent => ({
@@ -39,11 +40,11 @@ function batchEvents({ profile, next }: Transition, { course, stage, rejecting, 
   if (now?.batch === undefined || stage === undefined || rejecting !== undefined) return [];
   const [newest, from] = [now.batch, origin(profile)];
   const [was, is] = [toldBy(before?.revision?.target === course.target ? before.rollout : undefined), toldBy(now)];
-  const started = nodes.filter(({ phase, batch }) => phase !== 'Waiting' && batch !== undefined && batch <= newest);
-  const numbers = [...new Set([...started.map(({ batch = 0 }) => batch), newest])].sort((a, b) => a - b);
-  return numbers.flatMap((batch): EventContent[] => {
+  const started = nodes.batches(0, FACT.waiting).filter((batch) => batch < newest);
+  const isNews = (batch: number) => !was.hasStarted(batch) || (is.hasPassed(batch) && !was.hasPassed(batch));
+  return [...started, newest].filter(isNews).flatMap((batch): EventContent[] => {
     const about = [course.target, batch, from];
-    const names = nodeNames(started.filter((node) => node.batch === batch));
+    const names = nodeNames(nodes.ofBatch(batch, 0).filter(({ phase }) => phase !== 'Waiting'));
     const what = batch === 0 ? 'The canary' : `Batch ${batch} of ${now.of ?? batch}`;
     const [start, pass] = batch === 0 ? ['CanaryStarted', 'CanaryPassed'] : ['BatchStarted', 'BatchPassed'];
     return [

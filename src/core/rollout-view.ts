@@ -4,7 +4,8 @@ import type { ImplementedMode } from './mode.ts';
 import type { Assignment } from './rollout-assignment.ts';
 import { countBudget } from './rollout-budget.ts';
 import type { Grant } from './rollout-grants.ts';
-import { readyCondition } from './rollout-health.ts';
+import { problemOf, type Ailment } from './rollout-ailment.ts';
+import { FACT, phaseFact } from './rollout-facts.ts';
 import type { NodeAssessment } from './rollout-node.ts';
 import type { Preview } from './rollout-preview.ts';
 import type { Scene } from './rollout-scene.ts';
@@ -16,8 +17,6 @@ export interface RolloutView extends Scene {
   readonly stage: Stage | undefined;
   /** The newest batch, with what is granted now. */
   readonly batch: number | undefined;
-  /** Nodes that were dead for too long; they are not in `nodes`. */
-  readonly dead: readonly NodeAssessment[];
   /** The target is rejected by this very plan. */
   readonly rejecting: RejectedRevision | undefined;
   /** The revision on trial gets no further node, and nothing goes back. */
@@ -28,20 +27,18 @@ export interface RolloutView extends Scene {
 type ViewParts = Omit<RolloutView, 'batch'> & { readonly grants: readonly Grant[] };
 
 export function rolloutView({ grants, ...parts }: ViewParts): RolloutView {
-  const granted = new Map(grants.map(({ node, batch }) => [node, batch]));
   const { paused, dryRun } = parts.spec.rollout;
-  const nodes = parts.nodes.map((node): NodeAssessment => {
-    if (granted.has(node)) {
-      const started = { batch: granted.get(node), grantedAtMs: parts.nowMs };
-      return { ...node, phase: 'InFlight', isUnavailable: true, ...started };
-    }
-    // Written down by this plan, without a change of the node.
-    const isSettled = node.servesGoal && !paused && !dryRun;
-    return isSettled ? { ...node, phase: 'Done', failure: undefined, blocked: undefined } : node;
-  });
+  const changed = new Map<NodeAssessment, NodeAssessment>();
+  // Written down by this plan, without a change of the node.
+  for (const node of paused || dryRun ? [] : parts.nodes.where(FACT.servesGoal)) {
+    changed.set(node, { ...node, phase: 'Done', failure: undefined, blocked: undefined });
+  }
+  for (const { node, batch } of grants) {
+    changed.set(node, { ...node, phase: 'InFlight', isUnavailable: true, batch, grantedAtMs: parts.nowMs });
+  }
+  const nodes = parts.nodes.replace(changed);
   const batch = grants.find((grant) => grant.batch !== undefined)?.batch ?? parts.stage?.batch;
-  const matched = nodes.length + parts.dead.length;
-  return { ...parts, nodes, batch, budget: countBudget(nodes, parts.spec.rollout, matched) };
+  return { ...parts, nodes, batch, budget: countBudget(nodes, parts.spec.rollout) };
 }
 
 export function modeOf({ spec }: Pick<Scene, 'spec'>): ImplementedMode {
@@ -55,7 +52,7 @@ export function isAccepted({ assignment }: Pick<RolloutView, 'assignment'>): boo
 /** Every node has come to run what it is to run, and that has been proven. */
 export function isComplete(view: RolloutView): boolean {
   if (!isAccepted(view) || view.rejecting !== undefined || view.isStopped) return false;
-  if (!view.nodes.every(({ phase }) => phase === 'Done')) return false;
+  if (view.nodes.count(FACT.done) < view.nodes.length) return false;
   if (view.stage === undefined) return true;
   const isProven = view.stage.hold === undefined || view.stage.hold.reason === 'OutsideWindow';
   return isProven && view.nodes.length > 0;
@@ -68,65 +65,41 @@ export function nodeNames(nodes: readonly NodeAssessment[]): string {
 }
 
 export function inPhase({ nodes }: Pick<RolloutView, 'nodes'>, phase: NodeAssessment['phase']): NodeAssessment[] {
-  return nodes.filter((node) => node.phase === phase);
-}
-
-/** Its agent has not reported although it was asked to, or not for a while. */
-export function hasNoAgent({ state, phase, isLost }: NodeAssessment): boolean {
-  return isLost || (state !== undefined && state.status === undefined && phase !== 'InFlight');
+  return nodes.where(phaseFact(phase));
 }
 
 export function countNodes(view: RolloutView): NonNullable<ProxyProfileStatus['nodes']> {
-  const { assignment, nodes, dead, budget, course } = view;
-  const all = [...nodes, ...dead];
-  const failed = inPhase(view, 'Failed');
+  const { assignment, nodes, budget } = view;
   return {
-    matched: all.length,
-    updated: all.filter(({ state }) => state?.status?.current?.revision === course.target).length,
-    ready: all.filter(({ isReady }) => isReady).length,
+    matched: nodes.matched,
+    updated: nodes.countMatched(FACT.updated),
+    ready: nodes.countMatched(FACT.ready),
     inProgress: budget.inFlight,
     failed: budget.failed,
-    rolledBack: failed.filter(({ isReady, isUpdated }) => isReady && !isUpdated).length,
-    waiting: inPhase(view, 'Waiting').length,
-    blocked: nodes.filter(({ phase, blocked }) => phase === 'Waiting' && blocked !== undefined).length,
-    skipped: assignment.skipped.length + dead.length,
-    agentMissing: nodes.filter(hasNoAgent).length,
+    rolledBack: inPhase(view, 'Failed').filter(({ isReady, isUpdated }) => isReady && !isUpdated).length,
+    waiting: nodes.count(FACT.waiting),
+    blocked: nodes.count(FACT.waiting | FACT.blocked),
+    skipped: assignment.skipped.length + nodes.matched - nodes.length,
+    agentMissing: nodes.count(FACT.noAgent),
     conflicted: assignment.conflicts.length,
   };
 }
 
-type Problem = NonNullable<ProxyProfileStatus['problems']>[number];
 const MAX_PROBLEMS = 20;
 /** Of the schema; the conditions of a node may say more. */
 const MAX_MESSAGE = 4096;
-
-const SILENT = { code: 'NodeUnreachable', message: 'the kubelet is silent (Node condition Ready=Unknown)' };
-const NO_STATUS = { reason: 'NoStatus', message: 'its agent has not reported; check that the agent runs on the node' };
-
-function problemOf(assessment: NodeAssessment): Problem | undefined {
-  const { state, failure, blocked } = assessment;
-  const name = assessment.node.metadata.name;
-  const found = failure ?? (assessment.isUnreachable ? SILENT : blocked);
-  if (found !== undefined) return { node: name, reason: found.code, message: found.message };
-  // A node that has just been granted, or waits for its first grant, is no problem yet.
-  if (assessment.isReady || assessment.phase === 'InFlight' || state === undefined) return undefined;
-  const { reason, message } = readyCondition(state) ?? NO_STATUS;
-  return { node: name, reason, message };
-}
 
 export const LONG_NOT_READY = 'NodeNotReady';
 export const UNSUPPORTED_OS = 'UnsupportedOperatingSystem';
 
 /** The first nodes that need attention: conflicts, then failures, then what is not Ready, then what is skipped. */
-export function listProblems({ assignment, nodes, dead }: RolloutView): Problem[] {
+export function listProblems({ assignment, nodes }: RolloutView): Ailment[] {
   const conflicts = assignment.conflicts.map(({ node, with: others }) => ({
     node: node.metadata.name,
     reason: 'SelectorConflict',
     message: `profile ${others.join(', ')} of the same priority selects it too; it keeps what it runs`,
   }));
-  const failed = nodes.filter(({ phase }) => phase === 'Failed');
-  const others = nodes.filter(({ phase }) => phase !== 'Failed');
-  const gone = dead.map(({ node }) => ({
+  const gone = nodes.dead().map(({ node }) => ({
     node: node.metadata.name,
     reason: LONG_NOT_READY,
     message:
@@ -137,12 +110,8 @@ export function listProblems({ assignment, nodes, dead }: RolloutView): Problem[
     reason: UNSUPPORTED_OS,
     message: 'a Windows node; only Linux nodes are managed',
   }));
-  const ofNodes: Problem[] = [];
-  for (const node of [...failed, ...others]) {
-    const problem = problemOf(node);
-    if (problem !== undefined) ofNodes.push(problem);
-    if (ofNodes.length >= MAX_PROBLEMS) break;
-  }
+  const ill = [...nodes.where(FACT.problem | FACT.failed), ...nodes.where(FACT.problem, FACT.failed)];
+  const ofNodes = ill.slice(0, MAX_PROBLEMS).flatMap((node) => problemOf(node) ?? []);
   return [...conflicts, ...ofNodes, ...gone, ...skipped]
     .slice(0, MAX_PROBLEMS)
     .map((problem) => ({ ...problem, message: problem.message.slice(0, MAX_MESSAGE) }));

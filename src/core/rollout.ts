@@ -1,10 +1,11 @@
 import type { NodeProxyState } from './api/node-proxy-state.ts';
 import type { ProxyProfile } from './api/proxy-profile.ts';
 import type { StateAction } from './rollout-actions.ts';
-import { assignNodes } from './rollout-assignment.ts';
+import type { Assignment } from './rollout-assignment.ts';
 import type { KnownRevision } from './rollout-course.ts';
 import type { GateRequest, GateResults } from './rollout-gates.ts';
 import { reportLostAgents } from './rollout-lost.ts';
+import { PlanMemory } from './rollout-memory.ts';
 import type { RolloutNode } from './rollout-node.ts';
 import { planProfile, type ProfilePlan } from './rollout-profile.ts';
 import { keptOffNodes } from './kube-proxy-handover.ts';
@@ -13,6 +14,7 @@ import { finalizerOf, planRelease, type FinalizerAction, type ReleasePlan } from
 
 export type { StateAction, NewNodeProxyState } from './rollout-actions.ts';
 export type { ProfilePlan } from './rollout-profile.ts';
+export { PlanMemory } from './rollout-memory.ts';
 
 export interface RolloutInput {
   readonly profiles: readonly ProxyProfile[];
@@ -42,13 +44,10 @@ export interface RolloutPlan {
 }
 
 /** The states of nodes that were made anew under an old name; the garbage collector may be slower than the new node. */
-function removeLeftovers(nodes: readonly RolloutNode[], states: ReadonlyMap<string, NodeProxyState>): StateAction[] {
-  return nodes.flatMap(({ metadata }): StateAction[] => {
-    const observed = states.get(metadata.name);
-    if (observed === undefined || observed.metadata.deletionTimestamp !== undefined) return [];
-    if (observed.spec.nodeUID === metadata.uid) return [];
-    return [{ kind: 'Delete', node: metadata.name, observed }];
-  });
+function removeLeftovers(leftovers: readonly NodeProxyState[]): StateAction[] {
+  return leftovers
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .map((observed) => ({ kind: 'Delete', node: observed.metadata.name, observed }));
 }
 
 /** A second write of the same object would rest on a version that the first has replaced; the next plan makes it. */
@@ -57,41 +56,49 @@ function onePerNode(actions: readonly StateAction[]): StateAction[] {
   return actions.filter(({ node }) => !seen.has(node) && seen.add(node));
 }
 
+interface Release {
+  readonly profile: ProxyProfile;
+  readonly plan: ReleasePlan;
+}
+
 function planReleases(
   { profiles, states, nowMs }: RolloutInput,
-  taken: ReadonlySet<string>,
-  keptOff: ReadonlySet<string>,
-): { readonly profile: ProxyProfile; readonly plan: ReleasePlan }[] {
-  return profiles
-    .filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+  assignments: readonly Assignment[],
+  keptOff: () => ReadonlySet<string>,
+): Release[] {
+  const deleted = profiles.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+  if (deleted.length === 0) return [];
+  const taken = new Set(
+    assignments.flatMap(({ nodes, conflicts }) =>
+      [...nodes, ...conflicts.map(({ node }) => node)].map(({ metadata }) => metadata.name),
+    ),
+  );
+  return deleted
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-    .map((profile) => ({ profile, plan: planRelease(profile, states, taken, { nowMs, keptOff }) }));
+    .map((profile) => ({ profile, plan: planRelease(profile, states, taken, { nowMs, keptOff: keptOff() }) }));
 }
 
 /**
  * What to do now, from nothing but the objects: equal objects at an equal time give an equal plan, so a controller that
- * starts anew goes on where the last one stopped. See `SlotPicker` for what a plan never does.
+ * starts anew goes on where the last one stopped. See `SlotPicker` for what a plan never does. `memory` only saves work.
  */
-export function planRollout(input: RolloutInput): RolloutPlan {
+export function planRollout(input: RolloutInput, memory = new PlanMemory()): RolloutPlan {
   const { profiles, nodes, histories = new Map(), gateResults = new Map(), handover = new Map(), nowMs } = input;
   const { states, reports } = reportLostAgents(input.states, input.lostAgents ?? new Set(), nowMs);
-  const byName = new Map(states.map((state) => [state.metadata.name, state]));
-  const assignments = assignNodes(profiles, nodes, byName);
-  const keptOff = keptOffNodes(profiles, nodes);
-  const context = { states: byName, histories, gateResults, handover, keptOff, nowMs };
+  const { pairs } = memory;
+  pairs.update(nodes, states);
+  const assignments = memory.assigner.assign(profiles, pairs);
+  memory.keep(new Set(assignments.map(({ profile }) => profile.metadata.name)));
+  const keptOff = () => keptOffNodes(profiles, nodes);
+  const context = { states, histories, gateResults, handover, keptOff, nowMs, memory };
   const planned = assignments.map((each) => planProfile(each, context));
-  const taken = new Set(
-    assignments.flatMap((each) =>
-      [...each.nodes, ...each.conflicts.map(({ node }) => node)].map((node) => node.metadata.name),
-    ),
-  );
-  const releases = planReleases({ ...input, states }, taken, keptOff);
+  const releases = planReleases({ ...input, states }, assignments, keptOff);
   const wakes = [...planned, ...releases.map(({ plan }) => plan)].flatMap(({ wakeAtMs }) => wakeAtMs);
   const future = wakes.filter((ms) => Number.isFinite(ms));
   return {
     actions: onePerNode([
       ...reports,
-      ...removeLeftovers(nodes, byName),
+      ...removeLeftovers(pairs.leftovers()),
       ...planned.flatMap(({ settle }) => settle),
       ...planned.flatMap(({ grants }) => grants),
       ...releases.flatMap(({ plan }) => plan.actions),

@@ -3,7 +3,13 @@ import type { NodeProxyState, NodeProxyStateStatus } from '../../src/core/api/no
 import type { ProxyProfile } from '../../src/core/api/proxy-profile.ts';
 import type { KnownRevision } from '../../src/core/rollout-course.ts';
 import type { GateResult } from '../../src/core/rollout-gates.ts';
-import { planRollout, type RolloutInput, type RolloutPlan, type StateAction } from '../../src/core/rollout.ts';
+import {
+  PlanMemory,
+  planRollout,
+  type RolloutInput,
+  type RolloutPlan,
+  type StateAction,
+} from '../../src/core/rollout.ts';
 import type { RolloutNode } from '../../src/core/rollout-node.ts';
 
 export const START_MS = Date.parse('2026-01-01T00:00:00Z');
@@ -40,6 +46,7 @@ export class SimulatedCluster {
   readonly histories = new Map<string, KnownRevision[]>();
   readonly gateResults = new Map<string, GateResult>();
   readonly lostAgents = new Set<string>();
+  readonly memory = new PlanMemory();
 
   constructor(profiles: readonly ProxyProfile[], nodes: readonly RolloutNode[]) {
     for (const one of profiles) this.profiles.set(one.metadata.name, one);
@@ -59,7 +66,7 @@ export class SimulatedCluster {
   }
 
   plan(): RolloutPlan {
-    return planRollout(this.input());
+    return planRollout(this.input(), this.memory);
   }
 
   apply(plan: RolloutPlan): void {
