@@ -147,8 +147,13 @@ export class NodeAgent {
       differences: () => engine.inspect(),
       state: () => this.#state,
       metrics: () => metrics.registry.metrics(),
+      network: () => this.#network.value,
+      localAddresses: () => this.#network.localAddresses(),
+      slowestSyncSeconds: () => metrics.slowestSyncSeconds(),
+      conntrackLosses: () => this.#node.conntrackLosses(),
+      otherProxy: () => this.#node.lookForOtherProxy(),
     });
-    return new Questions({ ...parts, collect: (subject) => evidence.collect(subject) });
+    return new Questions({ ...parts, collect: (question) => evidence.collect(question) });
   }
 
   #openReporter(parts: Pick<AgentParts, 'client' | 'clock' | 'log' | 'signal'>): StatusReporter {

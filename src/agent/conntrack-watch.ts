@@ -4,6 +4,9 @@ import type { ConntrackStats } from '../kernel/conntrack-stats.ts';
 import type { Clock } from '../support/clock.ts';
 
 const POLL_MS = 5_000;
+/** How far apart the looks are that losses are counted from, and how many of them are kept: an hour. */
+const PAST_MS = 600_000;
+const PAST_KEPT = 6;
 
 export interface ConntrackWatchParts {
   /** Undefined while the kernel tracks nothing. */
@@ -20,6 +23,13 @@ export interface ConntrackView {
   readonly health: ConntrackHealth;
 }
 
+/** What was lost in at most the last hour or so, while this agent looked. */
+export interface ConntrackLosses {
+  readonly seconds: number;
+  readonly insertFailed: number;
+  readonly dropped: number;
+}
+
 /** Watches how full the connection tracking table is and what it drops: as metrics, and as a judgement for the status. */
 export class ConntrackWatch {
   readonly #parts: ConntrackWatchParts;
@@ -28,6 +38,7 @@ export class ConntrackWatch {
   readonly #max: Gauge;
   readonly #counters: Record<'insertFailed' | 'dropped' | 'earlyDropped', Counter>;
   #before: ConntrackStats | undefined;
+  #past: { readonly atMs: number; readonly stats: ConntrackStats }[] = [];
   #view: ConntrackView | null = null;
 
   constructor(parts: ConntrackWatchParts) {
@@ -52,6 +63,18 @@ export class ConntrackWatch {
     return this.#view;
   }
 
+  /** What the table has lost since the oldest look that is remembered; looks again. */
+  losses(): ConntrackLosses | undefined {
+    const [oldest] = this.#past;
+    const now = this.#parts.read();
+    if (oldest === undefined || now === undefined) return undefined;
+    return {
+      seconds: (this.#parts.clock.monotonicMs() - oldest.atMs) / 1_000,
+      insertFailed: now.insertFailed - oldest.stats.insertFailed,
+      dropped: now.dropped - oldest.stats.dropped,
+    };
+  }
+
   /** Looks every few seconds until the signal aborts. */
   async run(): Promise<void> {
     const { clock, signal } = this.#parts;
@@ -68,12 +91,22 @@ export class ConntrackWatch {
     const was = this.#view;
     this.#view = stats === undefined ? null : this.#take(stats);
     if (JSON.stringify(was) !== JSON.stringify(this.#view)) onChange();
-    if (stats === undefined) this.#before = undefined;
+    if (stats === undefined) [this.#before, this.#past] = [undefined, []];
+  }
+
+  #keep(stats: ConntrackStats): void {
+    const atMs = this.#parts.clock.monotonicMs();
+    const last = this.#past.at(-1);
+    // A module that was loaded anew counts from zero.
+    if (last !== undefined && stats.insertFailed < last.stats.insertFailed) this.#past = [];
+    if (last === undefined || this.#past.length === 0 || atMs - last.atMs >= PAST_MS) this.#past.push({ atMs, stats });
+    if (this.#past.length > PAST_KEPT) this.#past.shift();
   }
 
   #take(stats: ConntrackStats): ConntrackView {
     const before = this.#before ?? stats;
     this.#before = stats;
+    this.#keep(stats);
     this.#entries.set(stats.entries);
     this.#max.set(stats.max);
     for (const key of ['insertFailed', 'dropped', 'earlyDropped'] as const) {

@@ -8,6 +8,10 @@ import type { Clock } from '../support/clock.ts';
 /** kube-proxy's buckets: 1 ms doubled 14 times. */
 export const DURATION_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
 
+/** Batches that are remembered, and for how long. */
+const RECENT_BATCHES = 20;
+const RECENT_MS = 600_000;
+
 /** One batch: `full` when everything was compared and written, `partial` when only what changed. */
 export type SyncExtent = 'full' | 'partial';
 
@@ -25,6 +29,7 @@ export class SyncMetrics {
   readonly #restoreFailures: Record<SyncExtent, Counter>;
   readonly #lastRules: Gauge;
   readonly #objects: Counter;
+  #recent: { readonly atMs: number; readonly seconds: number }[] = [];
 
   constructor(clock: Clock, families: readonly Family[], registry: Registry) {
     this.#clock = clock;
@@ -90,6 +95,13 @@ export class SyncMetrics {
     }
   }
 
+  /** What the slowest batch of the last minutes took; undefined where there was none. */
+  slowestSeconds(): number | undefined {
+    const since = this.#clock.monotonicMs() - RECENT_MS;
+    const seconds = this.#recent.filter(({ atMs }) => atMs >= since).map((each) => each.seconds);
+    return seconds.length === 0 ? undefined : Math.max(...seconds);
+  }
+
   /** Something in the table changed. */
   queued(): void {
     for (const ip_family of this.#families) this.#lastQueued.set({ ip_family }, this.#clock.now() / 1_000);
@@ -127,6 +139,7 @@ export class SyncMetrics {
       this.#extentSeconds[extent].observe({ ip_family }, seconds);
       this.#lastSync.set({ ip_family }, this.#clock.now() / 1_000);
     }
+    this.#recent = [...this.#recent, { atMs: this.#clock.monotonicMs(), seconds }].slice(-RECENT_BATCHES);
     for (const { family, table, count } of report.rules ?? []) this.#lastRules.set({ table, ip_family: family }, count);
     if (report.hasLeftovers === true) for (const ip_family of this.#families) this.#cleanUpFailures.inc({ ip_family });
     this.#objects.inc({ mode, operation: 'written' }, report.written);

@@ -62,6 +62,11 @@ export class AgentMetrics {
     build.set({ version: VERSION }, 1);
   }
 
+  /** What the slowest of the last batches of changes took. */
+  slowestSyncSeconds(): number | undefined {
+    return this.#sync.slowestSeconds();
+  }
+
   /** Something in the table changed. */
   queued(): void {
     this.#sync.queued();

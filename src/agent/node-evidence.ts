@@ -3,17 +3,24 @@ import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
 import type { NodeReport } from '../core/diagnose/node-report.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
-import type { QuestionSubject } from '../core/node-question.ts';
+import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
+import type { NodeQuestion } from '../core/node-question.ts';
+import { takeConntrackCensus } from '../kernel/conntrack/census.ts';
 import { readConntrackStats } from '../kernel/conntrack-stats.ts';
 import type { Difference } from '../kernel/dataplane.ts';
-import { listInterfaces, listListeners, look, lookAtFirewall, readSockets } from '../kernel/node-look.ts';
+import { listInterfaces, look, lookAtFirewall } from '../kernel/node-look.ts';
 import { systemProbe } from '../kernel/probe.ts';
+import { countSockets, listListeners } from '../kernel/sockets.ts';
 import { SysctlFolder } from '../kernel/sysctl-folder.ts';
 import type { Clock } from '../support/clock.ts';
 import { recentLogLines } from '../support/log.ts';
 import { tarOf, type TarFile } from '../support/tar.ts';
 import { VERSION } from '../support/version.ts';
 import type { EngineView } from './engine-parts.ts';
+import type { ConntrackLosses } from './conntrack-watch.ts';
+import { firewalledPorts } from './firewalled-ports.ts';
+import { findStaleFlows } from './stale-flows.ts';
+import { testConnections } from './test-connections.ts';
 
 export interface EvidenceParts {
   readonly nodeName: string;
@@ -25,6 +32,12 @@ export interface EvidenceParts {
   readonly differences: () => Promise<readonly Difference[] | null>;
   readonly state: () => NodeProxyState | undefined;
   readonly metrics: () => Promise<string>;
+  readonly network: () => NodeNetwork;
+  readonly localAddresses: () => readonly string[];
+  /** What the slowest of the last batches of changes took; undefined before the first. */
+  readonly slowestSyncSeconds: () => number | undefined;
+  readonly conntrackLosses: () => ConntrackLosses | undefined;
+  readonly otherProxy: () => Promise<NodeReport['otherProxy']>;
 }
 
 const SYSCTLS = [
@@ -53,6 +66,8 @@ const SYSCTLS = [
 ] as const;
 
 const compress = promisify(gzip);
+/** Beyond so many entries the table is not read as a whole: it is as good as full, and that is known. */
+const MAX_COUNTED = 500_000;
 /** A node that is busy switching is not kept from it; the report then says nothing of its rules. */
 const INSPECTION_MS = 8_000;
 
@@ -66,40 +81,92 @@ export class NodeEvidence {
     this.#sysctls = new SysctlFolder(parts.procSysDir);
   }
 
-  async collect(subject: QuestionSubject): Promise<Uint8Array> {
-    const report = await this.report();
+  async collect(question: Pick<NodeQuestion, 'subject' | 'connect' | 'service'>): Promise<Uint8Array> {
+    const { subject } = question;
+    const report = await this.report(question);
     if (subject === 'report') return compress(JSON.stringify(report));
     return compress(tarOf(await this.#files(report), this.#parts.clock.now()));
   }
 
-  async report(): Promise<NodeReport> {
-    const { nodeName, clock, view, servicePorts, differences } = this.#parts;
+  async report({ connect = false, service }: Pick<NodeQuestion, 'connect' | 'service'>): Promise<NodeReport> {
+    const { nodeName, clock, view, servicePorts, slowestSyncSeconds, localAddresses, otherProxy } = this.#parts;
     const problems: string[] = [];
     const { serving, waitingSinceMs, syncError } = view();
-    const ports = [...servicePorts().values()].flatMap(({ nodePort }) => (nodePort === 0 ? [] : [nodePort]));
-    const limit = clock.sleep(INSPECTION_MS).then(() => null);
-    const found = await Promise.race([differences(), limit]).catch((error: unknown) => {
-      problems.push(`the rules: ${(error as Error).message}`);
-      return null;
-    });
+    const mode = serving?.config.mode ?? null;
+    const ports = firewalledPorts(servicePorts(), mode, localAddresses());
+    // Before anything is tried, so that what is tried is not among what is found.
+    const conntrack = await this.#conntrack(problems);
+    const [found, firewall, interfaces, other, connections] = await Promise.all([
+      this.#differences(problems),
+      lookAtFirewall(ports, problems),
+      listInterfaces((name) => this.#sysctls.read(name), problems),
+      otherProxy(),
+      connect ? testConnections(this.#testGround(), service) : undefined,
+    ]);
     const sysctls = this.#readSysctls();
     return {
       node: nodeName,
       takenAt: new Date(clock.now()).toISOString(),
       agent: VERSION,
       kernel: systemProbe.kernelRelease(),
-      mode: serving?.config.mode ?? null,
+      mode,
       differences: found?.slice(0, 50).map(({ object, problem }) => ({ object, problem })) ?? null,
       waitingMs: waitingSinceMs === null ? null : Math.max(0, clock.now() - waitingSinceMs),
       syncError,
       servicePorts: servicePorts().size,
-      conntrack: readConntrackStats((name) => this.#sysctls.read(name)) ?? null,
+      conntrack,
       sysctls,
-      firewall: await lookAtFirewall(ports, problems),
-      listeners: listListeners(),
-      interfaces: await listInterfaces(problems),
-      sockets: readSockets(),
+      firewall,
+      listeners: listListeners(new Set(ports.nodePorts)),
+      interfaces,
+      sockets: countSockets(sysctls['net.ipv4.ip_local_port_range'] ?? ''),
+      otherProxy: other,
+      syncSeconds: slowestSyncSeconds(),
+      connections,
       problems,
+    };
+  }
+
+  /** Null where the kernel could not be read back in time. */
+  async #differences(problems: string[]): Promise<readonly Difference[] | null> {
+    const { clock, differences } = this.#parts;
+    const limit = clock.sleep(INSPECTION_MS).then(() => null);
+    try {
+      return await Promise.race([differences(), limit]);
+    } catch (error) {
+      problems.push(`the rules: ${(error as Error).message}`);
+      return null;
+    }
+  }
+
+  async #conntrack(problems: string[]): Promise<NodeReport['conntrack']> {
+    const { servicePorts, localAddresses, conntrackLosses } = this.#parts;
+    const stats = readConntrackStats((name) => this.#sysctls.read(name));
+    if (stats === undefined) return null;
+    const recent = conntrackLosses();
+    const known = { ...stats, ...(recent === undefined ? {} : { recent }) };
+    if (stats.entries > MAX_COUNTED) {
+      problems.push(`states of connections: there are ${stats.entries}, which is too many to count`);
+      return known;
+    }
+    try {
+      const staleUdp = await findStaleFlows(servicePorts, localAddresses(), this.#parts.clock);
+      return { ...known, ...(await takeConntrackCensus()), staleUdp };
+    } catch (error) {
+      problems.push(`states of connections: ${(error as Error).message}`);
+      return known;
+    }
+  }
+
+  #testGround(): Parameters<typeof testConnections>[0] {
+    const { nodeName, servicePorts, network, view } = this.#parts;
+    const config = view().serving?.config;
+    const { nodePortAddresses = [] } = config === undefined ? {} : resolveOptions(config, network());
+    return {
+      nodeName,
+      servicePorts: servicePorts(),
+      nodePortAddresses,
+      primaryAddresses: network().primaryAddresses,
     };
   }
 

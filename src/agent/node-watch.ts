@@ -10,7 +10,7 @@ import { kubeProxyOnNode, type KubeProxyOnNode } from './kube-proxy.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
-import { ConntrackWatch } from './conntrack-watch.ts';
+import { ConntrackWatch, type ConntrackLosses } from './conntrack-watch.ts';
 import { preflight } from './node-modes.ts';
 import { openNodeKernel, type NodeKernel, type SettingsPlaces } from './node-parts.ts';
 import { releaseNode, type ReleasePolicy } from './node-release.ts';
@@ -110,6 +110,17 @@ export class NodeWatch {
     void this.settings.watch();
     void this.#conntrack.run();
     void this.#watchOtherProxy();
+  }
+
+  conntrackLosses(): ConntrackLosses | undefined {
+    return this.#conntrack.losses();
+  }
+
+  /** Looks now, and remembers it. */
+  async lookForOtherProxy(): Promise<{ kind: string; running: boolean; traces: string[] } | null> {
+    await this.#lookForOthers();
+    const found = this.#otherProxy;
+    return found && { kind: found.kind, running: found.isRunning, traces: [...found.traces] };
   }
 
   preflight(wanted: RenderedConfig): Preflight {

@@ -1,6 +1,6 @@
 import { API_VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
-import { partOf, questionIn, type NodeAnswer, type NodeQuestion, type QuestionSubject } from '../core/node-question.ts';
+import { partOf, questionIn, type NodeAnswer, type NodeQuestion } from '../core/node-question.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -17,7 +17,7 @@ export interface QuestionParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   /** Everything that is asked for; may throw. */
-  readonly collect: (subject: QuestionSubject) => Promise<Uint8Array>;
+  readonly collect: (question: NodeQuestion) => Promise<Uint8Array>;
 }
 
 /**
@@ -85,12 +85,13 @@ export class Questions {
     }
   }
 
-  async #bytesFor({ id, subject }: NodeQuestion): Promise<Uint8Array> {
+  async #bytesFor(question: NodeQuestion): Promise<Uint8Array> {
+    const { id } = question;
     const { clock, collect } = this.#parts;
     const now = clock.monotonicMs();
     if (this.#whole !== undefined && (this.#whole.id !== id || now - this.#whole.atMs > FORGET_MS))
       this.#whole = undefined;
-    const bytes = this.#whole?.bytes ?? (await collect(subject));
+    const bytes = this.#whole?.bytes ?? (await collect(question));
     if (bytes.length > MAX_BYTES) throw new RangeError(`the answer has ${bytes.length} bytes, which is too many`);
     this.#whole = { id, bytes, atMs: clock.monotonicMs() };
     return bytes;

@@ -11,6 +11,9 @@ const question = z.object({
   /** Names this question; another one takes its place. */
   id: z.string().min(1).max(64),
   subject: z.enum(SUBJECTS),
+  /** Of a report: also open connections to Services from the node, to this one (`namespace/name`) or a few of all. */
+  connect: z.boolean().optional(),
+  service: z.string().max(512).optional(),
   /** Bytes of the answer that the asker has already. */
   offset: z.int().min(0).default(0),
 });

@@ -150,7 +150,7 @@ describe('the sessions of kubectl switchyard in the documents', () => {
     clients.push(client);
     const parts = { client, clock: systemClock, log: silentLog, signal: stop.signal };
     const questions = new Map(
-      NODES.map((node) => [node, new Questions({ ...parts, collect: (subject) => answerAs(node, subject) })]),
+      NODES.map((node) => [node, new Questions({ ...parts, collect: ({ subject }) => answerAs(node, subject) })]),
     );
     while (!stop.signal.aborted) {
       for (const [name, state] of await cluster.states()) questions.get(name)?.setState(state);

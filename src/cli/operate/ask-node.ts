@@ -3,21 +3,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
 import { nodeReport, type NodeReport } from '../../core/diagnose/node-report.ts';
-import { QUESTION_ANNOTATION, type NodeAnswer, type QuestionSubject } from '../../core/node-question.ts';
+import { QUESTION_ANNOTATION, type NodeAnswer, type NodeQuestion } from '../../core/node-question.ts';
 import { UserError } from '../../support/errors.ts';
 import type { ClusterApi } from './cluster-api.ts';
 import { STATES_PATH } from './fleet.ts';
 
 const POLL_MS = 200;
 const REPORT_DEADLINE_MS = 15_000;
+/** Time-outs of test connections take their time. */
+const CONNECT_DEADLINE_MS = 25_000;
 const SNAPSHOT_DEADLINE_MS = 60_000;
 
 /** The agent did not answer in time. */
 export class NoAnswer extends UserError {}
 
 /** What the agent of a node says of its kernel. Throws `UserError` when it does not answer, ApiError when nobody may ask. */
-export async function askNode(api: ClusterApi, node: string): Promise<NodeReport> {
-  const bytes = await ask(api, node, 'report', REPORT_DEADLINE_MS);
+export async function askNode(
+  api: ClusterApi,
+  node: string,
+  { connect, service }: Pick<NodeQuestion, 'connect' | 'service'>,
+): Promise<NodeReport> {
+  const question = { subject: 'report', connect, service } as const;
+  const bytes = await ask(api, node, question, connect === true ? CONNECT_DEADLINE_MS : REPORT_DEADLINE_MS);
   const parsed = nodeReport.safeParse(JSON.parse(gunzipSync(bytes).toString('utf8')));
   if (!parsed.success) throw new UserError(`the agent of ${node} is of another version: its report cannot be read`);
   return parsed.data;
@@ -25,10 +32,15 @@ export async function askNode(api: ClusterApi, node: string): Promise<NodeReport
 
 /** The evidence bundle of a node, a .tar.gz. Throws as `askNode`. */
 export function askForSnapshot(api: ClusterApi, node: string): Promise<Buffer> {
-  return ask(api, node, 'snapshot', SNAPSHOT_DEADLINE_MS);
+  return ask(api, node, { subject: 'snapshot' }, SNAPSHOT_DEADLINE_MS);
 }
 
-async function ask(api: ClusterApi, node: string, subject: QuestionSubject, deadlineMs: number): Promise<Buffer> {
+async function ask(
+  api: ClusterApi,
+  node: string,
+  question: Omit<NodeQuestion, 'id' | 'offset'>,
+  deadlineMs: number,
+): Promise<Buffer> {
   const path = `${STATES_PATH}/${encodeURIComponent(node)}`;
   const id = randomUUID();
   const put = (value: string | null): Promise<unknown> =>
@@ -37,7 +49,7 @@ async function ask(api: ClusterApi, node: string, subject: QuestionSubject, dead
   let offset = 0;
   try {
     for (;;) {
-      await put(JSON.stringify({ id, subject, offset }));
+      await put(JSON.stringify({ id, ...question, offset }));
       const { data, total } = await answerFor(api, node, { path, id, offset, deadlineMs });
       const part = Buffer.from(data, 'base64');
       parts.push(part);

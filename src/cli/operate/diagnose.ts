@@ -16,6 +16,7 @@ import { isForPrograms, note, paint, printable, renderValue, say } from './outpu
 
 export interface DiagnoseFlags extends ClusterFlags, OutputFlags {
   readonly askNodes: boolean;
+  readonly connect: boolean;
   readonly node?: readonly string[];
 }
 
@@ -52,11 +53,7 @@ function parseService(text: string, namespace: string): { namespace: string; nam
   return { namespace: given, name };
 }
 
-async function gather(
-  api: ClusterApi,
-  subject: Evidence['subject'],
-  { askNodes, node: chosen }: DiagnoseFlags,
-): Promise<Gathered> {
+async function gather(api: ClusterApi, subject: Evidence['subject'], flags: DiagnoseFlags): Promise<Gathered> {
   const [objects, nodes, pods, leases, fleet] = await Promise.all([
     readClusterObjects(api),
     listIfAllowed(readNodes(api)),
@@ -79,7 +76,11 @@ async function gather(
     leases: leases?.flatMap(leaseOfAgent),
     ...fleet,
   };
-  const { reports, silent, gaps: unasked } = askNodes ? await askAll(api, fleet.states, chosen) : NOBODY;
+  const {
+    reports,
+    silent,
+    gaps: unasked,
+  } = flags.askNodes ? await askAll(api, fleet.states, { subject, flags }) : NOBODY;
   return { evidence: { ...evidence, reports, silent }, gaps: [...gaps, ...unasked] };
 }
 
@@ -114,8 +115,10 @@ function chooseNodes(
 async function askAll(
   api: ClusterApi,
   states: readonly NodeProxyState[],
-  named: readonly string[] | undefined,
+  { subject, flags }: { readonly subject: Evidence['subject']; readonly flags: DiagnoseFlags },
 ): Promise<Asked> {
+  const { node: named, connect } = flags;
+  const service = subject === undefined ? undefined : `${subject.namespace}/${subject.name}`;
   const chosen = chooseNodes(states, named);
   const reports = new Map<string, NodeReport>();
   const silent: string[] = [];
@@ -124,7 +127,7 @@ async function askAll(
   await Promise.all(
     chosen.map(async ({ metadata: { name } }) => {
       try {
-        reports.set(name, await askNode(api, name));
+        reports.set(name, await askNode(api, name, { connect, service }));
       } catch (error) {
         if (error instanceof NoAnswer) silent.push(name);
         gaps.push(`the kernel of node ${name}: ${(error as Error).message}`);

@@ -86,7 +86,8 @@ function diagnoseCommand(): Command {
       '--node <node...>',
       'the nodes whose kernels are looked at; at most 20, those that are not well first, when absent',
     )
-    .option('--no-ask-nodes', 'look at the objects of the cluster only');
+    .option('--no-ask-nodes', 'look at the objects of the cluster only')
+    .option('--no-connect', 'open no test connections from nodes to Services and their endpoints');
   return withOutputFlag(withClusterFlags(command), PEOPLE_AND_PROGRAMS)
     .addHelpText(
       'after',

@@ -1,5 +1,5 @@
 import { checkEndpoints } from './endpoint-checks.ts';
-import { checkReport } from './environment-checks.ts';
+import { checkReport } from './report-checks.ts';
 import type { Evidence } from './evidence.ts';
 import { mergeFindings, type Finding } from './finding.ts';
 import { checkNode } from './node-checks.ts';

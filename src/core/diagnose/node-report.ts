@@ -4,6 +4,10 @@ import { MODES } from '../mode.ts';
 const text = z.string();
 const count = z.number();
 
+export const CONNECT_RESULTS = ['connected', 'refused', 'timeout', 'failed'] as const;
+export type ConnectResult = (typeof CONNECT_RESULTS)[number];
+const attempt = z.object({ to: text, result: z.enum(CONNECT_RESULTS), detail: text.optional() });
+
 /** What an agent says of its kernel when it is asked. Missing parts could not be read there; `problems` says why. */
 export const nodeReport = z.object({
   node: text,
@@ -28,6 +32,10 @@ export const nodeReport = z.object({
       invalid: count.optional(),
       closeWait: count.optional(),
       unrepliedUdp: count.optional(),
+      /** UDP flows to Services whose endpoint is none of theirs any more. */
+      staleUdp: z.object({ count, flows: z.array(text) }).optional(),
+      /** What was lost while the agent looked, at most in the last hours. */
+      recent: z.object({ seconds: count, insertFailed: count, dropped: count }).optional(),
     })
     .nullable(),
   sysctls: z.record(text, text),
@@ -41,13 +49,43 @@ export const nodeReport = z.object({
     otherTables: z.array(text),
     /** Rules that each flavour of iptables has. */
     iptables: z.object({ legacy: count, nft: count }),
+    /** Chains of the hook input whose policy is drop and that let none of `ports` in, which have to come in there. */
+    inputPolicies: z.object({ chains: z.array(text), ports: text }).optional(),
   }),
   /** Ports that processes of the node listen on. */
-  listeners: z.array(z.object({ protocol: text, address: text, port: count, process: text.optional() })),
-  interfaces: z.array(z.object({ name: text, mtu: count, addresses: z.array(text) })),
-  /** How many sockets of the node wait in CLOSE_WAIT or TIME_WAIT. */
-  sockets: z.object({ closeWait: count, timeWait: count, inUse: count }).optional(),
+  listeners: z.array(
+    z.object({ protocol: text, address: text, port: count, process: text.optional(), processId: count.optional() }),
+  ),
+  interfaces: z.array(z.object({ name: text, mtu: count, addresses: z.array(text), rpFilter: count.optional() })),
+  /** TCP sockets of the node. */
+  sockets: z
+    .object({
+      closeWait: count,
+      timeWait: count,
+      inUse: count,
+      /** The address and port that the most ephemeral ports are taken by connections to. */
+      busiest: z.object({ to: text, ports: count }).optional(),
+    })
+    .optional(),
+  /** A Service proxy that is not ours, looked for anew; null where there is none. */
+  otherProxy: z
+    .object({ kind: text, running: z.boolean(), traces: z.array(text) })
+    .nullable()
+    .optional(),
+  /** What the slowest of the last batches of changes took. */
   syncSeconds: count.optional(),
+  /** Connections that the agent tried when it was asked to. */
+  connections: z
+    .array(
+      z.object({
+        /** `namespace/name` */
+        service: text,
+        port: text,
+        endpoints: z.array(attempt),
+        entrances: z.array(attempt.extend({ entrance: text })),
+      }),
+    )
+    .optional(),
   problems: z.array(text),
 });
 export type NodeReport = z.infer<typeof nodeReport>;

@@ -11,6 +11,7 @@ export const CT_MSG = {
 
 export const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, STATUS: 3, ID: 12, ZONE: 18, FILTER: 25 } as const;
 /** enum ip_conntrack_status (nf_conntrack_common.h) */
+export const IPS_SEEN_REPLY = 1 << 1;
 export const IPS_DST_NAT = 1 << 5;
 export const CTA_TUPLE = { IP: 1, PROTO: 2 } as const;
 export const CTA_IP = { V4_SRC: 1, V4_DST: 2, V6_SRC: 3, V6_DST: 4 } as const;

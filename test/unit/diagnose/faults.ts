@@ -304,7 +304,7 @@ export const FAULTS: readonly Fault[] = [
     code: 'InsertFailed',
     subject: N1,
     make: (scene) => {
-      report(scene).conntrack!.insertFailed = 4_000;
+      report(scene).conntrack!.recent = { seconds: 600, insertFailed: 400, dropped: 0 };
     },
   },
   {
@@ -328,7 +328,98 @@ export const FAULTS: readonly Fault[] = [
     code: 'StaleUdpFlows',
     subject: N1,
     make: (scene) => {
+      report(scene).conntrack!.staleUdp = { count: 3, flows: ['10.96.0.10:53 leads to 10.244.9.9:53'] };
+    },
+  },
+  {
+    name: 'UDP that nobody answers',
+    code: 'UnansweredUdp',
+    subject: N1,
+    make: (scene) => {
       Object.assign(report(scene).conntrack!, { entries: 20_000, unrepliedUdp: 15_000 });
+    },
+  },
+  {
+    name: 'a full conntrack table, and what fills it',
+    code: 'CloseWaitPileUp',
+    subject: N1,
+    make: (scene) => {
+      Object.assign(report(scene).conntrack!, { entries: 131_000, dropped: 12, closeWait: 100_000 });
+    },
+  },
+  {
+    name: 'a process that took the ports for connections to one server',
+    code: 'EphemeralPortsSpent',
+    subject: N1,
+    make: (scene) => {
+      report(scene).sockets = {
+        closeWait: 0,
+        timeWait: 9,
+        inUse: 28_000,
+        busiest: { to: '192.0.2.1:443', ports: 28_000 },
+      };
+    },
+  },
+  {
+    name: 'batches of changes that take seconds',
+    code: 'SlowSync',
+    subject: N1,
+    make: (scene) => {
+      report(scene).syncSeconds = 7;
+    },
+  },
+  {
+    name: 'endpoints that answer, but not by the Service',
+    code: 'ServiceNotServed',
+    subject: N1,
+    make: (scene) => {
+      report(scene).connections = [
+        {
+          service: 'shop/web',
+          port: 'http',
+          endpoints: [{ to: '10.244.1.2:8080', result: 'connected' }],
+          entrances: [{ entrance: 'clusterIP', to: '10.96.0.80:80', result: 'timeout' }],
+        },
+      ];
+    },
+  },
+  {
+    name: 'endpoints on whose port nothing listens',
+    code: 'EndpointRefuses',
+    subject: WEB,
+    make: (scene) => {
+      report(scene).connections = [
+        {
+          service: 'shop/web',
+          port: 'http',
+          endpoints: [{ to: '10.244.1.2:8080', result: 'refused' }],
+          entrances: [{ entrance: 'clusterIP', to: '10.96.0.80:80', result: 'refused' }],
+        },
+      ];
+    },
+  },
+  {
+    name: 'a Service that does not answer, behind a firewall that drops',
+    code: 'FirewallDrops',
+    subject: N1,
+    make: (scene) => {
+      report(scene).firewall.dropRules = ['ip raw PREROUTING: tcp dport 30000-32767 drop'];
+      report(scene).connections = [
+        {
+          service: 'shop/web',
+          port: 'http',
+          endpoints: [{ to: '10.244.1.2:8080', result: 'connected' }],
+          entrances: [{ entrance: 'nodePort', to: '172.18.0.11:30080', result: 'timeout' }],
+        },
+      ];
+    },
+  },
+  {
+    name: 'a host firewall that lets in nothing that IPVS needs',
+    code: 'InputPolicyDrop',
+    subject: N1,
+    make: (scene) => {
+      report(scene).firewall.inputPolicies = { chains: ['inet fw input'], ports: 'NodePorts' };
     },
   },
   {
@@ -395,6 +486,28 @@ export const FAULTS: readonly Fault[] = [
       report(scene).mode = 'ipvs';
       Object.assign(web(scene).spec, { type: 'LoadBalancer', loadBalancerClass: 'metallb.io/metallb' });
       web(scene)['status'] = { loadBalancer: { ingress: [{ ip: '192.0.2.10' }] } };
+    },
+  },
+  {
+    name: 'strictARP missing where MetalLB is the load balancer of the cluster',
+    code: 'StrictARPMissing',
+    subject: N1,
+    make: (scene) => {
+      report(scene).mode = 'ipvs';
+      Object.assign(web(scene).spec, { type: 'LoadBalancer' });
+      web(scene)['status'] = { loadBalancer: { ingress: [{ ip: '192.0.2.10' }] } };
+      scene.pods = [
+        ...(scene.pods ?? []),
+        { metadata: { name: 'speaker-x', namespace: 'lb', labels: { 'app.kubernetes.io/name': 'metallb' } } },
+      ];
+    },
+  },
+  {
+    name: 'two proxies at once, as the agent sees when it is asked',
+    code: 'TwoProxies',
+    subject: N1,
+    make: (scene) => {
+      report(scene).otherProxy = { kind: 'kube-proxy', running: true, traces: [] };
     },
   },
   {

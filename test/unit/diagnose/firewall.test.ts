@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  closedInput,
   countForeignRules,
   dropPoliciesOf,
   dropRulesOf,
@@ -17,14 +18,18 @@ const CHAINS = JSON.stringify({
     { chain: { family: 'inet', table: 'fw', name: 'helper' } },
   ],
 });
-const CHAIN = { family: 'inet', table: 'fw', name: 'forward' };
+const CHAIN = { family: 'inet', table: 'fw', name: 'forward', hook: 'forward' };
+const INPUT = { family: 'inet', table: 'fw', name: 'input', hook: 'input', policy: 'drop' };
+const PORTS = { nodePorts: [30_080], input: [{ what: 'NodePorts', ports: [30_080] }] };
+const NO_INPUT = { nodePorts: [30_080], input: [] };
+const listingOf = (...rules: string[]) => `table inet fw {\n\tchain x {\n\t\t${rules.join('\n\t\t')}\n\t}\n}\n`;
 
 describe('the firewall of a host', () => {
   it('tells base chains of others from ours, and from those that Service traffic does not pass', () => {
     const chains = foreignChains(CHAINS);
     assert.deepEqual(
       chains.map(({ table, name }) => `${table} ${name}`),
-      ['fw forward'],
+      ['fw forward', 'fw input'],
     );
     assert.deepEqual(dropPoliciesOf(chains), ['inet fw forward']);
   });
@@ -43,9 +48,31 @@ describe('the firewall of a host', () => {
   ] as const) {
     it(`${isFound ? 'finds' : 'passes over'}: ${rule}`, () => {
       const listing = `table inet fw {\n\tchain forward {\n\t\t${rule}\n\t}\n}\n`;
-      assert.equal(dropRulesOf(CHAIN, listing, [30_080]).length, isFound ? 1 : 0);
+      assert.equal(dropRulesOf(CHAIN, listing, PORTS).length, isFound ? 1 : 0);
     });
   }
+
+  for (const [name, rules, isClosed] of [
+    ['nothing in it', [], true],
+    ['only what is established', ['ct state established,related accept', 'iif "lo" accept'], true],
+    ['another port', ['tcp dport 22 accept'], true],
+    ['the range', ['tcp dport 30000-32767 accept'], false],
+    ['everything of an interface', ['iifname "eth0" accept'], false],
+    ['a jump to who knows what', ['jump services'], false],
+  ] as const) {
+    it(`${isClosed ? 'takes for closed' : 'passes over'} an input chain with the policy drop and ${name}`, () => {
+      assert.deepEqual(closedInput(INPUT, listingOf(...rules), PORTS), isClosed ? ['NodePorts'] : []);
+      assert.deepEqual(closedInput(INPUT, listingOf(...rules), NO_INPUT), []);
+    });
+  }
+
+  it('takes a drop at the end of an input chain for one of what nothing accepts before', () => {
+    const { hook: _, policy: __, ...input } = INPUT;
+    const chain = { ...input, hook: 'input', policy: 'accept' };
+    assert.equal(dropRulesOf(chain, listingOf('tcp dport 22 accept', 'drop'), PORTS).length, 1);
+    assert.equal(dropRulesOf(chain, listingOf('tcp dport 30000-32767 accept', 'drop'), PORTS).length, 0);
+    assert.equal(dropRulesOf(chain, listingOf('tcp dport 22 accept', 'drop'), NO_INPUT).length, 0);
+  });
 
   it('reads iptables-legacy too', () => {
     const saved =
