@@ -2,6 +2,7 @@ import { DEFAULT_NODE_LABEL, kubeProxyConfig, type KubeProxyConfig } from './api
 import type { AttemptPhase, NodeProxyState } from './api/node-proxy-state.ts';
 import type { ProxyProfile } from './api/proxy-profile.ts';
 import type { RolloutNode } from './rollout-node.ts';
+import { isOverdue } from './rollout-release.ts';
 
 /** Whether a node is to carry the label that keeps kube-proxy off it. */
 export interface LabelChange {
@@ -111,7 +112,9 @@ function wish(state: NodeProxyState | undefined, profile: ProxyProfile | undefin
   if (state === undefined) return NO_WISH;
   // The state of a profile that is gone keeps what its node has.
   if (profile === undefined) return { wants: has, isReturning: false };
-  return { wants: isKeptOff(state, nowMs) ?? has, isReturning: state.spec.action === 'Release' };
+  // A profile that goes does not wait for a node that does not answer; one that stays does.
+  const isGivenUp = profile.metadata.deletionTimestamp !== undefined && isOverdue(state, nowMs);
+  return { wants: isKeptOff(state, nowMs) ?? has, isReturning: state.spec.action === 'Release' && !isGivenUp };
 }
 
 function planSets(profiles: readonly ProxyProfile[], inUse: ReadonlySet<string>): ExcludedSet[] {

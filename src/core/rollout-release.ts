@@ -31,14 +31,15 @@ function isReleased({ metadata, spec, status }: NodeProxyState): boolean {
   return spec.action === 'Release' && isSeen && status?.current === undefined;
 }
 
-function isOverdue({ spec }: NodeProxyState, nowMs: number): boolean {
+/** Whether a node that was asked to release has let its time pass. */
+export function isOverdue({ spec }: Pick<NodeProxyState, 'spec'>, nowMs: number): boolean {
   return spec.action === 'Release' && nowMs >= Date.parse(spec.attempt?.deadlineAt ?? '1970-01-01T00:00:00Z');
 }
 
 export interface ReleasePlan {
   readonly actions: readonly StateAction[];
   readonly finalizers: readonly FinalizerAction[];
-  /** Nodes that did not answer in time, and keep what they run. */
+  /** Nodes that did not answer in time and keep what they run until they do; named once, when the profile goes. */
   readonly unanswered: readonly string[];
   readonly wakeAtMs: readonly number[];
 }
@@ -47,7 +48,8 @@ const NOTHING: ReleasePlan = { actions: [], finalizers: [], unanswered: [], wake
 
 /**
  * What to do about a profile that is being deleted: its nodes are asked, within maxUnavailable, to take out everything of
- * ours, unless another profile has taken them over. One that does not answer within nodeDeadline keeps what it runs.
+ * ours, unless another profile has taken them over. One that does not answer within nodeDeadline holds nobody up: the
+ * profile goes without it, and its state stays, so that its agent releases once it is back and nobody takes it for released.
  */
 export function planRelease(
   profile: ProxyProfile,
@@ -62,12 +64,25 @@ export function planRelease(
   const own = states
     .filter((state) => state.spec.profile.uid === profile.metadata.uid && !takenOver.has(state.metadata.name))
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  if (own.length === 0 || spec.onDelete === 'Keep') return { ...NOTHING, finalizers: [done] };
+  if (spec.onDelete === 'Keep') return { ...NOTHING, finalizers: [done] };
   const ended = own.filter((state) => isReleased(state) || isOverdue(state, nowMs));
-  return {
-    ...releaseInTurn(own, ended, spec, { nowMs, keptOff }),
-    unanswered: ended.filter((state) => !isReleased(state)).map(({ metadata }) => metadata.name),
-  };
+  const plan = releaseInTurn(own, ended, spec, { nowMs, keptOff });
+  // Whose label stands and whose state is to go first: only without both are kube-proxy's DaemonSets given back.
+  const isOver = own.every(
+    (state) => !isReleased(state) && isOverdue(state, nowMs) && !keptOff.has(state.metadata.name),
+  );
+  if (!isOver) return plan;
+  return { ...plan, finalizers: [done], unanswered: own.map(({ metadata }) => metadata.name) };
+}
+
+/** The states of nodes that released when their profile was gone already. */
+export function removeReleased(states: readonly NodeProxyState[], profiles: readonly ProxyProfile[]): StateAction[] {
+  const known = new Set(profiles.map(({ metadata }) => metadata.uid));
+  return states.filter((state) => isReleased(state) && !known.has(state.spec.profile.uid)).map(deletionOf);
+}
+
+function deletionOf(observed: NodeProxyState): StateAction {
+  return { kind: 'Delete', node: observed.metadata.name, observed };
 }
 
 /** When it is, and the nodes that kube-proxy is kept off. */
@@ -96,7 +111,7 @@ function releaseInTurn(
   const deadlineAtMs = nowMs + durationMs(spec.rollout.nodeDeadline);
   return {
     actions: [
-      ...ended.map((observed) => ({ kind: 'Delete', node: observed.metadata.name, observed }) as const),
+      ...ended.filter(isReleased).map(deletionOf),
       ...next.map((observed): StateAction => {
         const { settled: _settled, ...rest } = observed.spec;
         const attempt = {

@@ -10,7 +10,7 @@ import type { RolloutNode } from './rollout-node.ts';
 import { planProfile, type ProfilePlan } from './rollout-profile.ts';
 import { keptOffNodes } from './kube-proxy-handover.ts';
 import type { HandoverFinding } from './rollout-handover.ts';
-import { finalizerOf, planRelease, type FinalizerAction, type ReleasePlan } from './rollout-release.ts';
+import { finalizerOf, planRelease, removeReleased, type FinalizerAction, type ReleasePlan } from './rollout-release.ts';
 
 export type { StateAction, NewNodeProxyState } from './rollout-actions.ts';
 export type { ProfilePlan } from './rollout-profile.ts';
@@ -99,6 +99,7 @@ export function planRollout(input: RolloutInput, memory = new PlanMemory()): Rol
     actions: onePerNode([
       ...reports,
       ...removeLeftovers(pairs.leftovers()),
+      ...removeReleased(states, profiles),
       ...planned.flatMap(({ settle }) => settle),
       ...planned.flatMap(({ grants }) => grants),
       ...releases.flatMap(({ plan }) => plan.actions),

@@ -150,7 +150,10 @@ describe('the life of nodes and profiles', { timeout: 300_000 }, () => {
       return Object.values(await pool.granted()).filter((what) => what === 'released').length === 1;
     });
     clock.skip(6 * MINUTE);
-    await cluster.until('the other is asked', async () => Object.values(await pool.granted()).join() === 'released');
+    await cluster.until(
+      'the other is asked',
+      async () => Object.values(await pool.granted()).join() === 'released,released',
+    );
     clock.skip(6 * MINUTE);
     await cluster.until('it is gone', () =>
       pool.profile().then(

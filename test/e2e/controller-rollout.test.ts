@@ -89,6 +89,12 @@ describe('the controller with a fleet', { timeout: 180_000 }, () => {
         () => true,
       ),
     );
-    assert.equal((await cluster.states()).size, 0);
+    assert.equal((await cluster.states()).size, NODES.length, 'who did not answer is not taken for released');
+    for (const name of (await cluster.states()).keys()) {
+      await cluster.call('PATCH', `/apis/switchyard.dev/v1alpha1/nodeproxystates/${name}/status`, {
+        status: { observedGeneration: (await cluster.states()).get(name)?.metadata.generation, current: null },
+      });
+    }
+    await cluster.until('who answers late is forgotten then', async () => (await cluster.states()).size === 0);
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { DEFAULT_NODE_LABEL } from '../../src/core/api/kube-proxy-config.ts';
 import { FINALIZER } from '../../src/core/rollout-release.ts';
 import { node, profile, SimulatedCluster } from './rollout-cluster.ts';
 import { installed, kubelet, MINUTE, settle } from './rollout-stories.ts';
@@ -174,9 +175,28 @@ describe('a profile that is deleted', () => {
     const plan = cluster.reconcile();
     assert.deepEqual(plan.released[0]?.unanswered, ['n2', 'n3']);
     assert.deepEqual(
-      cluster.plan().finalizers.map(({ present }) => present),
+      plan.finalizers.map(({ present }) => present),
       [false],
     );
+    // Nobody is to take them for released, and their agents are to release whenever they come back.
+    cluster.profiles.delete('all');
+    cluster.reconcile();
+    assert.deepEqual(released(), ['n2', 'n3']);
+    cluster.report('n3', (status) => void delete status.current);
+    cluster.reconcile();
+    assert.deepEqual(released(), ['n2']);
+  });
+
+  it('Release: lets go only once nobody who answered, or from whom kube-proxy is kept, is left', () => {
+    const cluster = deleting('Release', { maxUnavailable: 3 });
+    cluster.reconcile();
+    cluster.nowMs += 5 * MINUTE;
+    cluster.report('n1', (status) => void delete status.current);
+    const plan = cluster.reconcile();
+    assert.deepEqual([plan.finalizers, plan.released[0]?.unanswered], [[], []]);
+    assert.deepEqual(cluster.reconcile().released[0]?.unanswered, ['n2', 'n3']);
+    cluster.nodes.set('n2', node('n2', { labels: { [DEFAULT_NODE_LABEL]: 'true' } }));
+    assert.deepEqual(cluster.plan().finalizers, []);
   });
 
   it('Release: spares the nodes that another profile has taken over', () => {

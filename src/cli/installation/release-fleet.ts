@@ -36,7 +36,7 @@ export async function releaseFleet(parts: ReleaseParts): Promise<void> {
   for (;;) {
     const profiles = await listProfiles(client);
     if (profiles.length === 0) {
-      await refuseSilentNodes(client);
+      await refuseServingNodes(client);
       say('every node is released');
       return;
     }
@@ -53,15 +53,25 @@ export async function releaseFleet(parts: ReleaseParts): Promise<void> {
   }
 }
 
-/** The controller gives a node up that does not answer in time; whoever uninstalls has to know. */
-async function refuseSilentNodes(client: ReleaseParts['client']): Promise<void> {
-  const silent = (await listStates(client)).filter(
-    ({ spec, status }) => spec.action === 'Release' && status?.current !== undefined,
-  );
-  if (silent.length === 0) return;
-  throw new UserError(
-    `${nameSome(silent)} did not answer and keep what they run until their agents do; \`helm uninstall --no-hooks\` goes on without them`,
-  );
+/**
+ * The controller gives a node up that does not answer in time, and leaves one alone whose profile went with `onDelete: Keep`;
+ * whoever uninstalls has to know, since their rules would stay and follow no Service any more.
+ */
+async function refuseServingNodes(client: ReleaseParts['client']): Promise<void> {
+  const serving = (await listStates(client)).filter(({ status }) => status?.current !== undefined);
+  const [silent, left] = [true, false].map((isAsked) =>
+    serving.filter(({ spec }) => (spec.action === 'Release') === isAsked),
+  ) as [NodeProxyState[], NodeProxyState[]];
+  const problems: string[] = [];
+  if (silent.length > 0)
+    problems.push(`${nameSome(silent)} did not answer and keep what they run until their agents do`);
+  if (left.length > 0) {
+    problems.push(
+      `${nameSome(left)} run what a profile asked for that is gone: make one that selects them in the mode that they run, wait until it is Available, and try again`,
+    );
+  }
+  if (problems.length === 0) return;
+  throw new UserError(`${problems.join('; ')}; \`helm uninstall --no-hooks\` goes on without them`);
 }
 
 async function listStates(client: ReleaseParts['client']): Promise<readonly NodeProxyState[]> {

@@ -123,6 +123,15 @@ describe('switchyard release', () => {
     addNode('n2');
     cluster.silent = ['n2'];
     await assert.rejects(release(), /^UserError: n2 did not answer and keep what they run .* --no-hooks/);
+    await assert.rejects(release(), /^UserError: n2 did not answer/, 'trying again makes it no better');
+  });
+
+  it('names the nodes that serve for a profile that is gone', async () => {
+    addNode('n1');
+    await assert.rejects(
+      release(),
+      /^UserError: n1 run what a profile asked for that is gone: make one that selects them/,
+    );
   });
 });
 

@@ -105,6 +105,16 @@ describe('the plan for kube-proxy', () => {
     assert.equal(plan(undefined).sets[0]?.present, false);
   });
 
+  it('waits for a node that does not answer while the profile stays, and not when it goes', () => {
+    const silent = { serves: true, action: 'Release', deadlineAt: AT } as const;
+    const of = (metadata: object): boolean | undefined => {
+      const given = profile({});
+      const profiles = [{ ...given, metadata: { ...given.metadata, ...metadata } }];
+      return planHandover({ profiles, nodes: [node()], states: [state(silent)], nowMs: NOW }).sets[0]?.present;
+    };
+    assert.deepEqual([of({}), of({ deletionTimestamp: AT })], [true, false]);
+  });
+
   it('follows the names that the profile gives', () => {
     const { labels, sets } = plan(
       { phase: 'AwaitHandover' },
