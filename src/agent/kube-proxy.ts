@@ -1,9 +1,10 @@
 import { get } from 'node:http';
-import type { AffinityMemory } from '../core/affinity.ts';
+import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
 import { isGone, isServingKubeProxy, type KubeProxySighting } from '../core/kube-proxy.ts';
 import type { OtherProxy } from '../core/preflight.ts';
 import type { ServicePorts, Snapshot } from '../core/snapshot.ts';
-import { exportKubeProxyAffinity } from '../kernel/kube-proxy/affinity.ts';
+import type { AffinityImport } from '../kernel/dataplane.ts';
+import { exportKubeProxyAffinity, importKubeProxyAffinity } from '../kernel/kube-proxy/affinity.ts';
 import { HEALTHZ_PORT, sightKubeProxy } from '../kernel/kube-proxy/process.ts';
 import { removeKubeProxy, type RemovalReport, type Successor } from '../kernel/kube-proxy/removal.ts';
 import { missingInKubeProxy } from '../kernel/kube-proxy/service-rules.ts';
@@ -19,6 +20,8 @@ export interface KubeProxyOnNode {
   lacks(servicePorts: ServicePorts): Promise<string | null>;
   /** The clients with session affinity that it remembers. Throws KernelError. */
   exportAffinity(snapshot: Snapshot): Promise<AffinityMemory>;
+  /** Makes its rules remember these, too. Throws KernelError. */
+  importAffinity(snapshot: Snapshot, entries: readonly AffinityEntry[]): Promise<AffinityImport>;
   /** Removes what it made, beside the rules of `serving`. Throws KernelError; again is the same. */
   remove(serving: Successor): Promise<RemovalReport>;
 }
@@ -48,6 +51,7 @@ export function kubeProxyOnNode(hasNftables: () => boolean): KubeProxyOnNode {
       return (await isHealthy()) ? null : 'its health port does not say that it is healthy';
     },
     exportAffinity: (snapshot) => exportKubeProxyAffinity(snapshot, hasNftables()),
+    importAffinity: (snapshot, entries) => importKubeProxyAffinity(snapshot, entries, hasNftables()),
     remove: (serving) => removeKubeProxy(serving, hasNftables()),
   };
 }

@@ -13,6 +13,7 @@ import { presentModes, removeLeftovers } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
 import { ServiceFollower } from './service-follower.ts';
+import { giveAffinityToKubeProxy } from './switch-steps.ts';
 import type { Target } from './target.ts';
 
 interface Release extends NonNullable<EngineView['release']> {
@@ -291,6 +292,7 @@ export class NodeEngine {
   async #releaseOnce(release: Release): Promise<boolean> {
     const { clock, log, onTransition } = this.#parts;
     if (release.isDone || clock.monotonicMs() < (release.retryAtMs ?? 0)) return false;
+    await this.#handAffinityOver();
     this.#follower.dropAll();
     this.#switcher.abandon();
     const failures = await this.#parts.release(release.policy);
@@ -304,6 +306,16 @@ export class NodeEngine {
     if (this.#release === release) this.#release = { ...release, isDone, problem, retryAtMs };
     onTransition();
     return true;
+  }
+
+  /** To kube-proxy, where it has come back. */
+  async #handAffinityOver(): Promise<void> {
+    const { kubeProxy, log } = this.#parts;
+    const { serving } = this.#switcher;
+    const isServing = serving !== null && this.#follower.isProgrammed(serving.config.mode);
+    if (!isServing || isGone(kubeProxy.sight())) return;
+    const ground = { kubeProxy, log, servicePorts: () => this.#follower.servicePorts };
+    await giveAffinityToKubeProxy(this.#follower.open(serving), ground);
   }
 
   /** Removes rules of other modes that an earlier run left behind, once what serves is in the kernel. */

@@ -144,6 +144,15 @@ export class ProgrammedMode {
     return this.#remember(await kubeProxy.exportAffinity(this.#snapshot(servicePorts)), servicePorts);
   }
 
+  /** kube-proxy remembers what this mode remembers. */
+  async giveAffinityTo(kubeProxy: KubeProxyOnNode, servicePorts: ServicePorts): Promise<AffinityImport> {
+    const snapshot = this.#snapshot(servicePorts);
+    const memory = await this.dataplane.exportAffinity?.(snapshot);
+    if (memory === undefined) return { taken: 0, leftOut: 0 };
+    const { taken, leftOut } = await kubeProxy.importAffinity(snapshot, memory.entries);
+    return { taken, leftOut: leftOut + memory.leftOut };
+  }
+
   async #remember(memory: AffinityMemory | undefined, servicePorts: ServicePorts): Promise<AffinityImport> {
     if (memory === undefined || memory.entries.length === 0) return { taken: 0, leftOut: memory?.leftOut ?? 0 };
     this.#isWriting = true;

@@ -137,7 +137,7 @@ const STEPS: Record<AttemptStep, Step> = {
     await ground.handover.untilReturned(signal);
   },
 
-  async rollback({ from, to }, ground) {
+  async rollback({ from, to, takesOver }, ground) {
     if (from !== null) {
       const old = ground.open(from);
       // Where the old mode is gone, its first packet must find the clients remembered.
@@ -147,6 +147,7 @@ const STEPS: Record<AttemptStep, Step> = {
       requireComplete(from, await old.verify(ground.servicePorts()));
       await carryAffinityBack(to, from, ground);
     }
+    if (takesOver) await giveAffinityToKubeProxy(ground.open(to), ground);
     if (from === null || !isSameMode(from, to)) await takeBack(to, ground);
     await ground.unprepare(from?.config ?? null, to.config);
   },
@@ -209,6 +210,19 @@ async function takeAffinityOfKubeProxy(to: Serving, ground: SwitchGround): Promi
     if (taken + leftOut > 0) ground.log.info({ taken, leftOut }, 'carried session affinity over from kube-proxy');
   } catch (error) {
     ground.log.warn({ problem: (error as Error).message }, 'cannot carry session affinity over from kube-proxy');
+  }
+}
+
+/** Beside kube-proxy's rules, before ours go; without it a client may come to another backend once. */
+export async function giveAffinityToKubeProxy(
+  mode: ProgrammedMode,
+  { kubeProxy, servicePorts, log }: Pick<SwitchGround, 'kubeProxy' | 'servicePorts' | 'log'>,
+): Promise<void> {
+  try {
+    const { taken, leftOut } = await mode.giveAffinityTo(kubeProxy, servicePorts());
+    if (taken + leftOut > 0) log.info({ taken, leftOut }, 'carried session affinity back to kube-proxy');
+  } catch (error) {
+    log.warn({ problem: (error as Error).message }, 'cannot carry session affinity back to kube-proxy');
   }
 }
 

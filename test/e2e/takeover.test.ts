@@ -40,6 +40,15 @@ COMMIT
 COMMIT
 `;
 
+/** Resolves when kube-proxy serves in this mode, and nothing of ours is left. */
+async function giveBack(ground: AgentGround, kubeProxy: KubeProxyOfNode, mode: Mode): Promise<void> {
+  await writeProfile(ground, { mode: 'nftables', kubeProxy: { policy: 'GiveBack' } });
+  kubeProxy.start({ mode });
+  await eventually('nothing of ours is left', async () =>
+    (await ground.rules()) === '' && (await ground.iptablesChains()).length === 0 ? true : undefined,
+  );
+}
+
 describe('taking over from kube-proxy and giving back, under load', { timeout: 600_000 }, () => {
   for (const { from, flavour = 'nft', to, kill = false } of CASES) {
     const name = `kube-proxy in ${from} mode${from === 'iptables' ? ` (${flavour})` : ''}, ours in ${to} mode`;
@@ -94,8 +103,12 @@ describe('taking over from kube-proxy and giving back, under load', { timeout: 6
     });
   }
 
-  for (const { from, to } of [{ from: 'iptables', to: 'nftables' }] as const) {
-    it(`every client with affinity keeps its backend from kube-proxy in ${from} mode to ours in ${to} mode`, async () => {
+  for (const { from, to } of [
+    { from: 'iptables', to: 'nftables' },
+    { from: 'nftables', to: 'iptables' },
+    { from: 'nftables', to: 'nftables' },
+  ] as const) {
+    it(`every client with affinity keeps its backend from kube-proxy in ${from} mode to ours in ${to} mode and back`, async () => {
       const ground = await AgentGround.create();
       const kubeProxy = new KubeProxyOfNode(ground);
       const { testbed, node } = ground;
@@ -115,6 +128,14 @@ describe('taking over from kube-proxy and giving back, under load', { timeout: 6
         await untilPhase(ground, 'AwaitHandover');
         await kubeProxy.stop();
         await ground.untilServing(to);
+        // Beside our iptables mode kube-proxy decides as soon as its rules are there, before anybody can tell it of clients.
+        if (to === 'nftables') await giveBack(ground, kubeProxy, from);
+        const attempts = async () => {
+          const reports = await Promise.all(loads.map((load) => load.report()));
+          return reports.flatMap(({ targets }) => targets).reduce((sum, target) => sum + target.attempts, 0);
+        };
+        const before = await attempts();
+        await eventually('clients come again', async () => ((await attempts()) > before + 60 ? true : undefined));
         for (const load of loads) assert.deepEqual((await load.stop()).failures, []);
       } finally {
         await kubeProxy.stop();

@@ -39,6 +39,10 @@ export class FakeKubeProxy implements KubeProxyOnNode {
     return Promise.resolve({ entries: [], leftOut: 0 });
   }
 
+  importAffinity(_snapshot: unknown, entries: readonly unknown[]) {
+    return Promise.resolve({ taken: entries.length, leftOut: 0 });
+  }
+
   remove({ mode }: Pick<RenderedConfig, 'mode'>) {
     const removed = this.mode === undefined ? 0 : 1;
     if (removed > 0) this.removals.push(mode);

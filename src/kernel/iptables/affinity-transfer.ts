@@ -49,34 +49,41 @@ function entriesOf(lists: RecentLists, port: ServicePort, nameOf: ListNames): re
 /**
  * Puts clients into the lists of their backends and takes them out of the others. The kernel lets nobody say how long ago a
  * client was seen: each counts from now, so a client may stay with its backend for up to twice the timeout. A list has
- * room for `ip_list_tot` clients; those with the longest time left go first. Throws KernelError.
+ * room for `ip_list_tot` clients; those with the longest time left go first. Lists are ours unless they are named otherwise.
+ * Throws KernelError.
  */
 export async function importAffinity(
   lists: RecentLists,
   snapshot: Snapshot,
   entries: readonly AffinityEntry[],
+  nameOf: ListNames = backendChain,
 ): Promise<AffinityImport> {
   const byKey = Map.groupBy(entries, ({ key }) => key);
-  const capacity = lists.capacity();
+  const ground = { lists, capacity: lists.capacity(), nameOf };
   let taken = 0;
   for (const [index, port] of affinityPorts(snapshot).entries()) {
     if (index % PORTS_PER_TURN === 0) await nextTurn();
-    taken += importPort(lists, port, byKey.get(port.key) ?? [], capacity);
+    taken += importPort(ground, port, byKey.get(port.key) ?? []);
   }
   return { taken, leftOut: entries.length - taken };
 }
 
+interface ImportGround {
+  readonly lists: RecentLists;
+  readonly capacity: number;
+  readonly nameOf: ListNames;
+}
+
 function importPort(
-  lists: RecentLists,
+  { lists, capacity, nameOf }: ImportGround,
   port: ServicePort,
   entries: readonly AffinityEntry[],
-  capacity: number,
 ): number {
   if (entries.length === 0) return 0;
   const ownerOf = new Map(entries.map(({ client, backend }) => [client, backendText(backend)]));
   const byBackend = Map.groupBy(entries, ({ backend }) => backendText(backend));
   const taken = backendsOf(port).map((backend) => {
-    const name = backendChain(port, backend);
+    const name = nameOf(port, backend);
     const known = lists.read(name)?.filter(({ ageSeconds }) => ageSeconds < port.affinitySeconds);
     if (known === undefined) return 0;
     const own = backendText(backend);

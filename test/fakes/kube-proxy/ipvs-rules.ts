@@ -37,7 +37,7 @@ export class IpvsRules {
   /** What was put into the kernel, as lines of `ipset`, `ip` and `ipvsadm`. */
   readonly #members = new Set<string>();
   readonly #addresses = new Set<string>();
-  readonly #servers = new Map<string, ReadonlySet<string>>();
+  readonly #servers = new Map<string, Server>();
   #hasStarted = false;
 
   constructor(options: RulesOptions) {
@@ -71,7 +71,7 @@ export class IpvsRules {
     const wanted = new Map(all.flatMap((port) => serversOf(port, nodeAddresses)));
     const gone = [...this.#servers.keys()].filter((server) => !wanted.has(server));
     const lines = [
-      ...[...wanted].flatMap(([server, realServers]) => changesOf(server, this.#servers.get(server), realServers)),
+      ...[...wanted].flatMap(([name, server]) => changesOf(name, this.#servers.get(name), server)),
       ...gone.map((server) => `-D ${server}`),
     ];
     // What an earlier life has left is there already.
@@ -83,7 +83,7 @@ export class IpvsRules {
     await this.#options.run('ip', ['-batch', '-'], `${batch.join('\n')}\n`);
     for (const address of addresses) this.#addresses.add(address);
     this.#servers.clear();
-    for (const [server, realServers] of wanted) this.#servers.set(server, realServers);
+    for (const [name, server] of wanted) this.#servers.set(name, server);
   }
 
   async #syncMembers(all: readonly ServicePort[]): Promise<void> {
@@ -165,23 +165,31 @@ function createSets(family: Family): string {
   return `${lines.join('\n')}\n`;
 }
 
-function serversOf(port: ServicePort, nodeAddresses: readonly string[]): [string, ReadonlySet<string>][] {
+function serversOf(port: ServicePort, nodeAddresses: readonly string[]): [string, Server][] {
   const realServers = new Set(port.clusterBackends.map(textOf));
   const flag = port.protocol === 'TCP' ? '-t' : '-u';
   const nodes = nodeAddresses.filter((each) => each.includes(':') === (port.family === 'IPv6'));
-  const at = (address: string, number: number): [string, ReadonlySet<string>] => [
-    `${flag} ${textOf({ address, port: number, isLocal: false })}`,
-    realServers,
-  ];
+  const persistence = port.affinitySeconds > 0 ? ` -p ${port.affinitySeconds}` : '';
+  const at = (address: string, number: number): [string, Server] => {
+    const name = `${flag} ${textOf({ address, port: number, isLocal: false })}`;
+    return [name, { options: `-s rr${persistence}`, realServers }];
+  };
   return [
     ...vipsOf(port).map((address) => at(address, port.port)),
     ...(port.nodePort === 0 ? [] : nodes.map((address) => at(address, port.nodePort))),
   ];
 }
 
-function changesOf(server: string, had: ReadonlySet<string> | undefined, wanted: ReadonlySet<string>): string[] {
+interface Server {
+  /** As ipvsadm takes them. */
+  readonly options: string;
+  readonly realServers: ReadonlySet<string>;
+}
+
+function changesOf(server: string, before: Server | undefined, { options, realServers: wanted }: Server): string[] {
+  const had = before?.realServers;
   return [
-    ...(had === undefined ? [`-A ${server} -s rr`] : []),
+    ...(had === undefined ? [`-A ${server} ${options}`] : []),
     ...[...wanted].filter((each) => had?.has(each) !== true).map((each) => `-a ${server} -r ${each} -m -w 1`),
     ...[...(had ?? [])].filter((each) => !wanted.has(each)).map((each) => `-d ${server} -r ${each}`),
   ];
