@@ -34,3 +34,25 @@ export async function exposedNames(): Promise<Set<string>> {
   }
   return names;
 }
+
+/** The labels of the series of both, by name. */
+export function exposedLabels(): Map<string, readonly string[]> {
+  const labels = new Map<string, readonly string[]>([['up', []]]);
+  for (const registry of [agentRegistry(), controllerRegistry()]) {
+    for (const metric of registry.getMetricsAsArray() as unknown as readonly Described[]) {
+      const isHistogram = metric.type === 'histogram';
+      labels.set(metric.name, metric.labelNames);
+      if (!isHistogram) continue;
+      labels.set(`${metric.name}_bucket`, [...metric.labelNames, 'le']);
+      for (const suffix of ['_count', '_sum']) labels.set(`${metric.name}${suffix}`, metric.labelNames);
+    }
+  }
+  return labels;
+}
+
+/** What prom-client knows of a metric and has no type for. */
+interface Described {
+  readonly name: string;
+  readonly type: string;
+  readonly labelNames: readonly string[];
+}

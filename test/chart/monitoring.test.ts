@@ -155,8 +155,12 @@ describe('The chart with monitoring', { skip: SKIP_WITHOUT_RENDERER }, () => {
   before(async () => {
     const enabled = { enabled: true };
     const monitoring = { podMonitor: enabled, serviceMonitor: enabled, prometheusRule: enabled, dashboard: enabled };
+    const prometheusRule = { enabled: true, runbookBaseUrl: 'https://docs.example/switchyard/' };
     const rendered = await renderer().render({
-      values: { apiServer: { host: '192.0.2.1' }, monitoring: { ...monitoring, agentJob: 'kube-proxy' } },
+      values: {
+        apiServer: { host: '192.0.2.1' },
+        monitoring: { ...monitoring, prometheusRule, agentJob: 'kube-proxy' },
+      },
     });
     manifests = rendered.manifests;
   });
@@ -168,9 +172,13 @@ describe('The chart with monitoring', { skip: SKIP_WITHOUT_RENDERER }, () => {
       carried.map(({ alert }) => alert),
       rules.map(({ alert }) => alert),
     );
+    const withUrl = ({ annotations: { runbook = '', ...rest } }: Rule): object => ({
+      ...rest,
+      runbook_url: runbook.replace('docs/', 'https://docs.example/switchyard/'),
+    });
     assert.deepEqual(
       carried.map(({ annotations }) => annotations),
-      rules.map(({ annotations }) => annotations),
+      rules.map(withUrl),
     );
     const { data } = find('ConfigMap', 'switchyard-dashboard') as unknown as { data: Record<string, string> };
     assert.deepEqual(JSON.parse(data['switchyard.json'] ?? ''), dashboard);
