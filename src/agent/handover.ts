@@ -26,6 +26,8 @@ const RULES_LOOK_MS = 1_000;
 /** Waits for kube-proxy to go and to come back, and says what it waits for. */
 export class Handover {
   readonly #parts: HandoverParts;
+  /** The wait that has begun last: one that it has taken the place of has nothing to say any more. */
+  #wait: object | null = null;
   #note: string | null = null;
 
   constructor(parts: HandoverParts) {
@@ -40,7 +42,10 @@ export class Handover {
   /** Resolves when nothing has been seen of kube-proxy for a moment; also when `signal` aborts. Writes nothing. */
   async untilGone(signal: AbortSignal): Promise<void> {
     const { kubeProxy, clock } = this.#parts;
-    this.#say('KubeProxyAwaited', 'the Services are served beside kube-proxy; waits until kube-proxy is stopped here');
+    const wait = this.#begin(
+      'KubeProxyAwaited',
+      'the Services are served beside kube-proxy; waits until kube-proxy is stopped here',
+    );
     let seenAtMs = clock.monotonicMs();
     while (!signal.aborted && clock.monotonicMs() - seenAtMs < GONE_FOR_MS) {
       await clock.sleep(LOOK_MS, signal);
@@ -51,9 +56,9 @@ export class Handover {
         ...(seen.hasProcess ? ['its process runs'] : []),
         ...(seen.listens ? ['its ports are taken'] : []),
       ];
-      this.#set(`kube-proxy is to be stopped on this node: ${signs.join(', ')}`);
+      this.#set(wait, `kube-proxy is to be stopped on this node: ${signs.join(', ')}`);
     }
-    this.#set(null);
+    this.#set(wait, null);
   }
 
   /**
@@ -63,7 +68,8 @@ export class Handover {
   async untilReturned(signal: AbortSignal): Promise<void> {
     const { kubeProxy, servicePorts, clock, log, yieldPorts } = this.#parts;
     yieldPorts(true);
-    this.#say('KubeProxyReturning', 'waits until kube-proxy serves again; until then this node goes on serving');
+    const note = 'waits until kube-proxy serves again; until then this node goes on serving';
+    const wait = this.#begin('KubeProxyReturning', note);
     for (let proofs = 0; proofs < 2 && !signal.aborted;) {
       await clock.sleep(RULES_LOOK_MS, signal);
       const known = servicePorts();
@@ -73,9 +79,9 @@ export class Handover {
         return 'its rules cannot be looked at';
       });
       proofs = lack === null ? proofs + 1 : 0;
-      if (lack !== null) this.#set(`kube-proxy does not serve yet: ${lack}`);
+      if (lack !== null) this.#set(wait, `kube-proxy does not serve yet: ${lack}`);
     }
-    this.#set(null);
+    this.#set(wait, null);
   }
 
   /** The ports are ours again. */
@@ -83,16 +89,19 @@ export class Handover {
     this.#parts.yieldPorts(false);
   }
 
-  #set(note: string | null): void {
-    if (note === this.#note) return;
+  #set(wait: object, note: string | null): void {
+    if (wait !== this.#wait || note === this.#note) return;
     this.#note = note;
     if (note !== null) this.#parts.log.info({ note }, 'waits');
     this.#parts.onChange();
   }
 
-  #say(reason: string, note: string): void {
+  #begin(reason: string, note: string): object {
     const { say, clock } = this.#parts;
-    this.#set(note);
+    const wait = {};
+    this.#wait = wait;
+    this.#set(wait, note);
     say({ type: 'Normal', reason, action: 'Handover', note, about: String(clock.now()) });
+    return wait;
   }
 }

@@ -108,6 +108,7 @@ export class NodeEngine {
   release(policy: ReleasePolicy, givesBack = false): void {
     if (this.#release?.policy === policy) return;
     this.#switcher.setTarget(null);
+    this.#switcher.stop();
     const waits = givesBack || !isGone(this.#parts.kubeProxy.sight());
     this.#release = { policy, isDone: false, problem: null, retryAtMs: null, waits };
     if (waits) this.#isLeavingIpvs = true;
@@ -311,11 +312,11 @@ export class NodeEngine {
   /** To kube-proxy, where it has come back. */
   async #handAffinityOver(): Promise<void> {
     const { kubeProxy, log } = this.#parts;
-    const { serving } = this.#switcher;
-    const isServing = serving !== null && this.#follower.isProgrammed(serving.config.mode);
-    if (!isServing || isGone(kubeProxy.sight())) return;
+    const { serving, attempt } = this.#switcher;
+    const standing = [serving, attempt?.to].find((each) => each && this.#follower.isProgrammed(each.config.mode));
+    if (!standing || isGone(kubeProxy.sight())) return;
     const ground = { kubeProxy, log, servicePorts: () => this.#follower.servicePorts };
-    await giveAffinityToKubeProxy(this.#follower.open(serving), ground);
+    await giveAffinityToKubeProxy(this.#follower.open(standing), ground);
   }
 
   /** Removes rules of other modes that an earlier run left behind, once what serves is in the kernel. */

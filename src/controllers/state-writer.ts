@@ -45,7 +45,9 @@ export class StateWriter {
       const body = uid ? { preconditions: { uid } } : {};
       await this.#objects.deleteClusterCustomObject({ ...STATES, name: node, body });
       states.remove(action.observed);
-      log.info({ node }, 'removed the state of an earlier node of this name');
+      const isReleased = action.observed.spec.action === 'Release';
+      if (isReleased) log.info({ node }, 'removed the state of a node that was released');
+      else log.info({ node }, 'removed the state of an earlier node of this name');
       return;
     }
     const written = (await this.#send(action)) as NodeProxyState;

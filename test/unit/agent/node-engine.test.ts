@@ -631,6 +631,26 @@ describe('taking over from kube-proxy', () => {
     assert.equal(node.engine.view().release?.isDone, true);
   });
 
+  it('waits for one thing only when it is to give back what it has not taken over yet', async () => {
+    node.engine.setTarget(target('nftables', 'a', 300_000));
+    await node.untilPhase('AwaitHandover');
+    await node.until(() => node.engine.view().handoverNote !== null);
+    node.kubeProxy.lack = 'it has no rules yet';
+    node.engine.release('Restore', true);
+    for (let turn = 0; turn < 40; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(250);
+      if (turn > 10) assert.match(node.engine.view().handoverNote ?? '', /kube-proxy does not serve yet/);
+    }
+    node.kubeProxy.lack = null;
+    for (let turn = 0; turn < 40 && node.engine.view().release?.isDone !== true; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(1_000);
+    }
+    assert.equal(node.engine.view().release?.isDone, true);
+    assert.equal(node.engine.view().handoverNote, null);
+  });
+
   it('keeps the node when it is wanted again while kube-proxy is awaited', async () => {
     node.kubeProxy.stop();
     node.engine.setTarget(target('nftables'));
