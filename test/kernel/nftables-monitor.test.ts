@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts';
 import { createNftablesDataplane } from '../../src/kernel/dataplane-nftables.ts';
 import { watchForeignChanges, type ForeignChange } from '../../src/kernel/nftables/monitor.ts';
 import { Testbed } from '../../src/sandbox/net/testbed.ts';
+
+const OPTIONS = {
+  families: ['IPv4', 'IPv6'],
+  localDetector: { kind: 'none' },
+  masqueradeAll: false,
+  masqueradeBit: 14,
+  nodePortAddresses: 'all',
+  localhostNodePorts: false,
+  serviceCIDRs: [],
+} as const;
 
 describe('nftables notifications', () => {
   let testbed: Testbed;
@@ -32,16 +43,7 @@ describe('nftables notifications', () => {
     const ended = watchForeignChanges(note, stop.signal, node.netnsPath);
     const dataplane = createNftablesDataplane({ netns: node.netnsPath });
     try {
-      const options = {
-        families: ['IPv4'],
-        localDetector: { kind: 'none' },
-        masqueradeAll: false,
-        masqueradeBit: 14,
-        nodePortAddresses: 'all',
-        localhostNodePorts: false,
-        serviceCIDRs: [],
-      } as const;
-      await dataplane.sync({ options, servicePorts: new Map() });
+      await dataplane.sync({ options: OPTIONS, servicePorts: new Map() });
       await testbed.exec(node, ['nft', 'add', 'table', 'ip', 'marker']);
       await until(() => changes.length > 0);
       assert.deepEqual(changes, [{ family: 'ip', table: 'marker', chain: undefined, isRemoval: false }]);
@@ -52,6 +54,32 @@ describe('nftables notifications', () => {
 
       await testbed.exec(node, ['iptables-nft', '-t', 'nat', '-N', 'SOMEBODY']);
       await until(() => changes.some((change) => change?.table === 'nat' && change.chain === 'SOMEBODY'));
+    } finally {
+      stop.abort();
+      await ended;
+      dataplane.close();
+    }
+  });
+
+  it('tell apart what programs of ours change and what the same programs change for others, however soon after', async () => {
+    const node = testbed.node('n1');
+    const stop = new AbortController();
+    const changes: (ForeignChange | undefined)[] = [];
+    const heard = Promise.withResolvers<void>();
+    const ended = watchForeignChanges(
+      (change) => {
+        changes.push(change);
+        if (change?.chain === 'SWITCHYARD-MARK-MASQ') heard.resolve();
+      },
+      stop.signal,
+      node.netnsPath,
+    );
+    const dataplane = createIptablesDataplane({ netns: node.netnsPath, flavour: 'nft' });
+    try {
+      await dataplane.sync({ options: OPTIONS, servicePorts: new Map() });
+      await testbed.exec(node, ['iptables-nft', '-t', 'nat', '-F', 'SWITCHYARD-MARK-MASQ']);
+      await heard.promise;
+      assert.deepEqual(changes, [{ family: 'ip', table: 'nat', chain: 'SWITCHYARD-MARK-MASQ', isRemoval: true }]);
     } finally {
       stop.abort();
       await ended;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { KernelError } from '../error.ts';
+import { ownPort } from '../netlink/own-ports.ts';
 import { programLimit } from '../program-limit.ts';
 
 export interface Command {
@@ -49,6 +50,8 @@ async function spawnToEnd(argv: readonly string[], command: Command): Promise<En
   const [file = '', ...args] = argv;
   // A group of its own, so that what it starts can be killed with it: as long as that runs, the pipes are open.
   const child = spawn(file, args, { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' }, detached: true });
+  // The kernel gives a program's first netlink socket the program's process id for a port (netlink_autobind).
+  const disown = child.pid === undefined ? () => undefined : ownPort(child.pid);
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(overdue(command)), command.deadlineMs);
   const cut = (): void => stop.abort(cutShort(command));
@@ -71,6 +74,7 @@ async function spawnToEnd(argv: readonly string[], command: Command): Promise<En
   } finally {
     clearTimeout(timer);
     limit?.removeEventListener('abort', cut);
+    disown();
   }
 }
 

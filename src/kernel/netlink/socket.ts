@@ -15,6 +15,7 @@ import {
   SOCK_RAW,
   SOL_SOCKET,
 } from './libc.ts';
+import { ownPort } from './own-ports.ts';
 
 /** linux/netlink.h */
 export const NETLINK_NETFILTER = 12;
@@ -31,24 +32,13 @@ const LARGE_REQUEST_BYTES = 64 * 1024;
 
 const writeInBackground = promisify(write);
 
-/** Longer than this process may be too busy to read a notification; port ids are random, so nobody else gets one soon. */
-const ECHO_MS = 10_000;
-
-/** Port ids of the sockets that are open in this process, to tell our own changes from others'. */
-const ownPorts = new Set<number>();
-
-/** Whether a notification speaks of a change that this process made through a socket that is open, or was a moment ago. */
-export function isOwnPort(portId: number): boolean {
-  return ownPorts.has(portId);
-}
-
 /** One AF_NETLINK socket. It belongs for good to the network namespace it was opened in. */
 export class NetlinkSocket {
   readonly #fd: number;
   readonly #buffer = Buffer.allocUnsafe(RECEIVE_BYTES);
   #sendQueueBytes = 0;
   #isOpen = true;
-  #portId = 0;
+  #disown: () => void = () => undefined;
 
   constructor(protocol: number, netnsPath?: string) {
     const open = () => callLibc('socket', 'AF_NETLINK', AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
@@ -57,8 +47,7 @@ export class NetlinkSocket {
       const address = Buffer.alloc(12);
       address.writeUInt16LE(AF_NETLINK);
       callLibc('bind', 'AF_NETLINK', this.#fd, address, address.length);
-      this.#portId = portIdOf(this.#fd);
-      ownPorts.add(this.#portId);
+      this.#disown = ownPort(portIdOf(this.#fd));
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) {
         callLibc('setsockopt', 'AF_NETLINK', this.#fd, SOL_NETLINK, option, int32(1), 4);
       }
@@ -106,9 +95,7 @@ export class NetlinkSocket {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    // Notifications of its last changes may still be on their way to a reader in this process.
-    const portId = this.#portId;
-    setTimeout(() => ownPorts.delete(portId), ECHO_MS).unref();
+    this.#disown();
     closeSync(this.#fd);
   }
 }

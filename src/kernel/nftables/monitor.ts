@@ -1,4 +1,5 @@
-import { NETLINK_NETFILTER, isOwnPort } from '../netlink/socket.ts';
+import { isOwnPort } from '../netlink/own-ports.ts';
+import { NETLINK_NETFILTER } from '../netlink/socket.ts';
 import { NetlinkSubscription } from '../netlink/subscription.ts';
 import { align, eachAttribute } from '../netlink/attributes.ts';
 import type { Message } from '../netlink/message.ts';
@@ -42,8 +43,8 @@ export interface ForeignChange {
 
 /**
  * Tells of every change to tables of the families ip and ip6 that another process makes in this network namespace, as
- * soon as the kernel has committed it; of `undefined` when the kernel had to drop notifications. What our own open
- * sockets change is left out. Returns when `signal` aborts. Throws `KernelError`.
+ * soon as the kernel has committed it; of `undefined` when the kernel had to drop notifications. What our own sockets
+ * change, and the programs that we run, is left out. Returns when `signal` aborts. Throws `KernelError`.
  */
 export async function watchForeignChanges(
   onChange: (change: ForeignChange | undefined) => void,

@@ -1,6 +1,6 @@
 import { VIP_DEVICE } from '../../plan/kube-proxy/names.ts';
 import type { Message } from '../netlink/message.ts';
-import { isOwnPort } from '../netlink/socket.ts';
+import { isOwnPort } from '../netlink/own-ports.ts';
 import { NetlinkSubscription } from '../netlink/subscription.ts';
 import { NETLINK_ROUTE, ROUTE_PROTOCOL, RTM } from './constants.ts';
 
