@@ -1,4 +1,4 @@
-import type { ImplementedMode } from '../core/mode.ts';
+import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
@@ -27,6 +27,8 @@ export interface DriftPollParts {
 export class DriftPoll {
   readonly #parts: DriftPollParts;
   #isWaiting = false;
+  /** Addresses may be gone of modes that could not be looked at since. */
+  readonly #suspected = new Set<ImplementedMode>();
 
   constructor(parts: DriftPollParts) {
     this.#parts = parts;
@@ -42,7 +44,7 @@ export class DriftPoll {
     while (!signal.aborted) {
       await clock.sleep(Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, tookMs * PAUSE_PER_LOOK)), signal);
       const startedMs = clock.monotonicMs();
-      if (!signal.aborted) await this.#look(false);
+      if (!signal.aborted) await this.#look();
       tookMs = clock.monotonicMs() - startedMs;
     }
   }
@@ -52,17 +54,21 @@ export class DriftPoll {
     this.#isWaiting = true;
     await this.#parts.clock.sleep(SETTLE_MS, this.#parts.signal);
     this.#isWaiting = false;
-    await this.#look(true);
+    for (const mode of IMPLEMENTED_MODES) this.#suspected.add(mode);
+    await this.#look();
   }
 
-  async #look(addresses: boolean): Promise<void> {
+  async #look(): Promise<void> {
     const { held, log, onDrift } = this.#parts;
     for (const dataplane of held()) {
+      const { mode } = dataplane;
+      const addresses = this.#suspected.delete(mode);
       try {
         if ((await dataplane.isIntact?.(addresses)) !== false) continue;
-        onDrift(dataplane.mode, addresses ? 'addresses, virtual servers or sets' : 'rules, virtual servers or sets');
+        onDrift(mode, addresses ? 'addresses, virtual servers or sets' : 'rules, virtual servers or sets');
       } catch (error) {
-        log.debug({ mode: dataplane.mode, problem: (error as Error).message }, 'cannot look at the rules');
+        if (addresses) this.#suspected.add(mode);
+        log.debug({ mode, problem: (error as Error).message }, 'cannot look at the rules');
       }
     }
   }

@@ -1,6 +1,7 @@
 import { DriftLedger, type DriftState } from '../core/drift.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import type { ForeignChange } from '../kernel/nftables/monitor.ts';
+import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 
@@ -29,8 +30,8 @@ export interface DriftParts {
   readonly signal: AbortSignal;
   /** Calls back with every change that another process makes; ends with the signal. */
   readonly watch: (onChange: (change: ForeignChange | undefined) => void, signal: AbortSignal) => Promise<void>;
-  /** The rules that stand in the kernel now, and whether a program of ours is writing them or did a moment ago. */
-  readonly guarded: () => readonly { readonly what: Drifted; readonly isEchoing: boolean }[];
+  /** The rules that stand in the kernel now. */
+  readonly guarded: () => readonly Drifted[];
   /** Repair these: look at the kernel and send what differs. */
   readonly onDrift: (what: Drifted) => void;
   /** A drift was noticed; its repair follows. */
@@ -61,24 +62,30 @@ export class DriftWatch {
     return (['contested', 'recent'] as const).find((state) => states.includes(state)) ?? 'none';
   }
 
-  /** Returns when the signal aborts. A kernel that gives no notifications is said in the log. */
+  /** Returns when the signal aborts. A kernel that gives no notifications is said in the log, and asked again later. */
   async run(): Promise<void> {
-    const { watch, signal, log } = this.#parts;
-    try {
-      await watch((change) => this.#hear(change), signal);
-    } catch (error) {
-      log.warn({ problem: (error as Error).message }, 'changes that others make to our rules are not noticed');
+    const { watch, signal, log, clock, guarded, onDrift } = this.#parts;
+    for (const pause = new Backoff({ firstMs: 1_000, maxMs: 300_000 }); !signal.aborted;) {
+      try {
+        await watch((change) => this.#hear(change), signal);
+        return;
+      } catch (error) {
+        log.warn({ problem: (error as Error).message }, 'changes that others make to our rules are not noticed');
+        await clock.sleep(pause.nextMs(), signal);
+        // What happened meanwhile was not heard; nobody says that something did.
+        if (!signal.aborted) for (const what of guarded()) onDrift(what);
+      }
     }
   }
 
   /** Somebody else changed these rules, as was found in another way than by what the kernel tells of nftables. */
   notice(what: Drifted, change: unknown): void {
-    if (this.#parts.guarded().some((guarded) => guarded.what === what)) this.#schedule(what, change);
+    if (this.#parts.guarded().includes(what)) this.#schedule(what, change);
   }
 
   #hear(change: ForeignChange | undefined): void {
-    for (const { what, isEchoing } of this.#parts.guarded()) {
-      if (change === undefined || concerns(change, what, isEchoing)) this.#schedule(what, change);
+    for (const what of this.#parts.guarded()) {
+      if (change === undefined || concerns(change, what)) this.#schedule(what, change);
     }
   }
 
@@ -115,11 +122,8 @@ export class DriftWatch {
   }
 }
 
-/**
- * Whether somebody else changed these rules. Our own netlink writes are not reported at all; those of a program that we
- * run cannot be told from others', so while it writes only what it never does counts: take its jump out of a built-in chain.
- */
-function concerns(change: ForeignChange, what: Drifted, isEchoing: boolean): boolean {
+/** Whether a change that somebody else made is one of these rules. */
+function concerns(change: ForeignChange, what: Drifted): boolean {
   switch (what) {
     case 'nftables':
       return change.table === 'switchyard';
@@ -127,15 +131,15 @@ function concerns(change: ForeignChange, what: Drifted, isEchoing: boolean): boo
       return change.table === 'switchyard-anchor';
     case 'iptables':
     case 'ipvs':
-      return concernsChains(change, CHAINS[what], isEchoing);
+      return concernsChains(change, CHAINS[what]);
   }
 }
 
-function concernsChains({ table, chain, isRemoval, ownChain }: ForeignChange, own: OwnChains, isEchoing: boolean) {
+function concernsChains({ table, chain, isRemoval, ownChain }: ForeignChange, own: OwnChains): boolean {
   if (!own.tables.includes(table)) return false;
   // A table takes all its chains along.
-  if (isRemoval && chain === undefined) return true;
+  if (chain === undefined) return isRemoval;
+  if (own.names.test(chain)) return true;
   const isJump = isRemoval && ownChain !== undefined && own.names.test(ownChain);
-  if (isJump && BUILT_IN_CHAINS.includes(chain ?? '')) return true;
-  return !isEchoing && chain !== undefined && own.names.test(chain);
+  return isJump && BUILT_IN_CHAINS.includes(chain);
 }

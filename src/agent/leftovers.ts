@@ -1,5 +1,7 @@
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
+import { Backoff } from '../support/backoff.ts';
+import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 
 type CreateDataplane = (mode: ImplementedMode) => Dataplane;
@@ -31,19 +33,43 @@ export async function removeMode(mode: ImplementedMode, createDataplane: CreateD
   }
 }
 
-/** Removes the rules of every mode that is not kept; what cannot be removed is said in the log. */
-export async function removeLeftovers(
-  createDataplane: CreateDataplane,
-  isKept: (mode: ImplementedMode) => boolean,
-  log: Log,
-): Promise<void> {
-  for (const mode of await presentModes(createDataplane, log)) {
-    if (isKept(mode)) continue;
-    try {
-      await removeMode(mode, createDataplane);
-      log.info({ mode }, 'removed rules that an earlier run left behind');
-    } catch (error) {
-      log.warn({ mode, problem: (error as Error).message }, 'cannot remove rules that an earlier run left behind');
+export interface LeftoversParts {
+  readonly createDataplane: CreateDataplane;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Removes rules that an earlier life of this agent left in modes that do not serve; what fails is tried again. */
+export class Leftovers {
+  readonly #parts: LeftoversParts;
+  readonly #retry = new Backoff({ firstMs: 1_000, maxMs: 300_000 });
+  #dueMs = 0;
+
+  constructor(parts: LeftoversParts) {
+    this.#parts = parts;
+  }
+
+  /** When there is something to do, monotonic; Infinity when there is not. */
+  get dueMs(): number {
+    return this.#dueMs;
+  }
+
+  /** False when there is nothing to do now. */
+  async removeOnce(isKept: (mode: ImplementedMode) => boolean): Promise<boolean> {
+    const { createDataplane, clock, log } = this.#parts;
+    if (clock.monotonicMs() < this.#dueMs) return false;
+    this.#dueMs = Infinity;
+    for (const mode of await presentModes(createDataplane, log)) {
+      if (isKept(mode)) continue;
+      try {
+        await removeMode(mode, createDataplane);
+        log.info({ mode }, 'removed rules that an earlier run left behind');
+      } catch (error) {
+        const problem = (error as Error).message;
+        log.warn({ mode, problem }, 'cannot remove rules that an earlier run left behind; trying again');
+        this.#dueMs = clock.monotonicMs() + this.#retry.nextMs();
+      }
     }
+    return true;
   }
 }

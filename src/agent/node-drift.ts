@@ -4,10 +4,9 @@ import { watchBoundAddresses } from '../kernel/route/monitor.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { DriftPoll } from './drift-poll.ts';
-import { DriftWatch, type Drifted, type DriftParts } from './drift-watch.ts';
+import { DriftWatch, type Drifted } from './drift-watch.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeEngine } from './node-engine.ts';
-import { ensureAnchor } from './node-modes.ts';
 
 export interface NodeDriftParts {
   readonly engine: Pick<NodeEngine, 'guardedModes' | 'heldDataplanes' | 'repair'>;
@@ -32,7 +31,7 @@ export class NodeDrift {
       ...parts,
       watch: watchForeignChanges,
       guarded: () => this.#guarded(),
-      onDrift: (what) => this.#repair(what),
+      onDrift: (what) => engine.repair(what),
       onNotice: (what) => metrics.countDrift(what),
     });
     this.#poll = new DriftPoll({
@@ -53,18 +52,8 @@ export class NodeDrift {
     void this.#poll.run();
   }
 
-  #guarded(): ReturnType<DriftParts['guarded']> {
-    const modes = this.#parts.engine.guardedModes().map(({ mode, isEchoing }) => ({ what: mode, isEchoing }));
-    return modes.length === 0 ? [] : [...modes, { what: 'anchor', isEchoing: false }];
-  }
-
-  #repair(what: Drifted): void {
-    if (what !== 'anchor') {
-      this.#parts.engine.repair(what);
-      return;
-    }
-    ensureAnchor().catch((error: unknown) => {
-      this.#parts.log.error({ problem: (error as Error).message }, 'the anchor cannot be repaired');
-    });
+  #guarded(): Drifted[] {
+    const modes = this.#parts.engine.guardedModes();
+    return modes.length === 0 ? [] : [...modes, 'anchor'];
   }
 }

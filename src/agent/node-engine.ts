@@ -5,11 +5,13 @@ import { isOver, mayServeAlone } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import { isGone } from '../core/kube-proxy.ts';
 import { Backoff } from '../support/backoff.ts';
+import { AnchorKeeper } from './anchor-keeper.ts';
+import type { Drifted } from './drift-watch.ts';
 import type { EngineParts, EngineView } from './engine-parts.ts';
 import { Handover } from './handover.ts';
 import { KubeProxyLeftovers } from './kube-proxy-leftovers.ts';
 import { Inspection } from './inspection.ts';
-import { presentModes, removeLeftovers } from './leftovers.ts';
+import { Leftovers, presentModes } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
 import { ServiceFollower } from './service-follower.ts';
@@ -37,13 +39,14 @@ export class NodeEngine {
   readonly #follower: ServiceFollower;
   readonly #switcher: ModeSwitcher;
   readonly #handover: Handover;
-  readonly #leftovers: KubeProxyLeftovers;
+  readonly #anchor: AnchorKeeper;
+  readonly #leftovers: Leftovers;
+  readonly #kubeProxyLeftovers: KubeProxyLeftovers;
   /** Ends the wait for kube-proxy before a release. */
   #return = new AbortController();
   #isLeavingIpvs = false;
   readonly #releaseRetry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
   #release: Release | null = null;
-  #mustTidy = true;
   readonly #inspection = new Inspection();
   #wake: () => void = () => undefined;
 
@@ -57,7 +60,9 @@ export class NodeEngine {
     });
     const switching = { follower: this.#follower, handover: this.#handover, wake: () => this.#wake() };
     this.#switcher = new ModeSwitcher({ ...parts, ...switching });
-    this.#leftovers = new KubeProxyLeftovers(parts);
+    this.#anchor = new AnchorKeeper(parts);
+    this.#leftovers = new Leftovers(parts);
+    this.#kubeProxyLeftovers = new KubeProxyLeftovers(parts);
   }
 
   /** Something in the table changed. */
@@ -72,7 +77,7 @@ export class NodeEngine {
     this.#wake();
   }
 
-  guardedModes(): ReturnType<ServiceFollower['guardedModes']> {
+  guardedModes(): ImplementedMode[] {
     return this.#follower.guardedModes();
   }
 
@@ -80,15 +85,16 @@ export class NodeEngine {
     return this.#follower.held();
   }
 
-  /** Somebody else changed this mode's rules: look, and send what differs. */
-  repair(mode: ImplementedMode): void {
-    this.#follower.markDrifted(mode);
+  /** Somebody else changed these rules: look, and send what differs. */
+  repair(what: Drifted): void {
+    if (what === 'anchor') this.#anchor.note();
+    else this.#follower.markDrifted(what);
     this.#wake();
   }
 
   /** kube-proxy has left something, as far as somebody has seen. */
   noteLeftovers(): void {
-    this.#leftovers.note();
+    this.#kubeProxyLeftovers.note();
     this.#wake();
   }
 
@@ -243,7 +249,8 @@ export class NodeEngine {
     const standing = attempt !== null && !isOver(attempt) && mayServeAlone(attempt) ? attempt.to : serving;
     if (standing !== null) {
       await settings.resume(standing.config);
-      await this.#guard();
+      this.#anchor.note();
+      await this.#anchor.keepOnce();
       // A mode that is to come back beside another comes back with what the other remembers.
       const isAway = attempt?.phase === 'RollingBack' && !present.includes(standing.config.mode);
       if (!isAway) this.#follower.serve(standing);
@@ -254,23 +261,15 @@ export class NodeEngine {
     );
   }
 
-  /** Somebody may have taken the anchor away, or an older version of ours made it. */
-  async #guard(): Promise<void> {
-    const { ensureAnchor, log } = this.#parts;
-    try {
-      await ensureAnchor();
-    } catch (error) {
-      log.error({ problem: (error as Error).message }, 'the anchor cannot be completed');
-    }
-  }
-
   /**
    * One round of work; false when there was none to do. Each round follows and goes a step, since where Services never stop
    * changing there is always something to follow.
    */
   async #turn(): Promise<boolean> {
     if (this.#release !== null && !this.#release.waits) return this.#releaseOnce(this.#release);
-    const hasFollowed = await this.#switcher.withDeadline(() => this.#follow());
+    const hasFollowed = await this.#switcher.withDeadline(
+      async () => (await this.#anchor.keepOnce()) || this.#follow(),
+    );
     if (this.#release !== null) return (this.#isLeavingIpvs && (await this.#leaveIpvs())) || hasFollowed;
     const hasStepped = await this.#switcher.step();
     if (hasFollowed || hasStepped || (await this.#tidy()) || (await this.#tidyKubeProxy())) return true;
@@ -295,6 +294,7 @@ export class NodeEngine {
     if (release.isDone || clock.monotonicMs() < (release.retryAtMs ?? 0)) return false;
     await this.#handAffinityOver();
     this.#follower.dropAll();
+    this.#anchor.forget();
     this.#switcher.abandon();
     const failures = await this.#parts.release(release.policy);
     const isDone = failures.length === 0;
@@ -321,20 +321,23 @@ export class NodeEngine {
 
   /** Removes rules of other modes that an earlier run left behind, once what serves is in the kernel. */
   async #tidy(): Promise<boolean> {
-    const { serving, attempt } = this.#switcher;
-    const isFailed = attempt?.phase === 'Failed';
-    if (!this.#mustTidy || serving === null || isFailed || this.#follower.error !== null) return false;
-    this.#mustTidy = false;
-    this.#parts.metrics.setServing(serving);
+    const { serving } = this.#switcher;
+    if (serving === null || !this.#mayTidy()) return false;
     const isKept = (mode: ImplementedMode) => mode === serving.config.mode || this.#follower.isProgrammed(mode);
-    await removeLeftovers(this.#parts.createDataplane, isKept, this.#parts.log);
+    if (!(await this.#leftovers.removeOnce(isKept))) return false;
+    this.#parts.metrics.setServing(serving);
     return true;
+  }
+
+  #mayTidy(): boolean {
+    const { serving, attempt } = this.#switcher;
+    return serving !== null && attempt?.phase !== 'Failed' && this.#follower.error === null;
   }
 
   /** Removes what kube-proxy left behind, whenever it does not run and we serve. */
   async #tidyKubeProxy(): Promise<boolean> {
     const { serving } = this.#switcher;
-    return serving !== null && this.#mayTidyKubeProxy() && this.#leftovers.removeOnce(serving.config);
+    return serving !== null && this.#mayTidyKubeProxy() && this.#kubeProxyLeftovers.removeOnce(serving.config);
   }
 
   #mayTidyKubeProxy(): boolean {
@@ -350,7 +353,9 @@ export class NodeEngine {
       this.#release?.retryAtMs ?? Infinity,
       this.#follower.retryAtMs ?? Infinity,
       this.#switcher.dueMs(),
-      this.#mayTidyKubeProxy() ? this.#leftovers.dueMs : Infinity,
+      this.#anchor.dueMs,
+      this.#mayTidy() ? this.#leftovers.dueMs : Infinity,
+      this.#mayTidyKubeProxy() ? this.#kubeProxyLeftovers.dueMs : Infinity,
     );
     const delayMs = Math.min(IDLE_MS, Math.max(0, dueMs - clock.monotonicMs()));
     const timeout = new AbortController();

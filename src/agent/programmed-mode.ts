@@ -2,7 +2,6 @@ import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
 import { canonicalJson } from '../core/revision.ts';
 import type { DataplaneOptions, ServicePortChange, ServicePorts, Snapshot } from '../core/snapshot.ts';
-import type { Clock } from '../support/clock.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { AffinityMemory } from '../core/affinity.ts';
 import type { KubeProxyOnNode } from './kube-proxy.ts';
@@ -11,12 +10,8 @@ import type { AffinityImport, Dataplane, Difference, SyncReport } from '../kerne
 export interface ProgrammedModeParts {
   /** The node's own addresses and CIDRs, as they are now. */
   readonly network: () => NodeNetwork;
-  readonly clock: Clock;
   readonly metrics: Pick<AgentMetrics, 'startSync'>;
 }
-
-/** How long after a write of ours its notifications may still come in. */
-const ECHO_MS = 1_000;
 
 /**
  * A data plane that stands in the kernel and follows the Services as one configuration says: incrementally, or as a whole
@@ -25,21 +20,20 @@ const ECHO_MS = 1_000;
 export class ProgrammedMode {
   readonly dataplane: Dataplane;
   readonly #network: () => NodeNetwork;
-  readonly #clock: Clock;
   readonly #metrics: ProgrammedModeParts['metrics'];
   #config: RenderedConfig;
   #options: DataplaneOptions;
   #addresses: readonly string[];
   #isStale = true;
+  /** Counts what was heard of: what the kernel is made to hold while more is heard may be old when it is done. */
+  #marks = 0;
   #isJoined = false;
   #isWriting = false;
   #isLeaving = false;
-  #wroteAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(dataplane: Dataplane, config: RenderedConfig, { network, clock, metrics }: ProgrammedModeParts) {
+  constructor(dataplane: Dataplane, config: RenderedConfig, { network, metrics }: ProgrammedModeParts) {
     this.dataplane = dataplane;
     this.#network = network;
-    this.#clock = clock;
     this.#metrics = metrics;
     this.#config = config;
     this.#options = resolveOptions(config, network());
@@ -51,14 +45,9 @@ export class ProgrammedMode {
     return this.#isStale;
   }
 
-  /** What the kernel tells of this mode's rules now may be what we are writing ourselves. */
-  get isEchoing(): boolean {
-    return this.#isWriting || this.#clock.monotonicMs() - this.#wroteAtMs < ECHO_MS;
-  }
-
   /** What others change of its rules is to be noticed. What goes while we take the mode away is nobody's fault. */
   get isGuarded(): boolean {
-    return !this.#isLeaving && (!this.#isStale || this.isEchoing);
+    return !this.#isLeaving && (!this.#isStale || this.#isWriting);
   }
 
   /**
@@ -75,8 +64,10 @@ export class ProgrammedMode {
     return this;
   }
 
+  /** The kernel may not hold what it should, also where that is being written: it is looked at again then. */
   markStale(): void {
     this.#isStale = true;
+    this.#marks += 1;
   }
 
   /** From now on it follows this configuration; the next `follow` brings the kernel to it. */
@@ -93,7 +84,7 @@ export class ProgrammedMode {
     if (!isMoved && isEqual(options, this.#options)) return;
     this.#options = options;
     this.#addresses = network.localAddresses;
-    this.#isStale = true;
+    this.markStale();
   }
 
   /** Takes its rules out of the kernel. Throws what the data plane throws; then it is stale, and follows and is guarded as before. */
@@ -103,32 +94,36 @@ export class ProgrammedMode {
       await this.dataplane.remove();
     } catch (error) {
       this.#isLeaving = false;
-      this.#isStale = true;
+      this.markStale();
       throw error;
     }
   }
 
-  /** Brings the kernel to these Services. Throws what the data plane throws; then it is stale and `follow` may be called again. */
+  /**
+   * Brings the kernel to these Services; where it does not take the changes it may hold something else than was thought, and
+   * is read back at once. Throws what the data plane throws; then it is stale and `follow` may be called again.
+   */
   async follow(servicePorts: ServicePorts, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     if (!this.#isStale && changes.length === 0) return { written: 0, removed: 0 };
     const isWhole = this.#isStale;
+    const marks = this.#marks;
     const snapshot = this.#snapshot(servicePorts);
     this.#isStale = true;
     this.#isWriting = true;
     const finish = this.#metrics.startSync(this.dataplane.mode, isWhole ? 'full' : 'partial');
     try {
       const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
-      this.#isStale = false;
+      this.#isStale = this.#marks !== marks;
       this.#isJoined = true;
-      if (report.written + report.removed > 0) this.#wroteAtMs = this.#clock.monotonicMs();
       finish(report);
       return report;
     } catch (error) {
       finish(error as Error);
-      throw error;
+      if (isWhole) throw error;
     } finally {
       this.#isWriting = false;
     }
+    return this.follow(servicePorts, []);
   }
 
   /**
@@ -155,20 +150,14 @@ export class ProgrammedMode {
 
   async #remember(memory: AffinityMemory | undefined, servicePorts: ServicePorts): Promise<AffinityImport> {
     if (memory === undefined || memory.entries.length === 0) return { taken: 0, leftOut: memory?.leftOut ?? 0 };
-    this.#isWriting = true;
-    try {
-      const imported = await this.dataplane.importAffinity?.(this.#snapshot(servicePorts), memory.entries);
-      const { taken, leftOut } = imported ?? { taken: 0, leftOut: memory.entries.length };
-      return { taken, leftOut: leftOut + memory.leftOut };
-    } finally {
-      this.#isWriting = false;
-      this.#wroteAtMs = this.#clock.monotonicMs();
-    }
+    const imported = await this.dataplane.importAffinity?.(this.#snapshot(servicePorts), memory.entries);
+    const { taken, leftOut } = imported ?? { taken: 0, leftOut: memory.entries.length };
+    return { taken, leftOut: leftOut + memory.leftOut };
   }
 
   async verify(servicePorts: ServicePorts): Promise<readonly Difference[]> {
     const differences = await this.dataplane.verify(this.#snapshot(servicePorts));
-    if (differences.length > 0) this.#isStale = true;
+    if (differences.length > 0) this.markStale();
     return differences;
   }
 

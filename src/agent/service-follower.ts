@@ -5,12 +5,12 @@ import type { ServiceTable } from '../core/service-table.ts';
 import { concernsRules } from '../core/service-port.ts';
 import type { ServicePortChange, ServicePorts } from '../core/snapshot.ts';
 import type { Dataplane, PacketCounts, Difference } from '../kernel/dataplane.ts';
-import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import { ProgrammedMode } from './programmed-mode.ts';
+import { SyncRetries } from './sync-retries.ts';
 
 export interface FollowerParts {
   readonly table: ServiceTable;
@@ -28,20 +28,19 @@ export interface FollowerParts {
 export class ServiceFollower {
   readonly #parts: FollowerParts;
   readonly #programmed = new Map<ImplementedMode, ProgrammedMode>();
-  readonly #retry = new Backoff({ firstMs: 200, maxMs: 30_000 });
+  readonly #retries: SyncRetries;
   #servicePorts: ServicePorts = new Map();
   #isDirty = false;
   #hasServices = false;
-  #retryAtMs: number | null = null;
   #lastSyncMs: number | null = null;
   /** Since when changes wait to be taken from the table, and those that were taken to be in the kernel. */
   #queuedSinceMs: number | null = null;
   #takenSinceMs: number | null = null;
-  #error: string | null = null;
   #isFromCache = false;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
+    this.#retries = new SyncRetries(parts.clock);
   }
 
   /** When the kernel last took all that was known, wall clock; null before the first time. */
@@ -56,12 +55,12 @@ export class ServiceFollower {
 
   /** Why the kernel did not take the last state; null when it did. */
   get error(): string | null {
-    return this.#error;
+    return this.#retries.problem;
   }
 
   /** When a failed mode is to be tried again, monotonic; null when there is nothing to try. */
   get retryAtMs(): number | null {
-    return this.#retryAtMs;
+    return this.#retries.dueMs;
   }
 
   /** The Services that were last handed to the kernel. */
@@ -86,10 +85,9 @@ export class ServiceFollower {
     for (const mode of this.#programmed.values()) mode.refreshNetwork();
   }
 
-  /** The modes whose rules the kernel holds, and whether what it tells of them may be what we wrote a moment ago. */
-  guardedModes(): { readonly mode: ImplementedMode; readonly isEchoing: boolean }[] {
-    const held = [...this.#programmed].filter(([, { isGuarded }]) => isGuarded);
-    return held.map(([mode, { isEchoing }]) => ({ mode, isEchoing }));
+  /** The modes whose rules the kernel holds. */
+  guardedModes(): ImplementedMode[] {
+    return [...this.#programmed].filter(([, { isGuarded }]) => isGuarded).map(([mode]) => mode);
   }
 
   /** The data planes that hold what they were told. */
@@ -139,12 +137,13 @@ export class ServiceFollower {
   /** From now on this mode does not follow; its rules are the caller's business. */
   drop(mode: ImplementedMode): void {
     this.#programmed.delete(mode);
+    this.#retries.forget(mode);
   }
 
   /** Nothing follows any more; the rules are the caller's business. */
   dropAll(): void {
     this.close();
-    this.#programmed.clear();
+    for (const mode of [...this.#programmed.keys()]) this.drop(mode);
   }
 
   close(): void {
@@ -159,9 +158,8 @@ export class ServiceFollower {
   /** Programs Services that are not from the API server; the first that are replace them. Returns why it failed. */
   async followCached(serving: Serving, servicePorts: ServicePorts): Promise<string | null> {
     this.#servicePorts = servicePorts;
-    const error = await this.#apply(this.serve(serving), []);
-    this.#error = error;
-    if (error !== null) return error;
+    await this.#apply(this.serve(serving), []);
+    if (this.error !== null) return this.error;
     this.#isFromCache = true;
     this.#lastSyncMs = this.#parts.clock.now();
     return null;
@@ -172,18 +170,15 @@ export class ServiceFollower {
     // What the kernel holds is not what the table knows, so a difference to the table says nothing.
     if (this.#isFromCache) for (const mode of this.#programmed.values()) mode.markStale();
     this.#isFromCache = false;
-    const mayRetry = this.#retryAtMs === null || this.#parts.clock.monotonicMs() >= this.#retryAtMs;
     const joined = [...this.#programmed.values()].filter((mode) => mode.isJoined);
-    const isStale = joined.some((mode) => mode.isStale);
-    if (!this.#isDirty && !(isStale && mayRetry)) return false;
+    for (const mode of joined) if (!mode.isStale) this.#retries.forget(mode.dataplane.mode);
+    // A mode that failed is tried again after a pause, not with every change.
+    const ready = joined.filter((mode) => !mode.isStale || !this.#retries.isWaiting(mode.dataplane.mode));
+    const isWhole = ready.some((mode) => mode.isStale);
+    if (!this.#isDirty && !isWhole) return false;
     const changes = this.#take();
-    let error: string | null = null;
-    for (const mode of joined) {
-      // A mode that failed is tried again after a pause, not with every change.
-      if (mode.isStale && !mayRetry) error ??= this.#error;
-      else error = (await this.#apply(mode, changes)) ?? error;
-    }
-    this.#record(error, { didTry: mayRetry, isWhole: isStale });
+    for (const mode of ready) await this.#apply(mode, changes);
+    if (this.error === null && this.#programmed.size > 0) this.markSynced(isWhole);
     return true;
   }
 
@@ -201,30 +196,20 @@ export class ServiceFollower {
     return taken.changes.filter(concernsRules);
   }
 
-  async #apply(mode: ProgrammedMode, changes: readonly ServicePortChange[]): Promise<string | null> {
+  /** A failure is kept until the mode is whole. */
+  async #apply(mode: ProgrammedMode, changes: readonly ServicePortChange[]): Promise<void> {
+    const name = mode.dataplane.mode;
     try {
       await mode.follow(this.#servicePorts, changes);
-      return null;
+      this.#retries.forget(name);
     } catch (error) {
       const problem = (error as Error).message;
+      this.#retries.failed(name, problem);
       this.#parts.log.error(
-        { mode: mode.dataplane.mode, problem },
+        { mode: name, problem },
         'the kernel did not take the rules; they stay as they were until it does',
       );
-      return problem;
     }
-  }
-
-  #record(error: string | null, { didTry, isWhole }: { didTry: boolean; isWhole: boolean }): void {
-    const { clock } = this.#parts;
-    this.#error = error;
-    if (error !== null) {
-      if (didTry) this.#retryAtMs = clock.monotonicMs() + this.#retry.nextMs();
-      return;
-    }
-    this.#retry.reset();
-    this.#retryAtMs = null;
-    if (this.#programmed.size > 0) this.markSynced(isWhole);
   }
 
   /** The kernel is proven to hold all that is known; `isWhole` when that was compared, not followed from changes. */

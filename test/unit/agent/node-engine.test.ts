@@ -9,7 +9,7 @@ import { NodeEngine } from '../../../src/agent/node-engine.ts';
 import { StateFile } from '../../../src/agent/state-file.ts';
 import type { Target } from '../../../src/agent/target.ts';
 import type { NodeNetwork } from '../../../src/core/dataplane-options.ts';
-import type { ImplementedMode } from '../../../src/core/mode.ts';
+import { IMPLEMENTED_MODES, type ImplementedMode } from '../../../src/core/mode.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import { runProcess } from '../../../src/kernel/iptables/process.ts';
 import { silentLog } from '../../../src/support/log.ts';
@@ -50,6 +50,7 @@ class Node {
   missing: readonly string[] = [];
   dns: 'Pass' | 'Fail' = 'Pass';
   registry: 'Pass' | 'Fail' = 'Pass';
+  ensureAnchor: () => Promise<void> = () => Promise.resolve();
   table!: ServiceTable;
   engine!: NodeEngine;
   #stop = new AbortController();
@@ -80,7 +81,7 @@ class Node {
       log: silentLog,
       metrics: new AgentMetrics(clock),
       missingFor: () => Promise.resolve(this.missing),
-      ensureAnchor: () => Promise.resolve(),
+      ensureAnchor: () => this.ensureAnchor(),
       kubeProxy: this.kubeProxy,
       yieldPorts: (isYielded) => (this.hasYielded = isYielded),
       say: () => undefined,
@@ -123,6 +124,15 @@ class Node {
 
   untilPhase(phase: string): Promise<void> {
     return this.until(() => this.engine.view().attempt?.phase === phase);
+  }
+
+  /** Lets time pass in steps until `isTrue` holds. */
+  async untilLater(isTrue: () => boolean): Promise<void> {
+    for (let turn = 0; turn < 400 && !isTrue(); turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      this.clock.advance(1_000);
+    }
+    assert.ok(isTrue());
   }
 
   async stop(): Promise<void> {
@@ -518,6 +528,94 @@ describe('node engine', () => {
     node.engine.setTarget(target('iptables'));
     await node.until(() => !node.kernel.modes.has('nftables'));
     assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+  });
+});
+
+describe('a repair that fails', () => {
+  let node: Node;
+
+  beforeEach(() => {
+    node = new Node();
+    node.start();
+  });
+
+  afterEach(async () => {
+    await node.stop();
+    rmSync(node.folder, { recursive: true });
+  });
+
+  const isWhole = (mode: ImplementedMode) => node.kernel.modes.get(mode)?.size === 1;
+
+  for (const mode of IMPLEMENTED_MODES) {
+    it(`in ${mode} mode is made again, as a whole, until the kernel takes it, and said meanwhile`, async () => {
+      node.engine.setTarget(target(mode));
+      await node.untilServing(mode);
+      node.kernel.modes.clear();
+      let failures = 5;
+      node.kernel.fault = (operation) => (operation === 'sync' && (failures -= 1) >= 0 ? 'ENOENT' : undefined);
+      node.engine.repair(mode);
+      await node.until(() => node.engine.view().syncError !== null);
+      await node.untilLater(() => isWhole(mode));
+      assert.equal(failures, -1);
+      await node.untilLater(() => node.engine.view().syncError === null);
+    });
+  }
+
+  it('does not hold up the repair of another mode', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.engine.setTarget(target('nftables'));
+    await node.untilPhase('Verify');
+    node.kernel.fault = (operation, mode) => (mode === 'nftables' && operation !== 'verify' ? 'ENOENT' : undefined);
+    node.engine.repair('nftables');
+    await node.until(() => node.engine.view().syncError !== null);
+    node.kernel.modes.delete('iptables');
+    const repaired = node.until(() => isWhole('iptables'));
+    node.engine.repair('iptables');
+    await repaired;
+  });
+
+  it('of the anchor is made again, before what else there is to do', async () => {
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    const journal: string[] = [];
+    let failures = 3;
+    node.ensureAnchor = () => {
+      journal.push('anchor');
+      return (failures -= 1) >= 0 ? Promise.reject(new Error('ENOBUFS')) : Promise.resolve();
+    };
+    node.engine.repair('anchor');
+    await node.untilLater(() => failures === -1);
+    assert.equal(journal.length, 4);
+  });
+
+  it('of the anchor is not made any more on a node that is released', async () => {
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    let tries = 0;
+    node.ensureAnchor = () => Promise.reject(new Error(`try ${(tries += 1)}`));
+    node.engine.repair('anchor');
+    await node.untilLater(() => tries === 2);
+    node.engine.release('Restore');
+    await node.untilLater(() => node.engine.view().release?.isDone === true);
+    const before = tries;
+    for (let turn = 0; turn < 20; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      node.clock.advance(60_000);
+    }
+    assert.equal(tries, before);
+  });
+
+  it('leaves what an earlier life left until the kernel lets go of it', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    await node.stop();
+    node.kernel.modes.set('nftables', new Map());
+    let failures = 3;
+    node.kernel.fault = (operation) => (operation === 'remove' && (failures -= 1) >= 0 ? 'EBUSY' : undefined);
+    node.start();
+    await node.untilLater(() => !node.kernel.modes.has('nftables'));
+    assert.ok(isWhole('iptables'));
   });
 });
 

@@ -2,20 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ProgrammedMode } from '../../../src/agent/programmed-mode.ts';
 import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
-import { FakeClock } from '../../fakes/fake-clock.ts';
+import type { ServicePortChange } from '../../../src/core/snapshot.ts';
 import { FakeKernel } from '../../fakes/fake-kernel.ts';
 
-const LONG_AFTER_ITS_LAST_WRITE_MS = 60_000;
-
 async function serving(kernel: FakeKernel): Promise<ProgrammedMode> {
-  const clock = new FakeClock();
   const mode = new ProgrammedMode(kernel.createDataplane('iptables'), renderedConfig.parse({ mode: 'iptables' }), {
     network: () => ({ families: ['IPv4'], podCIDRs: [], primaryAddresses: [], localAddresses: [], serviceCIDRs: [] }),
-    clock,
     metrics: { startSync: () => () => undefined },
   });
   await mode.follow(new Map(), []);
-  clock.advance(LONG_AFTER_ITS_LAST_WRITE_MS);
   return mode;
 }
 
@@ -38,5 +33,51 @@ describe('what others change of the rules of a mode', () => {
     assert.equal(mode.isStale, true);
     await mode.follow(new Map(), []);
     assert.equal(mode.isGuarded, true);
+  });
+});
+
+const CHANGE: ServicePortChange = { key: 'default/web:80' };
+
+describe('a mode that follows', () => {
+  const LATE = [
+    { name: 'somebody changed its rules', say: (mode: ProgrammedMode) => mode.markStale() },
+    {
+      name: 'its options changed',
+      say: (mode: ProgrammedMode) => mode.configure(renderedConfig.parse({ mode: 'iptables', masqueradeAll: true })),
+    },
+  ];
+  for (const { name, say } of LATE) {
+    it(`looks again when it heard while writing that ${name}`, async () => {
+      const kernel = new FakeKernel();
+      const mode = await serving(kernel);
+      mode.markStale();
+      kernel.onOperation = () => {
+        kernel.onOperation = () => undefined;
+        say(mode);
+      };
+      await mode.follow(new Map(), []);
+      assert.equal(mode.isStale, true);
+      await mode.follow(new Map(), []);
+      assert.equal(mode.isStale, false);
+    });
+  }
+
+  it('reads the kernel back at once when it does not take a change', async () => {
+    const kernel = new FakeKernel();
+    const mode = await serving(kernel);
+    kernel.fault = (operation) => (operation === 'update' ? 'ENOENT' : undefined);
+    kernel.journal.length = 0;
+    await mode.follow(new Map(), [CHANGE]);
+    assert.deepEqual(kernel.journal, ['sync iptables']);
+    assert.equal(mode.isStale, false);
+  });
+
+  it('is stale, for a later try, when it does not take the whole either', async () => {
+    const kernel = new FakeKernel();
+    const mode = await serving(kernel);
+    let writes = 0;
+    kernel.fault = () => ((writes += 1) > 0 ? 'ENOBUFS' : undefined);
+    await assert.rejects(mode.follow(new Map(), [CHANGE]));
+    assert.deepEqual([writes, mode.isStale], [2, true]);
   });
 });
