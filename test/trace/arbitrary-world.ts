@@ -82,19 +82,36 @@ const slice = (family: Family, number: number): fc.Arbitrary<EndpointSlice> =>
       ports: PROTOCOLS.map((protocol) => ({ name: 'p', protocol, port })),
     }));
 
+const SHARED_NODE_PORT = 30_001;
+
+/** One of its own, or what somebody else has as well. */
+function externalIP(what: string, family: Family, number: number): string {
+  const { node, services, vips } = ADDRESSES[family];
+  switch (what) {
+    case 'node':
+      return node[0];
+    case 'VIP of the first':
+      return vips(0);
+    case 'cluster IP of the first':
+      return services(0);
+    default:
+      return vips(number * 10 + 5);
+  }
+}
+
 const service = (number: number): fc.Arbitrary<Service> =>
   fc
     .record({
       protocols: fc.subarray([...PROTOCOLS], { minLength: 1 }),
-      hasNodePort: fc.boolean(),
+      nodePort: fc.constantFrom(0, 30_000 + number, SHARED_NODE_PORT),
       vips: fc.integer({ min: 0, max: 2 }),
-      hasExternalIP: fc.boolean(),
+      external: fc.constantFrom('none', 'own', 'node', 'VIP of the first', 'cluster IP of the first'),
       ranges: fc.subarray([...ADDRESSES.IPv4.ranges, ...ADDRESSES.IPv6.ranges]),
       internalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
       externalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
       sessionAffinity: fc.constantFrom('None', 'ClientIP'),
     })
-    .map(({ protocols, hasNodePort, vips, hasExternalIP, ranges, ...policies }) => {
+    .map(({ protocols, nodePort, vips, external, ranges, ...policies }) => {
       const families = ['IPv4', 'IPv6'] as const;
       const each = (of: (family: Family) => string): string[] => families.map(of);
       const ingress = Array.from({ length: vips }, (_, index) =>
@@ -109,9 +126,9 @@ const service = (number: number): fc.Arbitrary<Service> =>
             name: 'p',
             protocol,
             port: 80,
-            nodePort: hasNodePort ? 30_000 + number : 0,
+            nodePort,
           })),
-          externalIPs: hasExternalIP ? each((family) => ADDRESSES[family].vips(number * 10 + 5)) : [],
+          externalIPs: external === 'none' ? [] : each((family) => externalIP(external, family, number)),
           loadBalancerSourceRanges: ranges,
           ...policies,
         },

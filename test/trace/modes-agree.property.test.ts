@@ -3,13 +3,17 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assertProperty } from '../property.ts';
 import { arbitraryWorld, type World } from './arbitrary-world.ts';
-import { iptablesTracer, nftablesTracer } from '../../src/plan/trace/tracers.ts';
+import { iptablesTracer, ipvsTracer, nftablesTracer } from '../../src/plan/trace/tracers.ts';
 import { expectedOutcomes, type Quirks } from './oracle.ts';
 import { outcomesOf, outcomeText, type MakeTracer } from '../../src/plan/trace/packet.ts';
 
 const MODES: Readonly<Record<string, { readonly makeTracer: MakeTracer; readonly quirks: Quirks }>> = {
   iptables: { makeTracer: iptablesTracer, quirks: { rejectsBeforeSourceRanges: true } },
-  nftables: { makeTracer: nftablesTracer, quirks: { rejectsOtherPorts: true } },
+  nftables: { makeTracer: nftablesTracer, quirks: { rejectsOtherPorts: 'of ClusterIPs' } },
+  ipvs: {
+    makeTracer: ipvsTracer,
+    quirks: { rejectsOtherPorts: 'of all VIPs', hasOneList: true, hasNoLocalhost: true },
+  },
 };
 
 /** Without the whole world, which is pages long: the failing comparison and how to repeat it. */

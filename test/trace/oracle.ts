@@ -14,14 +14,26 @@ export function expectedOutcomes(
 ): readonly Outcome[] {
   const { options } = snapshot;
   if (!options.families.includes(packet.family)) return [{ kind: 'untouched' }];
-  for (const servicePort of snapshot.servicePorts.values()) {
-    const { family, protocol } = servicePort;
-    if (family !== packet.family || protocol !== packet.protocol) continue;
-    const entrance = entranceOf(servicePort, options, facts, packet);
-    if (entrance !== undefined) return through(entrance, servicePort, { options, facts, packet, quirks });
+  const all = [...snapshot.servicePorts.values()].filter(({ family }) => family === packet.family);
+  const situation = { options, facts, packet, quirks };
+  const possible = all.filter(({ protocol }) => protocol === packet.protocol);
+  // An address with its port says more than a port on any address of the node.
+  for (const find of [addressEntrance, nodePortEntrance]) {
+    for (const servicePort of possible) {
+      const entrance = find(servicePort, situation);
+      if (entrance !== undefined) return through(entrance, servicePort, situation);
+    }
   }
-  const isClusterIP = [...snapshot.servicePorts.values()].some(({ clusterIP }) => clusterIP === packet.destination);
-  return [{ kind: isClusterIP && quirks.rejectsOtherPorts === true ? 'reject' : 'untouched' }];
+  return [{ kind: isOfServices(all, situation) ? 'reject' : 'untouched' }];
+}
+
+function isOfServices(all: readonly ServicePort[], { facts, packet: { destination }, quirks }: Situation): boolean {
+  if (quirks.rejectsOtherPorts === undefined) return false;
+  if (quirks.rejectsOtherPorts === 'of ClusterIPs') return all.some(({ clusterIP }) => clusterIP === destination);
+  if (isLocalAddress(facts, destination)) return false;
+  return all.some(({ clusterIP, externalIPs, loadBalancerVIPs }) =>
+    [clusterIP, ...externalIPs, ...loadBalancerVIPs].includes(destination),
+  );
 }
 
 /** Where modes differ, and are meant to. */
@@ -31,25 +43,34 @@ export interface Quirks {
    * that there are no endpoints. nftables mode looks at them first.
    */
   readonly rejectsBeforeSourceRanges?: boolean;
-  /** nftables mode knows ClusterIPs also where the port is no Service's. */
-  readonly rejectsOtherPorts?: boolean;
+  /** nftables mode knows ClusterIPs also where the port is no Service's; in IPVS mode every VIP is an address of the node. */
+  readonly rejectsOtherPorts?: 'of ClusterIPs' | 'of all VIPs';
+  /** IPVS has one list of endpoints for all clients: under policy Local this node's, while there are any. */
+  readonly hasOneList?: boolean;
+  /** IPVS never sees what stays on the loopback interface. */
+  readonly hasNoLocalhost?: boolean;
 }
 
 type Entrance = 'cluster IP' | 'external' | 'restricted';
 
-function entranceOf(
-  { clusterIP, port, externalIPs, loadBalancerVIPs, loadBalancerSourceRanges, nodePort }: ServicePort,
-  options: DataplaneOptions,
-  facts: NodeFacts,
-  { destination, source, port: to }: Packet,
+function addressEntrance(
+  { clusterIP, port, externalIPs, loadBalancerVIPs, loadBalancerSourceRanges }: ServicePort,
+  { packet: { destination, source, port: to } }: Situation,
 ): Entrance | undefined {
-  if (to === port && destination === clusterIP) return 'cluster IP';
-  if (to === port && loadBalancerVIPs.includes(destination)) {
+  if (to !== port) return undefined;
+  if (destination === clusterIP) return 'cluster IP';
+  if (loadBalancerVIPs.includes(destination)) {
     const isAllowed = loadBalancerSourceRanges.length === 0 || isWithin(loadBalancerSourceRanges, source);
     return isAllowed ? 'external' : 'restricted';
   }
-  if (to === port && externalIPs.includes(destination)) return 'external';
-  return nodePort !== 0 && to === nodePort && acceptsNodePorts(options, facts, destination) ? 'external' : undefined;
+  return externalIPs.includes(destination) ? 'external' : undefined;
+}
+
+function nodePortEntrance({ nodePort }: ServicePort, situation: Situation): Entrance | undefined {
+  const { packet, options, facts, quirks } = situation;
+  if (nodePort === 0 || packet.port !== nodePort) return undefined;
+  if (quirks.hasNoLocalhost === true && packet.destination.startsWith('127.')) return undefined;
+  return acceptsNodePorts(options, facts, packet.destination) ? 'external' : undefined;
 }
 
 function isWithin(cidrs: readonly string[], address: string): boolean {
@@ -70,29 +91,41 @@ interface Situation {
 }
 
 function through(entrance: Entrance, servicePort: ServicePort, situation: Situation): readonly Outcome[] {
-  const { clusterBackends, localBackends, internalLocal, externalLocal, hasEndpoints } = servicePort;
-  const { options, facts, packet, quirks } = situation;
-  const isPod = isFromPod(options, packet);
-  const send = (backends: readonly Backend[], isMasqueraded: boolean): readonly Outcome[] =>
-    backends.length === 0
-      ? [{ kind: hasEndpoints ? 'drop' : 'reject' }]
-      : backends.map(({ address, port }) => ({
-          kind: 'sent',
-          address,
-          port,
-          isMasqueraded: (isMasqueraded || address === packet.source) && leavesByPostrouting(situation, address),
-        }));
+  const { hasEndpoints } = servicePort;
+  const { packet, quirks } = situation;
   if (entrance === 'restricted') {
     return [{ kind: quirks.rejectsBeforeSourceRanges === true && !hasEndpoints ? 'reject' : 'drop' }];
   }
-  if (entrance === 'cluster IP') {
-    const isMasqueraded = options.masqueradeAll || (hasDetector(options, packet) && !isPod);
-    return send(internalLocal ? localBackends : clusterBackends, isMasqueraded);
-  }
-  if (!externalLocal) return send(clusterBackends, true);
-  if (isPod) return send(clusterBackends, false);
-  if (isLocalAddress(facts, packet.source)) return send(clusterBackends, true);
-  return send(localBackends, false);
+  const { backends, isMasqueraded } = (entrance === 'cluster IP' ? inside : outside)(servicePort, situation);
+  if (backends.length === 0) return [{ kind: hasEndpoints ? 'drop' : 'reject' }];
+  return backends.map(({ address, port }) => ({
+    kind: 'sent',
+    address,
+    port,
+    isMasqueraded: (isMasqueraded || address === packet.source) && leavesByPostrouting(situation, address),
+  }));
+}
+
+interface Traffic {
+  readonly backends: readonly Backend[];
+  readonly isMasqueraded: boolean;
+}
+
+function inside(servicePort: ServicePort, { options, packet }: Situation): Traffic {
+  const isMasqueraded = options.masqueradeAll || (hasDetector(options, packet) && !isFromPod(options, packet));
+  return {
+    backends: servicePort.internalLocal ? servicePort.localBackends : servicePort.clusterBackends,
+    isMasqueraded,
+  };
+}
+
+function outside(servicePort: ServicePort, { options, facts, packet, quirks }: Situation): Traffic {
+  const { clusterBackends, localBackends, externalLocal } = servicePort;
+  if (!externalLocal) return { backends: clusterBackends, isMasqueraded: true };
+  const isPod = isFromPod(options, packet);
+  if (!isPod && !isLocalAddress(facts, packet.source)) return { backends: localBackends, isMasqueraded: false };
+  const hasShortCut = quirks.hasOneList !== true || localBackends.length === 0;
+  return { backends: hasShortCut ? clusterBackends : localBackends, isMasqueraded: !isPod };
 }
 
 /** A pod's or outside's packet for an endpoint that is the node itself (host network) is delivered: nobody masquerades it. */

@@ -113,6 +113,9 @@ export class RulesTracer {
           ? state.memory
           : new Map(state.memory).set(`${key} ${packet.source}`, `${each.address} ${each.port}`);
       const after = { ...sent, destination: each.address, port: each.port, isTranslated: true, memory };
+      // What came in for a socket of the node itself goes on to it (ip_vs_xmit.c, ip_vs_nat_send_or_cont).
+      const isDelivered = packet.interface !== undefined && isLocalAddress(this.#facts, each.address);
+      if (isDelivered) return [{ state: { ...after, isServed: true }, end: 'accept' }];
       return this.#stops([['nat', 'POSTROUTING']], after).map((step) => ({
         state: { ...step.state, isServed: true },
         end: step.end,

@@ -104,12 +104,18 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
     covers: ['C6', 'E3'],
     services: [
       { name: 's', internalTrafficPolicy: 'Local', endpoints: [{ at: 'node' }, { at: 'r1' }] },
-      { name: 'cluster', endpoints: [{ at: 'node' }] },
+      { name: 'cluster', nodePort: true, loadBalancer: 1, endpoints: [{ at: 'node' }] },
+      { name: 'local', externalTrafficPolicy: 'Local', nodePort: true, loadBalancer: 1, endpoints: [{ at: 'node' }] },
       { name: 'nobody', labels: { 'service.kubernetes.io/service-proxy-name': 'other' }, endpoints: [] },
     ],
     flows: [
       { from: 'pod', to: 's clusterIP', expect: reaches('node') },
       { from: 'pod', to: 'cluster clusterIP', expect: reaches('node') },
+      // Delivered here it passes nothing that masquerades.
+      ...(['cluster lb', 'cluster nodePort', 'local lb', 'local nodePort'] as const).flatMap((to): Flow[] => [
+        { from: 'pod', to, expect: reaches('node') },
+        { from: 'outside', to, expect: reaches('node') },
+      ]),
       { from: 'node', to: 'nobody nodePort', expect: UNTOUCHED },
     ],
   },
