@@ -48,13 +48,19 @@ describeApiServer(
     });
 
     it('may be applied again', async () => {
-      for (const command of ['kubectl apply -f crds/', 'kubectl apply -k deploy/']) await run(command);
+      const upgrades = commandsOf('docs/operations.md', '## Upgrade').filter((each) =>
+        each.startsWith('kubectl apply'),
+      );
+      assert.equal(upgrades.length, 1);
+      for (const command of ['kubectl apply -f crds/', 'kubectl apply -k deploy/', ...upgrades]) await run(command);
     });
 
-    it('is looked at as docs/troubleshooting.md says', async () => {
+    it('is looked at as docs/troubleshooting.md and docs/alerts.md say', async () => {
       const commands = commandsOf('docs/troubleshooting.md', '# Troubleshooting');
       // No pod runs here, so there is no log.
-      const looks = commands.filter((command) => !command.includes(' logs '));
+      const looks = [...commands, ...commandsOf('docs/alerts.md', '# Alerts')].filter(
+        (command) => !command.includes(' logs '),
+      );
       assert.ok(looks.length >= 4);
       const [first = ''] = await Promise.all(looks.map(async (command) => (await run(command)).stdout));
       assert.match(first, /^NAME +MODE +.*\ndefault +nftables/);
@@ -68,6 +74,16 @@ describeApiServer(
         '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/switchyard-on-call',
       );
       assert.equal(body.roleRef?.name, 'switchyard-operate');
+    });
+
+    it('lets go of a profile as docs/troubleshooting.md says', async () => {
+      const path = '/apis/switchyard.dev/v1alpha1/proxyprofiles/default';
+      const { client } = server();
+      await client.patch(path, 'merge-patch+json', { metadata: { finalizers: ['switchyard.dev/release'] } });
+      await client.delete(path);
+      assert.equal((await client.get(path)).status, 200, 'nobody ends the wait');
+      for (const command of commandsOf('docs/troubleshooting.md', '## Taking it away')) await run(command);
+      assert.equal((await client.get(path)).status, 404);
     });
 
     it('goes again', async () => {

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { request, Agent } from 'undici';
+import { commandsOf } from '../chart/readme-commands.ts';
 import { ControllerCluster } from './controller-cluster.ts';
 import { CONTROLLER, installRoles, personWith } from './installed-roles.ts';
 import { switchyard, type Answer } from './operate.ts';
 
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const KUBECTL = join(PROJECT, '.cache/kubectl/usr/bin');
+const SKIP_WITHOUT_KUBECTL = existsSync(KUBECTL) ? false : 'no kubectl in .cache: run it through npm test';
+const PATH_WITH_KUBECTL = [KUBECTL, join(PROJECT, 'bin'), process.env.PATH].join(':');
 const NODES = ['n1'];
 const STATE = '/apis/switchyard.dev/v1alpha1/nodeproxystates/n1';
 
@@ -19,14 +30,15 @@ describe("a person with the chart's role for looking, and no other right", () =>
     viewer = await personWith(cluster, 'view');
     await cluster.addNodes(...NODES);
     cluster.run('controller', { kubeconfig: cluster.kubeconfigAs(CONTROLLER) });
-    await cluster.createProfile('fleet', { mode: 'iptables' });
-    await cluster.untilCondition('fleet', 'Available=True/AllNodesReady', { agents: NODES });
+    await cluster.createProfile('default', { mode: 'iptables', rollout: { dryRun: false } });
+    await cluster.untilCondition('default', 'Available=True/AllNodesReady', { agents: NODES });
     await cluster.call('POST', '/api/v1/namespaces/kube-system/configmaps', {
       apiVersion: 'v1',
       kind: 'ConfigMap',
       metadata: { name: 'kube-proxy' },
       data: {
-        'config.conf': 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n',
+        'config.conf':
+          'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nclusterCIDR: 10.244.0.0/16\n',
       },
     });
   });
@@ -36,7 +48,7 @@ describe("a person with the chart's role for looking, and no other right", () =>
     ['status'],
     ['status', 'node/n1'],
     ['history'],
-    ['plan', 'fleet'],
+    ['plan', 'default'],
     ['trace', '10.96.0.1:443', '--from', '10.244.1.5'],
     ['import'],
   ];
@@ -49,6 +61,22 @@ describe("a person with the chart's role for looking, and no other right", () =>
     assert.ok(code !== 1, stderr);
   });
 
+  const asOperator = { skip: SKIP_WITHOUT_KUBECTL };
+  it('makes way for one who operates, and who moves from kube-proxy as the guide says', asOperator, async () => {
+    const kubeconfig = await personWith(cluster, 'operate');
+    const folder = mkdtempSync(join(tmpdir(), 'switchyard-guide-'));
+    const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder, PATH: PATH_WITH_KUBECTL };
+    try {
+      for (const command of commandsOf('docs/migration-from-kube-proxy.md', '## What you do')) {
+        await promisify(execFile)('sh', ['-c', command], { cwd: folder, env, timeout: 60_000 });
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    const { mode, clusterCIDR, rollout } = (await cluster.profile('default')).spec;
+    assert.deepEqual([mode, clusterCIDR, rollout.dryRun], ['ipvs', '10.244.0.0/16', false]);
+  });
+
   const changes: readonly (readonly string[])[] = [['pause'], ['snapshot', 'n1']];
   it('changes nothing, and is told which right is missing', async () => {
     for (const argv of changes) {
@@ -56,7 +84,7 @@ describe("a person with the chart's role for looking, and no other right", () =>
       assert.equal(code, 1, argv.join(' '));
       assert.match(stderr, /cannot patch resource .*switchyard\.dev.*ask for the right/, argv.join(' '));
     }
-    assert.equal((await cluster.profile('fleet')).spec.rollout.paused, false);
+    assert.equal((await cluster.profile('default')).spec.rollout.paused, false);
   });
 
   it('sees a node that is changed past its profile refused, even to an administrator', async () => {
