@@ -1,6 +1,7 @@
-import { request } from 'undici';
+import { Agent, request, type Dispatcher } from 'undici';
 import type { CustomGate } from '../core/api/rollout-spec.ts';
 import { parseCondition } from '../core/rollout-expression.ts';
+import type { GateCredentials } from './gate-credentials.ts';
 import type { Measurement } from './gate-runner.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -11,10 +12,30 @@ interface Answer {
   readonly text: string;
 }
 
+/** How a gate is asked. */
+export interface Asking {
+  readonly signal: AbortSignal;
+  readonly credentials?: GateCredentials;
+  readonly timeoutMs?: number;
+}
+
 /** Follows no redirect: a gate asks what its profile names, and nothing else. */
-async function get(url: string, signal: AbortSignal, timeoutMs: number): Promise<Answer> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-  const response = await request(url, { signal: limit, headers: { accept: 'application/json, */*' } });
+async function get(url: string, { signal, credentials = {}, timeoutMs = TIMEOUT_MS }: Asking): Promise<Answer> {
+  const { authorization, ca } = credentials;
+  const dispatcher = ca === undefined ? undefined : new Agent({ connect: { ca } });
+  try {
+    const response = await request(url, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      headers: { accept: 'application/json, */*', ...(authorization === undefined ? {} : { authorization }) },
+      ...(dispatcher === undefined ? {} : { dispatcher }),
+    });
+    return await readAnswer(response);
+  } finally {
+    await dispatcher?.destroy();
+  }
+}
+
+async function readAnswer(response: Dispatcher.ResponseData): Promise<Answer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
@@ -28,13 +49,12 @@ async function get(url: string, signal: AbortSignal, timeoutMs: number): Promise
 /** No answer fails: what a gate of this kind asks for is that there is one. */
 export async function probeHttp(
   gate: CustomGate,
-  url: string,
-  signal: AbortSignal,
-  timeoutMs = TIMEOUT_MS,
+  { url }: NonNullable<CustomGate['http']>,
+  asking: Asking,
 ): Promise<Measurement> {
   const isGood = parseCondition(gate.success ?? 'status >= 200 && status < 300', ['status']);
   try {
-    const { status } = await get(url, signal, timeoutMs);
+    const { status } = await get(url, asking);
     return { kind: isGood({ status }) ? 'Pass' : 'Fail', message: `${url} answered ${status}` };
   } catch (error) {
     const cause = (error as Error).cause;
@@ -66,12 +86,11 @@ function readNumber(text: unknown): number {
 export async function probePrometheus(
   gate: CustomGate,
   { address, query }: NonNullable<CustomGate['prometheus']>,
-  signal: AbortSignal,
-  timeoutMs = TIMEOUT_MS,
+  asking: Asking,
 ): Promise<Measurement> {
   const isGood = parseCondition(gate.success ?? 'result > 0', ['result']);
   const url = `${address.replace(/\/+$/, '')}/api/v1/query?${new URLSearchParams({ query }).toString()}`;
-  const { status, text } = await get(url, signal, timeoutMs);
+  const { status, text } = await get(url, asking);
   if (status !== 200) return { kind: 'NoData', message: `Prometheus answered ${status}` };
   const samples = readSamples(text);
   if (samples.length === 0) return { kind: 'NoData', message: 'the query has no result' };

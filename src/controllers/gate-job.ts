@@ -3,7 +3,8 @@ import { BatchV1Api, Watch, type KubeConfig, type V1Job } from '@kubernetes/clie
 import type { CustomGate } from '../core/api/rollout-spec.ts';
 import { toApiError } from './api-failure.ts';
 import type { GateProbe, GateTry, Measurement } from './gate-runner.ts';
-import { probeHttp, probePrometheus } from './gate-http.ts';
+import { readCredentials, type SecretReader } from './gate-credentials.ts';
+import { probeHttp, probePrometheus, type Asking } from './gate-http.ts';
 
 /** Jobs that ended are of use to people for a while. */
 const KEPT_SECONDS = 3_600;
@@ -97,13 +98,17 @@ async function probeJob(
   return { kind: 'NoData', message: 'not waited for any more' };
 }
 
-/** Asks whatever a gate names. */
-export function createGateProbe(kubeConfig: KubeConfig): GateProbe {
-  return (one, signal) => {
-    const { gate } = one;
-    if (gate.prometheus !== undefined) return probePrometheus(gate, gate.prometheus, signal);
-    if (gate.http !== undefined) return probeHttp(gate, gate.http.url, signal);
-    if (gate.job !== undefined) return probeJob(kubeConfig, one, gate.job, signal);
-    return Promise.resolve({ kind: 'NoData', message: 'the gate names nothing to ask' });
+/** Asks whatever a gate names; what it needs for that, and may not read or show, is no data. */
+export function createGateProbe(reader: SecretReader): GateProbe {
+  return async (one, signal) => {
+    const { prometheus, http, job } = one.gate;
+    const asking = async (url: string, secret: { readonly name: string } | undefined): Promise<Asking> =>
+      secret === undefined ? { signal } : { signal, credentials: await readCredentials(reader, secret.name, url) };
+    if (prometheus !== undefined) {
+      return probePrometheus(one.gate, prometheus, await asking(prometheus.address, prometheus.secretRef));
+    }
+    if (http !== undefined) return probeHttp(one.gate, http, await asking(http.url, http.secretRef));
+    if (job !== undefined) return probeJob(reader.kubeConfig, one, job, signal);
+    return { kind: 'NoData', message: 'the gate names nothing to ask' };
   };
 }

@@ -25,7 +25,7 @@ export interface GateRunnerParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly probe: GateProbe;
-  /** The outcome of a gate is another one than before. */
+  /** The outcome of a gate is another one than before, or there are no data for another reason. */
   readonly onChange: () => void;
   readonly onMeasurement: (profile: string, gate: string, kind: Measurement['kind']) => void;
 }
@@ -101,9 +101,11 @@ export class GateRunner {
       if (signal.aborted) return;
       onMeasurement(profile, gate.name, measured.kind);
       const result = resultOf(gate, tally, add(tally, gate, measured), measured.message);
-      const before = this.#results.get(key)?.outcome;
+      const before = this.#results.get(key);
       this.#results.set(key, result);
-      if (before !== result.outcome) onChange();
+      // Why there are no data is for people to see as it changes; a count of measurements can wait.
+      const isNews = result.outcome === 'Inconclusive' && before?.message !== result.message;
+      if (before?.outcome !== result.outcome || isNews) onChange();
       if (result.outcome === 'Passed' || result.outcome === 'Failed') return;
       await clock.sleep(durationMs(gate.interval), signal);
     }

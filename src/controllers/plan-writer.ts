@@ -42,6 +42,10 @@ export interface WriteResult {
   readonly restInMs: number | undefined;
 }
 
+function takesSlot(action: StateAction): boolean {
+  return action.kind === 'Create' || (action.kind === 'ReplaceSpec' && ['Grant', 'Release'].includes(action.purpose));
+}
+
 type Step = () => Promise<ApiError | undefined>;
 
 /**
@@ -66,9 +70,9 @@ export class PlanWriter {
   /** Stops between two writes when `signal` aborts. */
   async write(plan: RolloutPlan, now: Date, signal: AbortSignal): Promise<WriteResult> {
     const failures: ApiError[] = [];
-    const run = async (steps: readonly Step[], mayGoOn: () => boolean = () => true) => {
+    const run = async (steps: readonly Step[]) => {
       for (const step of steps) {
-        if (signal.aborted || !mayGoOn()) return;
+        if (signal.aborted) return;
         const failure = await step();
         if (failure !== undefined) failures.push(failure);
       }
@@ -77,13 +81,14 @@ export class PlanWriter {
     await run(plan.profiles.flatMap((each) => this.#recordSteps(each)));
     await run(this.#releaseEvents(plan, now));
     await run(plan.finalizers.map((each) => () => this.#writeFinalizer(each)));
-    // A slot that could not be given back because its node has just reported is free for others in the next plan only.
+    const grants = plan.actions.filter(takesSlot);
+    const others = plan.actions.filter((action) => !takesSlot(action));
     const before = failures.length;
-    const hasNoConflict = () => !failures.slice(before).some((failure) => failure.status === 409);
-    await run(
-      plan.actions.map((action) => () => this.#writeState(action)),
-      hasNoConflict,
-    );
+    await run(others.map((action) => () => this.#writeState(action)));
+    // A slot that could not be given back because its node has just reported is free for others in the next plan only. A node
+    // that could not be started takes none from the others.
+    const isFree = !failures.slice(before).some((failure) => failure.status === 409);
+    if (isFree) await run(grants.map((action) => () => this.#writeState(action)));
     // The others have just changed; the next plan writes their status.
     const rest = plan.profiles.filter(({ profile }) => !touched.has(profile.metadata.name));
     const waits = rest.map((each) => this.#statusWaitMs(each));

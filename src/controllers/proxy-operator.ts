@@ -78,7 +78,7 @@ export class ProxyOperator extends ReliableOperator {
     this.#gates = new GateRunner({
       clock: parts.clock,
       log: parts.log,
-      probe: parts.gateProbe ?? createGateProbe(parts.kubeConfig),
+      probe: parts.gateProbe ?? createGateProbe(parts),
       onChange: () => this.#loop.trigger(),
       onMeasurement: (profile, gate, kind) => parts.metrics.countMeasurement(profile, gate, kind),
     });

@@ -12,7 +12,7 @@ const HOST = { apiServer: { host: '192.0.2.1' } };
 const ON = { enabled: true };
 const EVERYTHING: Values = {
   ...HOST,
-  controller: { jobNamespaces: ['gates'] },
+  controller: { jobNamespaces: ['gates'], gateSecrets: ['prometheus'] },
   monitoring: { podMonitor: ON, serviceMonitor: ON, prometheusRule: ON, dashboard: ON },
 };
 

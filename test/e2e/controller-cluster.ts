@@ -20,6 +20,15 @@ export interface RunningController {
   stop(): Promise<unknown>;
 }
 
+/** Agents write when something happens, not over and over: a write that says nothing new only gets in the way of others. */
+function hasReported({ metadata, spec, status = {} }: NodeProxyState, outcome: 'Committed' | 'RolledBack'): boolean {
+  const isReady = (status.conditions ?? []).some((each) => each.type === 'Ready' && each.status === 'True');
+  if (!isReady || status.observedGeneration !== metadata.generation) return false;
+  const { attempt } = spec;
+  if (attempt !== undefined) return status.attempt?.id === attempt.id && status.attempt.phase === outcome;
+  return outcome === 'RolledBack' || status.current?.revision === spec.revision;
+}
+
 /** An API server with our definitions, nodes without machines, and agents played by the test. */
 export class ControllerCluster {
   readonly server: EmbeddedApiServer;
@@ -176,7 +185,7 @@ export class ControllerCluster {
     const states = await this.states();
     for (const name of names) {
       const state = states.get(name);
-      if (state !== undefined) await this.#report(state, outcome);
+      if (state !== undefined && !hasReported(state, outcome)) await this.#report(state, outcome);
     }
   }
 

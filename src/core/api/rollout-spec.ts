@@ -7,6 +7,7 @@ const MAX_UNAVAILABLE = 'must be a whole number of at least 1, or a percentage f
 const PERCENTAGE = /^([1-9][0-9]?|100)%$/;
 const CLOCK_TIME = /^([01][0-9]|2[0-3]):[0-5][0-9]$/;
 const HTTP_URL = /^https?:\/\/[^\s]+$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const MAX_NODES = 100_000;
 
@@ -64,6 +65,16 @@ const window = z.strictObject({
     .describe('Name of the time zone whose clocks the times are meant by, such as Europe/Berlin.'),
 });
 
+const secretRef = z
+  .strictObject({
+    name: z.string().max(253).regex(DNS_SUBDOMAIN).describe('Name of the Secret.'),
+  })
+  .optional()
+  .describe(
+    'A Secret in the namespace of the controller: `token`, or `username` and `password`, are sent along; `ca.crt` names the ' +
+      'authorities to trust. Its annotation switchyard.dev/gate-servers names the servers that it may be shown to.',
+  );
+
 const ONE_SOURCE = 'exactly one of prometheus, http and job must be given';
 
 const gate = z
@@ -77,12 +88,14 @@ const gate = z
           .regex(HTTP_URL)
           .describe('Where Prometheus answers, such as http://prometheus:9090.'),
         query: z.string().min(1).max(4096).describe('The query; every value of its answer is one `result`.'),
+        secretRef,
       })
       .optional()
       .describe('Ask a Prometheus server.'),
     http: z
       .strictObject({
         url: z.string().max(2048).regex(HTTP_URL).describe('What to fetch; redirects are not followed.'),
+        secretRef,
       })
       .optional()
       .describe('Fetch an address.'),

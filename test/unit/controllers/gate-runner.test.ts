@@ -98,10 +98,10 @@ const signal = new AbortController().signal;
 describe('what is asked', () => {
   it('HTTP: the status decides, and no answer fails', async () => {
     await withServer(503, '', async (url) => {
-      assert.equal((await probeHttp(gate(), url, signal)).kind, 'Fail');
-      assert.equal((await probeHttp(gate({ success: 'status == 503' }), url, signal)).kind, 'Pass');
+      assert.equal((await probeHttp(gate(), { url }, { signal })).kind, 'Fail');
+      assert.equal((await probeHttp(gate({ success: 'status == 503' }), { url }, { signal })).kind, 'Pass');
     });
-    assert.equal((await probeHttp(gate(), 'http://127.0.0.1:1/', signal)).kind, 'Fail');
+    assert.equal((await probeHttp(gate(), { url: 'http://127.0.0.1:1/' }, { signal })).kind, 'Fail');
   });
 
   const answer = (result: unknown, resultType = 'vector') =>
@@ -121,7 +121,7 @@ describe('what is asked', () => {
     it(`Prometheus: ${name}`, async () => {
       await withServer(status, body, async (address) => {
         const of = gate({ http: undefined, prometheus: { address, query: 'up' }, success: 'result < 1' });
-        const asked = probePrometheus(of, { address, query: 'up' }, signal);
+        const asked = probePrometheus(of, { address, query: 'up' }, { signal });
         if (kind === 'throws') await assert.rejects(asked);
         else assert.equal((await asked).kind, kind);
       });
@@ -135,11 +135,11 @@ describe('what is asked', () => {
   for (const [name, say] of silences) {
     it(`a server ${name} is not waited for: HTTP fails, Prometheus has no data`, async () => {
       await withListener(say, async (url) => {
-        const { kind, message } = await probeHttp(gate(), url, signal, 50);
+        const { kind, message } = await probeHttp(gate(), { url }, { signal, timeoutMs: 50 });
         assert.equal(kind, 'Fail');
         assert.match(message, /timeout|aborted/i);
         const of = gate({ http: undefined, prometheus: { address: url, query: 'up' } });
-        await assert.rejects(probePrometheus(of, { address: url, query: 'up' }, signal, 50));
+        await assert.rejects(probePrometheus(of, { address: url, query: 'up' }, { signal, timeoutMs: 50 }));
       });
     });
   }
