@@ -21,3 +21,8 @@ export class KernelError extends Error implements Failure {
 export function isNotFound(error: unknown): boolean {
   return error instanceof KernelError && error.errno === 'ENOENT';
 }
+
+/** A program did not end in time. */
+export function isTimedOut(error: unknown): boolean {
+  return error instanceof KernelError && error.errno === 'ETIMEDOUT';
+}

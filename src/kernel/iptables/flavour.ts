@@ -1,6 +1,6 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
 import { NOTHING_SAVED, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
-import { isNotFound } from '../error.ts';
+import { isNotFound, isTimedOut } from '../error.ts';
 import { runProcess } from './process.ts';
 import { FLAVOURS, IptablesTool, type Flavour } from './tool.ts';
 
@@ -8,11 +8,14 @@ const VERSION_DEADLINE_MS = 10_000;
 
 /**
  * The tools for every flavour that works here. Throws KernelError when there is none: with ENOENT where iptables is not
- * installed at all, else with what the first flavour said.
+ * installed at all, else with what the first flavour said. One that does not end says nothing of what is there, so it throws, too.
  */
 export async function listTools(netns: string | undefined): Promise<readonly IptablesTool[]> {
   const flavoured = FLAVOURS.map((flavour) => new IptablesTool({ netns, flavour, hasFlavouredNames: true }));
   const outcomes = await Promise.allSettled(flavoured.map((tool) => tool.save('IPv4')));
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected' && isTimedOut(outcome.reason)) throw outcome.reason;
+  }
   const tools = flavoured.filter((_, index) => outcomes[index]?.status === 'fulfilled');
   if (tools.length > 0) return tools;
   for (const outcome of outcomes) {
