@@ -9,7 +9,8 @@ const LEFT_OUT = [join('src', 'sandbox'), join('src', 'cli', 'demo.ts')];
 /** The runtime is copied by itself. */
 const RUNTIME = 'node';
 const IMPORT = /(?:\bfrom |\bimport |\bimport\()'([^'.][^']*)'/g;
-const USELESS = /(\.(map|md|markdown|d\.[cm]?ts|flow|tsbuildinfo)|(^|\/)(LICENSE|CHANGELOG)[^/]*)$/i;
+/** Licences stay: what is passed on is passed on with its terms. */
+const USELESS = /(\.(map|d\.[cm]?ts|flow|tsbuildinfo)|(^|\/)(?!licen[cs]e)[^/]*\.(md|markdown)|(^|\/)CHANGELOG[^/]*)$/i;
 const USELESS_FOLDERS = ['test', 'tests', '__tests__', 'docs', 'doc', 'example', 'examples', 'bench', 'benchmarks'];
 
 interface Package {

@@ -37,6 +37,7 @@ describe('The image', () => {
     const { version } = JSON.parse(read('package.json')) as { version: string };
     const chart = parse(read('charts/switchyard/Chart.yaml')) as { version: string; appVersion: string };
     assert.deepEqual([chart.version, chart.appVersion], [version, version]);
+    assert.ok(dockerfile.includes(`image.version="${version}"`));
     assert.match(read('README.md'), new RegExp(`switchyard:${version.replaceAll('.', '\\.')}`));
   });
 

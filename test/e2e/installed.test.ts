@@ -55,6 +55,22 @@ describe('the chart in a cluster, its containers from the image', { skip: SKIP, 
     return (await probe(testbed, node, { protocol: 'TCP', address: CLUSTER_IP, port: 80 })).outcome;
   };
 
+  it('comes from an image without a shell, which says what is in it and under which terms', () => {
+    const rootfs = ground.agents.path('rootfs');
+    for (const shell of ['bin/sh', 'bin/bash', 'bin/dash', 'usr/bin/dpkg'])
+      assert.ok(!existsSync(`${rootfs}/${shell}`));
+    const packages = readdirSync(`${rootfs}/var/lib/dpkg/status.d`);
+    const terms = readdirSync(`${rootfs}/usr/share/licenses`);
+    assert.ok(['iptables', 'nftables', 'ipset', 'kmod', 'libc6'].every((name) => packages.includes(name)));
+    assert.deepEqual(
+      packages.filter((name) => !terms.includes(name)),
+      [],
+    );
+    assert.ok(terms.includes('node'));
+    assert.match(readFileSync(`${rootfs}/etc/os-release`, 'utf8'), /^ID=/m);
+    assert.ok(existsSync(`${rootfs}/opt/switchyard/node_modules/undici/LICENSE`));
+  });
+
   it('plans, and touches no node before the profile is edited', async () => {
     const plan = await ground.until('there is a plan', async () => {
       const planned = (await ground.profile())?.status?.plan ?? [];
