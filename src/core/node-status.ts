@@ -121,6 +121,7 @@ function lastFailure(
   const { phase, code, message } = attempt.failure;
   const failure = {
     revision: attempt.to.revision,
+    attempt: attempt.id,
     phase,
     code,
     message,

@@ -11,7 +11,7 @@ import {
   type Illness,
 } from './rollout-health.ts';
 import { orderOf, type NodeOrder } from './rollout-order.ts';
-import { askedRevision, outcome, type Outcome } from './rollout-outcome.ts';
+import { askedRevision, outcome, refusedBefore, type Outcome } from './rollout-outcome.ts';
 
 /** The fields of a core/v1 Node that decide about its rollout. */
 export interface RolloutNode {
@@ -130,8 +130,8 @@ function missingMode(state: NodeProxyState | undefined, { config }: RolloutTarge
 }
 
 function blockedBy(state: NodeProxyState | undefined, target: RolloutTarget, node: RolloutNode): Illness | undefined {
-  const missing = missingMode(state, target);
-  if (missing !== undefined) return missing;
+  const refusal = missingMode(state, target) ?? (state === undefined ? undefined : refusedBefore(state, target));
+  if (refusal !== undefined) return refusal;
   // On a node that serves nothing there is nothing to compare with, and the proxy may be what it needs to become Ready.
   if (state === undefined || !isAgentServing(state) || nodeReady(node)?.status === 'Unknown') return undefined;
   const ill = illness(node, state, target.gates);

@@ -1,6 +1,6 @@
 import type { AttemptPhase, NodeProxyState } from './api/node-proxy-state.ts';
 import type { BuiltinGate } from './api/rollout-spec.ts';
-import { failingGate, readyCondition } from './rollout-health.ts';
+import { failingGate, readyCondition, type Illness } from './rollout-health.ts';
 import type { NodeFailure, NodePhase, RolloutTarget } from './rollout-node.ts';
 
 /** The revision that a spec asks its node to run; none when it asks for everything of ours to go. */
@@ -32,7 +32,9 @@ function reportedFailure({ spec, status }: NodeProxyState): NodeFailure | undefi
   if (attempt === undefined || status === undefined) return undefined;
   const ended = status.attempt?.id === attempt.id && OVER.includes(status.attempt.phase);
   const last = status.lastFailure?.revision === revision ? status.lastFailure : undefined;
-  const isOfThisAttempt = last !== undefined && Date.parse(last.at) >= Date.parse(attempt.grantedAt);
+  // Agents that do not say which try it was go by the time, which a clock that is ahead makes that of a later try.
+  const isLater = Date.parse(last?.at ?? '') >= Date.parse(attempt.grantedAt);
+  const isOfThisAttempt = last?.attempt === undefined ? isLater : last.attempt === attempt.id;
   if (!ended && !isOfThisAttempt) return undefined;
   const { code, message } = last ?? { code: 'Failed', message: 'the agent gives no reason' };
   return { code, message, isReported: ended };
@@ -48,6 +50,31 @@ function overdueFailure(state: NodeProxyState, gates: readonly BuiltinGate[], no
     ? `not Ready in the revision by ${spec.attempt.deadlineAt}; see the conditions of its NodeProxyState`
     : `its agent did not take up the change by ${spec.attempt.deadlineAt}; check that the agent runs on the node`;
   return { code: hasSeen ? 'DeadlineExceeded' : 'NoAnswer', message, isReported: false };
+}
+
+/** Of an attempt that its agent ended before it touched anything. */
+const TOUCHED_NOTHING = 'BaselineProbeFailed';
+
+/**
+ * A probe that its profile names failed before the change, so the node keeps what it runs. That says nothing about the
+ * revision: the node is no candidate until its agent, which goes on trying, says that every probe passes.
+ */
+export function refusedBefore(state: NodeProxyState, target: RolloutTarget): Illness | undefined {
+  if (askedRevision(state) !== target.revision || !isSameWish(state, target)) return undefined;
+  const failure = reportedFailure(state);
+  if (failure === undefined || !isRefusal(failure)) return undefined;
+  const { probes = [] } = state.status ?? {};
+  if (probes.length > 0 && probes.every(({ result }) => result !== 'Fail')) return undefined;
+  return { code: TOUCHED_NOTHING, message: failure.message, sinceMs: 0 };
+}
+
+/** A profile made anew, or another retry token, is a new wish: what failed before is tried again. */
+function isSameWish({ spec }: NodeProxyState, target: RolloutTarget): boolean {
+  return spec.profile.uid === target.profileUid && (spec.attempt?.retryToken ?? '') === target.retryToken;
+}
+
+function isRefusal({ code, isReported }: NodeFailure): boolean {
+  return code === TOUCHED_NOTHING && isReported;
 }
 
 /** How far the node has come with what its spec says. */
@@ -70,9 +97,8 @@ export function outcome(state: NodeProxyState | undefined, target: RolloutTarget
   if (failure === undefined) {
     return { phase: 'InFlight', isPending: true, changesAtMs: Date.parse(spec.attempt.deadlineAt) };
   }
+  if (isRefusal(failure)) return { phase: 'Waiting', isPending: false };
   const isPending = !failure.isReported;
-  // A profile made anew, or another retry token, is a new wish: what failed before is tried again.
-  const isSameWish = spec.profile.uid === target.profileUid && (spec.attempt.retryToken ?? '') === target.retryToken;
-  if (isTarget && isSameWish) return { phase: 'Failed', failure, isPending };
+  if (isTarget && isSameWish(state, target)) return { phase: 'Failed', failure, isPending };
   return { phase: 'Waiting', isPending };
 }

@@ -39,7 +39,8 @@ export function examine({ nodes, spec }: Scene): Trial {
   const done = nodes.count(FACT.canary | FACT.done | FACT.batched);
   const eligible = done + nodes.count(FACT.canary | FACT.candidate) + nodes.count(FACT.canary | FACT.inFlight);
   return {
-    isBegun: nodes.count(FACT.onTarget) > 0,
+    // A node that refused the change before it touched anything has not begun it.
+    isBegun: nodes.count(FACT.onTarget, FACT.blocked) > 0,
     batch,
     // Nodes that were new come and go beside the batches.
     busy: nodes.where(FACT.inFlight | FACT.batched),

@@ -108,6 +108,29 @@ describe('what fails', { timeout: 300_000 }, () => {
     await pool.until('Progressing=False/Complete', pool.nodes);
   });
 
+  it('a node that refuses the change, since a probe fails before it, is no failure and is tried again', async () => {
+    const at = { cluster, clock };
+    const pool = await NodePool.changing(at, 'refusing', 2, { canary: { count: 1, soak: '0s' }, maxFailures: 1 });
+    await pool.untilGranted({ 1: 'nftables*' });
+    const [{ metadata, spec: first } = assert.fail('no state')] = await pool.states();
+    const now = new Date().toISOString();
+    const probes = [{ name: 'registry', result: 'Fail', message: 'refused', at: now }];
+    const about = { attempt: first.attempt?.id, revision: first.revision, rolledBack: true, at: now };
+    await pool.report(1, {
+      observedGeneration: metadata.generation,
+      attempt: { id: first.attempt?.id, phase: 'RolledBack', startedAt: now },
+      lastFailure: { ...about, phase: 'Baseline', code: 'BaselineProbeFailed', message: 'registry (refused)' },
+      probes,
+    });
+    await pool.until('Progressing=False/PreflightFailed');
+    await pool.untilProblem('1', 'BaselineProbeFailed');
+    assert.equal((await pool.profile()).status?.revision?.rejected, undefined);
+    await pool.report(1, { probes: [{ ...probes[0], result: 'Pass' }] });
+    await pool.until('Progressing=False/Complete', pool.nodes);
+    const reasons = await pool.events();
+    assert.ok(reasons.includes('NodeSkipped') && !reasons.includes('RevisionRejected'), reasons.join());
+  });
+
   it('a node that falls ill after its change fails the revision, once it stays so', async () => {
     const at = { cluster, clock };
     const pool = await NodePool.changing(at, 'ill-later', 2, { canary: { count: 1, soak: '1h' }, nodeDeadline: '5m' });

@@ -175,6 +175,24 @@ export class SimulatedCluster {
     }
   }
 
+  /** The agent does not begin: a probe that the profile names fails already. */
+  refuse(name: string): void {
+    this.fail(name);
+    this.report(name, (status, { spec }) => {
+      const at = new Date(this.nowMs).toISOString();
+      status.lastFailure = {
+        revision: spec.revision,
+        ...(spec.attempt ? { attempt: spec.attempt.id } : {}),
+        phase: 'Baseline',
+        code: 'BaselineProbeFailed',
+        message: 'fails before the change already: registry (refused)',
+        rolledBack: true,
+        at,
+      };
+      status.probes = [{ name: 'registry', result: 'Fail', at }];
+    });
+  }
+
   /** The agent tries, and goes back to what it ran. */
   fail(name: string, isServing = true): void {
     this.report(name, (status, { spec }) => {

@@ -151,6 +151,7 @@ export const nodeProxyStateStatus = z
     lastFailure: z
       .strictObject({
         revision: revision.describe('The revision that failed.'),
+        attempt: z.string().max(128).optional().describe('The try that failed.'),
         phase: z.enum(ATTEMPT_PHASES).describe('Where it failed.'),
         code: z.string().max(128).describe('One word for why.'),
         message: z.string().max(4096).describe('The same for people.'),
