@@ -32,10 +32,7 @@ function reportedFailure({ spec, status }: NodeProxyState): NodeFailure | undefi
   if (attempt === undefined || status === undefined) return undefined;
   const ended = status.attempt?.id === attempt.id && OVER.includes(status.attempt.phase);
   const last = status.lastFailure?.revision === revision ? status.lastFailure : undefined;
-  // Agents that do not say which try it was go by the time, which a clock that is ahead makes that of a later try.
-  const isLater = Date.parse(last?.at ?? '') >= Date.parse(attempt.grantedAt);
-  const isOfThisAttempt = last?.attempt === undefined ? isLater : last.attempt === attempt.id;
-  if (!ended && !isOfThisAttempt) return undefined;
+  if (!ended && (last === undefined || !isOfAttempt(last, attempt))) return undefined;
   const { code, message } = last ?? { code: 'Failed', message: 'the agent gives no reason' };
   return { code, message, isReported: ended };
 }
@@ -50,6 +47,14 @@ function overdueFailure(state: NodeProxyState, gates: readonly BuiltinGate[], no
     ? `not Ready in the revision by ${spec.attempt.deadlineAt}; see the conditions of its NodeProxyState`
     : `its agent did not take up the change by ${spec.attempt.deadlineAt}; check that the agent runs on the node`;
   return { code: hasSeen ? 'DeadlineExceeded' : 'NoAnswer', message, isReported: false };
+}
+
+type Told = NonNullable<NonNullable<NodeProxyState['status']>['lastFailure']>;
+type Granted = NonNullable<NodeProxyState['spec']['attempt']>;
+
+/** Agents that do not say which try it was go by the time, which a clock that is ahead makes that of a later try. */
+function isOfAttempt({ attempt: told, at }: Told, { id, grantedAt }: Granted): boolean {
+  return told === undefined ? Date.parse(at) >= Date.parse(grantedAt) : told === id;
 }
 
 /** Of an attempt that its agent ended before it touched anything. */
