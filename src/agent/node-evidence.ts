@@ -2,6 +2,7 @@ import type { ServicePorts } from '../core/snapshot.ts';
 import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
 import type { NodeReport } from '../core/diagnose/node-report.ts';
+import type { LiveTrace } from '../core/live-trace.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { resolveOptions, type NodeNetwork } from '../core/dataplane-options.ts';
 import type { NodeQuestion } from '../core/node-question.ts';
@@ -14,17 +15,20 @@ import { countSockets, listListeners } from '../kernel/sockets.ts';
 import { SysctlFolder } from '../kernel/sysctl-folder.ts';
 import type { Clock } from '../support/clock.ts';
 import { recentLogLines } from '../support/log.ts';
+import { UserError } from '../support/errors.ts';
 import { tarOf, type TarFile } from '../support/tar.ts';
 import { VERSION } from '../support/version.ts';
 import type { EngineView } from './engine-parts.ts';
 import type { ConntrackLosses } from './conntrack-watch.ts';
 import { firewalledPorts } from './firewalled-ports.ts';
+import { traceLive } from './live-trace.ts';
 import { findStaleFlows } from './stale-flows.ts';
 import { testConnections } from './test-connections.ts';
 
 export interface EvidenceParts {
   readonly nodeName: string;
   readonly clock: Clock;
+  readonly signal: AbortSignal;
   readonly procSysDir?: string | undefined;
   readonly view: () => EngineView;
   readonly servicePorts: () => ServicePorts;
@@ -81,8 +85,9 @@ export class NodeEvidence {
     this.#sysctls = new SysctlFolder(parts.procSysDir);
   }
 
-  async collect(question: Pick<NodeQuestion, 'subject' | 'connect' | 'service'>): Promise<Uint8Array> {
-    const { subject } = question;
+  async collect(question: Pick<NodeQuestion, 'subject' | 'connect' | 'service' | 'trace'>): Promise<Uint8Array> {
+    const { subject, trace } = question;
+    if (subject === 'trace') return compress(JSON.stringify(await this.#trace(trace)));
     const report = await this.report(question);
     if (subject === 'report') return compress(JSON.stringify(report));
     return compress(tarOf(await this.#files(report), this.#parts.clock.now()));
@@ -125,6 +130,15 @@ export class NodeEvidence {
       connections,
       problems,
     };
+  }
+
+  #trace(request: NodeQuestion['trace']): Promise<LiveTrace> {
+    const { nodeName, clock, signal, view, servicePorts, localAddresses } = this.#parts;
+    const mode = view().serving?.config.mode;
+    if (request === undefined) throw new UserError('which packets to trace was not said');
+    if (mode === undefined) throw new UserError('it runs no mode yet');
+    const ground = { nodeName, mode, clock, signal, servicePorts: servicePorts(), localAddresses: localAddresses() };
+    return traceLive(request, ground);
   }
 
   /** Null where the kernel could not be read back in time. */

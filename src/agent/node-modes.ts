@@ -9,6 +9,7 @@ import { createIpvsDataplane } from '../kernel/dataplane-ipvs.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
 import type { DrainOptions } from '../kernel/ipvs/drain.ts';
+import { sweepTraceTables } from '../kernel/nftables/trace-table.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import { UserError } from '../support/errors.ts';
 
@@ -42,6 +43,7 @@ export async function ensureAnchor(): Promise<void> {
  * translated. Throws KernelError.
  */
 export async function removeBesides(): Promise<void> {
+  await sweepTraceTables();
   await new Counters().remove();
   const anchor = createAnchor();
   try {

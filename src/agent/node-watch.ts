@@ -8,6 +8,7 @@ import type { SettingsFacts } from '../core/settings-status.ts';
 import { readConntrackStats } from '../kernel/conntrack-stats.ts';
 import { kubeProxyOnNode, type KubeProxyOnNode } from './kube-proxy.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
+import { sweepTraceTables } from '../kernel/nftables/trace-table.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { ConntrackWatch, type ConntrackLosses } from './conntrack-watch.ts';
@@ -107,9 +108,20 @@ export class NodeWatch {
   }
 
   start(): void {
+    void this.#sweepTrace();
     void this.settings.watch();
     void this.#conntrack.run();
     void this.#watchOtherProxy();
+  }
+
+  /** What makes a kernel tell of packets must not outlive who listens; the kernel sees to that itself since 5.12. */
+  async #sweepTrace(): Promise<void> {
+    if (!this.#kernel.hasNftables()) return;
+    try {
+      await sweepTraceTables();
+    } catch (error) {
+      this.#parts.log.warn({ problem: (error as Error).message }, 'cannot remove the table of an earlier trace');
+    }
   }
 
   conntrackLosses(): ConntrackLosses | undefined {

@@ -1,10 +1,14 @@
 import { z } from 'zod';
+import { liveTraceRequest } from './live-trace.ts';
 
 /** On a NodeProxyState: what somebody asks of the node's agent, as JSON. Who may write it is the API server's to say. */
 export const QUESTION_ANNOTATION = 'switchyard.dev/question';
 
-export const SUBJECTS = ['report', 'snapshot'] as const;
-/** `report`: what a diagnosis needs, as JSON. `snapshot`: a bundle of evidence for people, as .tar.gz. */
+export const SUBJECTS = ['report', 'snapshot', 'trace'] as const;
+/**
+ * `report`: what a diagnosis needs, as JSON. `snapshot`: a bundle of evidence for people, as .tar.gz. `trace`: what the
+ * kernel does with packets, as JSON.
+ */
 export type QuestionSubject = (typeof SUBJECTS)[number];
 
 const question = z.object({
@@ -14,6 +18,8 @@ const question = z.object({
   /** Of a report: also open connections to Services from the node, to this one (`namespace/name`) or a few of all. */
   connect: z.boolean().optional(),
   service: z.string().max(512).optional(),
+  /** Of a trace: which packets, and for how long. */
+  trace: liveTraceRequest.optional(),
   /** Bytes of the answer that the asker has already. */
   offset: z.int().min(0).default(0),
 });

@@ -34,8 +34,8 @@ export class NodeGround {
     this.agents = agents;
   }
 
-  static async create(): Promise<NodeGround> {
-    const agents = await AgentGround.create();
+  static async create(options: { readonly withClientPod?: boolean } = {}): Promise<NodeGround> {
+    const agents = await AgentGround.create(options);
     const ground = new NodeGround(agents);
     for (const file of ['proxyprofiles', 'nodeproxystates']) {
       const definition = parse(await readFile(new URL(`../../crds/${file}.yaml`, import.meta.url), 'utf8')) as {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
 import { nodeReport, type NodeReport } from '../../core/diagnose/node-report.ts';
+import type { LiveTraceRequest } from '../../core/live-trace.ts';
 import { QUESTION_ANNOTATION, type NodeAnswer, type NodeQuestion } from '../../core/node-question.ts';
 import { UserError } from '../../support/errors.ts';
 import type { ClusterApi } from './cluster-api.ts';
@@ -33,6 +34,12 @@ export async function askNode(
 /** The evidence bundle of a node, a .tar.gz. Throws as `askNode`. */
 export function askForSnapshot(api: ClusterApi, node: string): Promise<Buffer> {
   return ask(api, node, { subject: 'snapshot' }, SNAPSHOT_DEADLINE_MS);
+}
+
+/** What the kernel of a node does with packets; takes as long as it is asked for. Throws as `askNode`. */
+export async function askForTrace(api: ClusterApi, node: string, trace: LiveTraceRequest): Promise<unknown> {
+  const deadlineMs = REPORT_DEADLINE_MS + trace.seconds * 1_000;
+  return JSON.parse(gunzipSync(await ask(api, node, { subject: 'trace', trace }, deadlineMs)).toString('utf8'));
 }
 
 async function ask(

@@ -4,7 +4,7 @@ import { MODES } from '../../core/mode.ts';
 import { act, PEOPLE_AND_PROGRAMS, profileArgument, USUAL } from './command-parts.ts';
 import type { DiagnoseFlags } from './diagnose.ts';
 import { EXIT } from './exit-code.ts';
-import { exitCodeHelp, withClusterFlags, withOutputFlag } from './flags.ts';
+import { exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag } from './flags.ts';
 import type { ImportFlags } from './import.ts';
 import type { PlanFlags } from './plan.ts';
 import type { SnapshotFlags } from './snapshot.ts';
@@ -51,7 +51,9 @@ function traceCommand(): Command {
     .summary('Follow one flow through the rules of a node and say which rule decides.')
     .description(
       'Follow the first packet of a connection through the rules of a node and say which rule decides what becomes of it. The ' +
-        'rules are computed from the objects of the cluster, as the agent of the node computes them; no node is touched.',
+        'rules are computed from the objects of the cluster, as the agent of the node computes them; no node is touched. With ' +
+        '--live the kernel of the node is asked instead, for a bounded time: send something meanwhile (with --from node the ' +
+        'agent does).',
     )
     .argument('<service>', '[NAMESPACE/]SERVICE[:PORT] with the number or name of a port, or ADDRESS:PORT')
     .option('--from <sender>', 'who sends: pod (one of the node), NAMESPACE/POD, node, outside, or an address', 'pod')
@@ -66,7 +68,9 @@ function traceCommand(): Command {
     .addOption(
       new Option('--mode <mode>', 'as if the node ran this mode; the one that it runs when absent').choices(MODES),
     )
-    .option('--interface <name>', 'by which interface the packet comes to the node');
+    .option('--interface <name>', 'by which interface the packet comes to the node')
+    .option('--live', 'follow real packets of the flow through the kernel of the node, through its agent')
+    .option('--for <time>', 'how long --live waits for packets, at most 60s', parseSeconds, 10);
   return withOutputFlag(withClusterFlags(command))
     .addHelpText('after', exitCodeHelp('0  traced, whatever the result', ...USUAL.slice(1)))
     .action((target: string, flags: TraceFlags) =>

@@ -12,6 +12,8 @@ export interface NodeTrace {
   readonly sender: Sender;
   readonly frontend: Frontend | undefined;
   readonly branches: readonly Branch[];
+  /** What the rules of the snapshot would do with another packet. */
+  readonly retrace: (packet: Packet) => readonly Branch[];
 }
 
 interface Grouped {

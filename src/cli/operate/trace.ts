@@ -1,5 +1,6 @@
 import { frontendAt, frontendsOf, type Entrance } from '../../core/flow-subject.ts';
 import { familyOfText } from '../../core/ip.ts';
+import { MAX_TRACE_SECONDS } from '../../core/live-trace.ts';
 import type { Mode } from '../../core/mode.ts';
 import type { NodeProxyState, RenderedConfig } from '../../core/api/node-proxy-state.ts';
 import { PROTOCOLS, type Protocol } from '../../core/snapshot.ts';
@@ -12,7 +13,8 @@ import { readClusterObjects, readNodes, servingConfig, type NodeJson } from './c
 import { usageError } from './exit-code.ts';
 import { byName, listIfAllowed, readFleet } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
-import { isForPrograms, renderValue, say } from './output.ts';
+import { isForPrograms, note, renderValue, say } from './output.ts';
+import { followLive, liveDocument, liveLines } from './trace-live.ts';
 import { addressIn, findPod, senderOf } from './trace-sender.ts';
 import { documentOf, linesOf, type NodeTrace } from './trace-view.ts';
 
@@ -24,6 +26,8 @@ export interface TraceFlags extends ClusterFlags, OutputFlags {
   readonly port?: string;
   readonly mode?: Mode;
   readonly interface?: string;
+  readonly live?: boolean;
+  readonly for: number;
 }
 
 interface Cluster {
@@ -45,6 +49,11 @@ export async function runTrace(target: string, flags: TraceFlags): Promise<void>
   const cluster: Cluster = { objects, nodes, states, pods };
   const chosen = chooseNodes(cluster, flags);
   const traces = chosen.map((node) => traceOn(node, cluster, { target, flags, namespace: api.namespace }));
+  if (flags.live === true) await showLive(api, traces, flags);
+  else show(traces, flags);
+}
+
+function show(traces: readonly NodeTrace[], flags: TraceFlags): void {
   if (isForPrograms(flags.output)) {
     process.stdout.write(renderValue(flags.output, { traces: traces.map(documentOf) }));
     return;
@@ -52,6 +61,40 @@ export async function runTrace(target: string, flags: TraceFlags): Promise<void>
   traces.forEach((trace, index) => {
     if (index > 0) say();
     for (const line of linesOf(trace, flags.output === 'wide')) say(line);
+  });
+}
+
+/** Nodes are followed at the same time: a packet may come to any of them. */
+async function showLive(api: ClusterApi, traces: readonly NodeTrace[], flags: TraceFlags): Promise<void> {
+  if (flags.mode !== undefined) throw usageError('--live follows packets through the mode that runs; leave --mode out');
+  if (flags.for <= 0 || flags.for > MAX_TRACE_SECONDS) {
+    throw usageError(`--for must be more than 0 and at most ${MAX_TRACE_SECONDS} seconds`);
+  }
+  // A sender that was not named stands for anybody: who sends in a test is seldom the first pod of the node.
+  const anySource = ['pod', 'outside'].includes(flags.from);
+  const isPerson = !isForPrograms(flags.output);
+  const [first] = traces;
+  if (isPerson && first?.packet.interface !== undefined) {
+    note(
+      `waiting ${flags.for} seconds for packets to ${first.packet.destination} port ${first.packet.port}; send some now`,
+    );
+  }
+  const lives = await Promise.all(traces.map((trace) => followLive(api, trace, { seconds: flags.for, anySource })));
+  const pairs = traces.flatMap((trace, index) => {
+    const live = lives[index];
+    return live === undefined ? [] : [{ trace, live }];
+  });
+  if (!isPerson) {
+    process.stdout.write(
+      renderValue(flags.output, {
+        traces: pairs.map(({ trace, live }) => ({ ...documentOf(trace), live: liveDocument(live, trace) })),
+      }),
+    );
+    return;
+  }
+  pairs.forEach(({ trace, live }, index) => {
+    if (index > 0) say();
+    for (const line of liveLines(live, trace)) say(line);
   });
 }
 
@@ -97,9 +140,17 @@ function traceOn(node: NodeJson, cluster: Cluster, request: Request): NodeTrace 
   const sender = senderOf(node, cluster.pods, { view, to: address, flags });
   const family = familyOfText(address);
   const packet = { family, protocol, source: sender.address, destination: address, port, interface: sender.interface };
-  const branches = TRACERS[config.mode](view.snapshot, { localAddresses: view.localAddresses }).trace(packet);
+  const tracer = TRACERS[config.mode](view.snapshot, { localAddresses: view.localAddresses });
   const frontend = frontendAt(view.snapshot, { address, port, protocol }, view.localAddresses);
-  return { node: node.metadata.name, mode: config.mode, packet, sender, frontend, branches };
+  return {
+    node: node.metadata.name,
+    mode: config.mode,
+    packet,
+    sender,
+    frontend,
+    branches: tracer.trace(packet),
+    retrace: (other) => tracer.trace(other),
+  };
 }
 
 interface Where {

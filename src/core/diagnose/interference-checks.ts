@@ -30,9 +30,9 @@ function otherProxy(state: NodeProxyState, report: NodeReport | undefined): Find
 
 const DRIFT: Readonly<Partial<Record<string, readonly [string, number]>>> = {
   // They are back already: history, unless nothing else explains what somebody came for.
-  RulesTampered: ['somebody else changed the rules there a short while ago', 50],
+  RulesTampered: ['somebody else changed the rules there a short while ago', 40],
   RulesContested: ['somebody else keeps changing the rules there', 83],
-  SysctlOverridden: ['somebody else changes its kernel settings', 49],
+  SysctlOverridden: ['somebody else changes its kernel settings', 39],
   ModuleUnloaded: ['a kernel module that it needs was unloaded', 78],
 };
 

@@ -24,6 +24,8 @@ export interface ObservedElement extends Element {
 export interface ObservedRule {
   readonly chain: string;
   readonly rule: Rule;
+  /** By which the kernel names it; 0 where it does not say. */
+  readonly handle: bigint;
 }
 
 /** nf_tables of one network namespace. All methods throw `KernelError`; listing what is not there gives nothing. */
@@ -83,9 +85,9 @@ export class NftablesClient {
     const rules = await this.#list(table, 'rules', NFT_MSG.GETRULE, ruleSchema);
     return rules
       .filter((rule) => rule.table === table.name)
-      .map(({ chain = '', expressions = [], userdata }) => {
+      .map(({ chain = '', expressions = [], userdata, handle = 0n }) => {
         const comment = userdata === undefined ? undefined : decodeComment(userdata);
-        return { chain, rule: { expressions: expressions.map(decodeExpression), comment } };
+        return { chain, handle, rule: { expressions: expressions.map(decodeExpression), comment } };
       });
   }
 

@@ -19,6 +19,7 @@ export const NFT_MSG = {
   GETSETELEM: message(13),
   DELSETELEM: message(14),
   GETGEN: message(16),
+  TRACE: message(17),
 } as const;
 
 /** NFPROTO_IPV4 and NFPROTO_IPV6 (linux/netfilter.h); also AF_INET and AF_INET6. */

@@ -611,7 +611,8 @@ export const FAULTS: readonly Fault[] = [
       ['a rollout that waits: for approval', 'RolloutAwaitsApproval', 'Paused', 'True', 'AwaitingApproval'],
       ['a rollout that waits: for its window', 'RolloutOutsideWindow', 'Progressing', 'False', 'OutsideWindow'],
       ['a rollout that waits: for nodes', 'RolloutWaitsForNodes', 'Progressing', 'True', 'WaitingForSlot'],
-      ['a rollout that cannot go on', 'RolloutBlocked', 'Progressing', 'False', 'PreflightFailed'],
+      ['a mode that nodes cannot run', 'ModeUnsupported', 'Progressing', 'False', 'PreflightFailed'],
+      ['a rollout that cannot go on', 'RolloutBlocked', 'Progressing', 'False', 'NodesBlocked'],
       ['a rollout that went back', 'RolloutRolledBack', 'Degraded', 'True', 'RolledBack'],
       ['a rollout that stopped after failures', 'RolloutFailed', 'Paused', 'True', 'FailureBudgetSpent'],
     ] as const
