@@ -84,14 +84,15 @@ const STEPS: Record<AttemptStep, Step> = {
   },
 
   /** Without anything that serves, there is nothing that the probes could show to have worked before. */
-  async baseline({ from, to, takesOver }, ground) {
+  async baseline({ from, to, takesOver }, ground, signal) {
     if (from === null && !takesOver) return { kind: 'stepDone', baseline: [] };
     for (let trial = 1; ; trial += 1) {
       const baseline = await ground.probe(to.config);
       const failed = failingBefore(baseline);
       if (failed.length === 0) return { kind: 'stepDone', baseline };
       if (trial === PROBE_TRIES) throw new Error(`fails before the change already: ${describe(failed)}`);
-      await ground.clock.sleep(PROBE_PAUSE_MS);
+      await ground.clock.sleep(PROBE_PAUSE_MS, signal);
+      if (signal.aborted) return;
     }
   },
 
@@ -115,7 +116,7 @@ const STEPS: Record<AttemptStep, Step> = {
   /** While kube-proxy runs a probe cannot tell who answered. */
   async handover({ to, baseline }, ground, signal) {
     await ground.handover.untilGone(signal);
-    if (!signal.aborted) await requireProbes(to, baseline, ground);
+    if (!signal.aborted) await requireProbes({ to, baseline }, ground, signal);
   },
 
   async commit({ from, to, takesOver }, ground) {
@@ -129,8 +130,8 @@ const STEPS: Record<AttemptStep, Step> = {
     requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
   },
 
-  async soak({ to, baseline }, ground) {
-    await requireProbes(to, baseline, ground);
+  async soak(attempt, ground, signal) {
+    await requireProbes(attempt, ground, signal);
   },
 
   async awaitReturn(_attempt, ground, signal) {
@@ -167,15 +168,15 @@ function requireMasquerading({ detectLocalMode, clusterCIDR, masqueradeAll }: Re
 
 /** A single lost packet must not send a node back. */
 async function requireProbes(
-  { config }: Serving,
-  baseline: readonly ProbeOutcome[],
+  { to, baseline }: Pick<Attempt, 'to' | 'baseline'>,
   ground: SwitchGround,
+  signal: AbortSignal,
 ): Promise<void> {
   for (let trial = 1; ; trial += 1) {
-    const failed = regressions(baseline, await ground.probe(config));
-    if (failed.length === 0) return;
+    const failed = regressions(baseline, await ground.probe(to.config));
+    if (failed.length === 0 || signal.aborted) return;
     if (trial === PROBE_TRIES) throw new Error(`passed before the change and fails now: ${describe(failed)}`);
-    await ground.clock.sleep(PROBE_PAUSE_MS);
+    await ground.clock.sleep(PROBE_PAUSE_MS, signal);
   }
 }
 
