@@ -26,6 +26,12 @@ const CASES: readonly Case[] = [
   ...(process.env['SWITCHYARD_TAKEOVERS'] === 'all' ? MORE : []),
 ];
 
+const STICKY_CASES: readonly Case[] = [
+  { from: 'iptables', to: 'nftables' },
+  { from: 'nftables', to: 'nftables' },
+  ...(process.env['SWITCHYARD_TAKEOVERS'] === 'all' ? [{ from: 'nftables', to: 'iptables' } as const] : []),
+];
+
 /** What belongs to others and must be there afterwards, as it was. */
 const OTHERS = `*filter
 :KUBE-KUBELET-CANARY - [0:0]
@@ -103,11 +109,7 @@ describe('taking over from kube-proxy and giving back, under load', { timeout: 6
     });
   }
 
-  for (const { from, to } of [
-    { from: 'iptables', to: 'nftables' },
-    { from: 'nftables', to: 'iptables' },
-    { from: 'nftables', to: 'nftables' },
-  ] as const) {
+  for (const { from, to } of STICKY_CASES) {
     it(`every client with affinity keeps its backend from kube-proxy in ${from} mode to ours in ${to} mode and back`, async () => {
       const ground = await AgentGround.create();
       const kubeProxy = new KubeProxyOfNode(ground);
