@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
+import { valuesReference } from '../../scripts/values-reference.ts';
 import { CHART } from './chart-renderer.ts';
 import { laidOver } from './values-overlay.ts';
 
@@ -57,6 +58,11 @@ describe('The schema of the values', () => {
   for (const [title, values] of REFUSED) {
     it(`refuses ${title}`, () => assert.equal(problemsOf(values).length, 1));
   }
+
+  it('is what docs/values.md says', () => {
+    const text = readFileSync(new URL('../../docs/values.md', import.meta.url), 'utf8');
+    assert.equal(text, valuesReference(schema, preset), 'run: npm run manifests');
+  });
 
   it('describes every value that the chart comes with, and no other', () => {
     const walk = (at: string, value: unknown, { properties, description }: Schema): void => {
