@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { before, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -16,9 +19,9 @@ const SKIP = existsSync(KUBECTL) ? false : 'no kubectl in .cache: run it through
 describeApiServer(
   'The README, without helm',
   (server) => {
-    const run = (command: string): Promise<{ stdout: string; stderr: string }> => {
+    const run = (command: string, cwd = PROJECT): Promise<{ stdout: string; stderr: string }> => {
       const env = { ...process.env, KUBECONFIG: server().kubeconfigPath, PATH: `${KUBECTL}:${process.env.PATH}` };
-      return promisify(execFile)('sh', ['-c', command], { cwd: PROJECT, env, timeout: 60_000 });
+      return promisify(execFile)('sh', ['-c', command], { cwd, env, timeout: 60_000 });
     };
 
     before(async () => {
@@ -74,6 +77,19 @@ describeApiServer(
         '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/switchyard-on-call',
       );
       assert.equal(body.roleRef?.name, 'switchyard-operate');
+    });
+
+    it('makes credentials for a gate as docs/rollout.md says', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'switchyard-gate-'));
+      try {
+        await writeFile(join(folder, 'ca.crt'), server().ca);
+        for (const command of commandsOf('docs/rollout.md', '## Gates')) await run(command, folder);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+      const { body } = await server().client.get('/api/v1/namespaces/kube-system/secrets/prometheus');
+      assert.ok(body.metadata?.annotations?.['switchyard.dev/gate-servers']);
+      assert.deepEqual(Object.keys(body.data ?? {}).sort(), ['ca.crt', 'token']);
     });
 
     it('lets go of a profile as docs/troubleshooting.md says', async () => {

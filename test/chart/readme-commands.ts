@@ -10,6 +10,7 @@ export const RUN_SECTIONS = {
     ['docs/alerts.md', '# Alerts'],
     ['docs/kubectl-switchyard.md', '## Rights'],
     ['docs/operations.md', '## Upgrade'],
+    ['docs/rollout.md', '## Gates'],
   ],
   'test/e2e/installed.test.ts': [['README.md', '## Move the nodes']],
   'test/e2e/user-roles.test.ts': [['docs/migration-from-kube-proxy.md', '## What you do']],
