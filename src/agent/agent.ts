@@ -25,7 +25,7 @@ import { NodeEvidence } from './node-evidence.ts';
 import { Questions } from './questions.ts';
 import { NodeNetworkSource } from './node-network.ts';
 import { ServiceCache, type ServiceCacheParts } from './service-cache.ts';
-import { createDataplane, ensureAnchor } from './node-modes.ts';
+import { createDataplane, ensureAnchor, type IpvsWishes } from './node-modes.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
 import type { SettingsPlaces } from './node-parts.ts';
 import { runProbes } from './probes.ts';
@@ -106,7 +106,7 @@ export class NodeAgent {
       ...parts,
       table,
       network: () => this.#network.value,
-      createDataplane: (mode) => createDataplane(mode, () => this.#draining.options()),
+      createDataplane: (mode) => createDataplane(mode, this.#ipvs()),
       metrics,
       missingFor: (config) => this.#node.missingFor(config),
       ensureAnchor,
@@ -180,6 +180,14 @@ export class NodeAgent {
       onDrift: (name) => metrics.countDrift(name),
       say: (event) => this.#companions.sayOfNode(event),
     });
+  }
+
+  #ipvs(): IpvsWishes {
+    return {
+      drain: () => this.#draining.options(),
+      onMissingScheduler: (scheduler) =>
+        this.#log.warn({ scheduler }, 'Services ask for a scheduler that this kernel lacks; they get the usual one'),
+    };
   }
 
   #openDraining(parts: Pick<AgentParts, 'clock' | 'log'>): Draining {

@@ -5,24 +5,26 @@ import { lacksFor, warningsFor, type NodeFindings } from '../core/preflight.ts';
 import { createAnchor } from '../kernel/anchor.ts';
 import { Counters } from '../kernel/counters.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';
-import { createIpvsDataplane } from '../kernel/dataplane-ipvs.ts';
+import { createIpvsDataplane, type IpvsDataplaneOptions } from '../kernel/dataplane-ipvs.ts';
 import { createNftablesDataplane } from '../kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../kernel/dataplane.ts';
-import type { DrainOptions } from '../kernel/ipvs/drain.ts';
 import { sweepTraceTables } from '../kernel/nftables/trace-table.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import { UserError } from '../support/errors.ts';
+
+/** What IPVS mode asks of its surroundings. */
+export type IpvsWishes = Pick<IpvsDataplaneOptions, 'drain' | 'onMissingScheduler'>;
 
 /**
  * The data plane of a mode in this process's network namespace. Without `drain`, removing IPVS mode cuts off the
  * connections through it.
  */
-export function createDataplane(mode: ImplementedMode, drain?: () => DrainOptions): Dataplane {
+export function createDataplane(mode: ImplementedMode, ipvs: IpvsWishes = {}): Dataplane {
   switch (mode) {
     case 'iptables':
       return createIptablesDataplane({});
     case 'ipvs':
-      return createIpvsDataplane(drain === undefined ? {} : { drain });
+      return createIpvsDataplane(ipvs);
     case 'nftables':
       return createNftablesDataplane({});
   }

@@ -40,6 +40,7 @@ const COMPARERS: { readonly [field in keyof ServicePort]-?: Comparer } = {
   externalLocal: (a, b) => a.externalLocal === b.externalLocal,
   affinitySeconds: (a, b) => a.affinitySeconds === b.affinitySeconds,
   scheduler: (a, b) => a.scheduler === b.scheduler,
+  ipvsScheduler: (a, b) => a.ipvsScheduler === b.ipvsScheduler,
   isCounted: (a, b) => (a.isCounted ?? false) === (b.isCounted ?? false),
   healthCheckNodePort: (a, b) => a.healthCheckNodePort === b.healthCheckNodePort,
   clusterBackends: (a, b) => equalBackends(a.clusterBackends, b.clusterBackends),

@@ -51,7 +51,7 @@ export function parseService(service: Service): ParsedService {
   const ranges = sourceRanges(problems, spec?.loadBalancerSourceRanges);
   const ports = parsePorts(problems, spec?.ports);
   const others = {
-    scheduler: parseScheduler(problems, service.metadata),
+    ...parseScheduler(problems, service.metadata),
     ...countingWish(service.metadata),
     affinitySeconds: affinitySeconds(problems, service),
     healthCheckNodePort: healthCheckNodePort(problems, service),
@@ -107,6 +107,7 @@ type SharedFields = Pick<
   | 'loadBalancerVIPs'
   | 'loadBalancerSourceRanges'
   | 'scheduler'
+  | 'ipvsScheduler'
   | 'isCounted'
   | 'affinitySeconds'
   | 'healthCheckNodePort'

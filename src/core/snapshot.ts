@@ -1,5 +1,5 @@
 import type { Family } from './ip.ts';
-import type { IpvsOptions } from './ipvs-options.ts';
+import type { IpvsOptions, IpvsScheduler } from './ipvs-options.ts';
 
 export const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -15,7 +15,7 @@ export interface Backend {
 
 /**
  * Who decides which backend a new connection gets: chance, or a hash of the client's address (and port), which gives the
- * same client the same backend on every node. Only nftables mode can hash; session affinity comes before it.
+ * same client the same backend on every node. nftables and IPVS mode can hash; session affinity comes before it.
  */
 export const SCHEDULERS = ['random', 'sourceHash', 'sourcePortHash'] as const;
 export type Scheduler = (typeof SCHEDULERS)[number];
@@ -51,6 +51,8 @@ export interface ServicePort {
   /** Seconds that a client stays with its backend (`sessionAffinity: ClientIP`); 0 without affinity. */
   readonly affinitySeconds: number;
   readonly scheduler: Scheduler;
+  /** For IPVS mode alone: instead of what `scheduler` and the profile say. Where the kernel lacks it, theirs is used. */
+  readonly ipvsScheduler?: IpvsScheduler;
   /** It asks for metrics of its own. Rules do not depend on it. */
   readonly isCounted?: boolean;
   /** 0 unless type LoadBalancer with `externalTrafficPolicy: Local`. */

@@ -19,6 +19,7 @@ import { differencesOf, ruleDifferencesOf } from './ipvs/difference.ts';
 import { IpvsKernel, type NodeAddresses } from './ipvs/kernel-state.ts';
 import { isSame, ofFamily, planLedgers, sourceFrom } from './ipvs/node-plan.ts';
 import { busyServers, removeRest, stopServing } from './ipvs/leave.ts';
+import { SchedulerWishes } from './ipvs/scheduler-wishes.ts';
 import { IpvsLook } from './ipvs/look.ts';
 import { addTemplates, listTemplates } from './ipvs/templates.ts';
 import { Retirement } from './ipvs/retirement.ts';
@@ -37,6 +38,8 @@ export interface IpvsDataplaneOptions {
    * rest is removed in the background when the old ones have ended (`sync` and `remove` stop that); without, they stop.
    */
   readonly drain?: () => DrainOptions;
+  /** A Service asks for a scheduler that this kernel does not have; it gets what all have. */
+  readonly onMissingScheduler?: (scheduler: string) => void;
 }
 
 /**
@@ -68,13 +71,15 @@ class KernelIpvsDataplane implements Dataplane {
   readonly #chains: IpvsChains;
   readonly #retirement: Retirement;
   readonly #look: IpvsLook;
+  readonly #schedulers: SchedulerWishes;
   #last: Promise<unknown> = Promise.resolve();
   #applied: Applied | undefined;
 
-  constructor({ netns, flavour, retirementIntervalMs, drain }: IpvsDataplaneOptions) {
+  constructor({ netns, flavour, retirementIntervalMs, drain, onMissingScheduler }: IpvsDataplaneOptions) {
     this.#netns = netns;
     this.#flavour = flavour;
     this.#drain = drain ?? (() => ({ deadlineMs: 0 }));
+    this.#schedulers = new SchedulerWishes(onMissingScheduler);
     this.#kernel = new IpvsKernel(netns);
     this.#chains = new IpvsChains(netns, flavour);
     this.#look = new IpvsLook(netns, this.#kernel.sets);
@@ -86,7 +91,21 @@ class KernelIpvsDataplane implements Dataplane {
   }
 
   sync(snapshot: Snapshot): Promise<SyncReport> {
-    return this.#exclusively(() => this.#sync(snapshot));
+    return this.#exclusively(() => {
+      this.#schedulers.forget();
+      return this.#syncWithWhatThereIs(snapshot);
+    });
+  }
+
+  /** No Service's wish keeps the others from being served. */
+  async #syncWithWhatThereIs(snapshot: Snapshot): Promise<SyncReport> {
+    for (;;) {
+      try {
+        return await this.#sync(snapshot);
+      } catch (error) {
+        if (!this.#schedulers.goesWithout(error, snapshot.options)) throw error;
+      }
+    }
   }
 
   async #sync(snapshot: Snapshot): Promise<SyncReport> {
@@ -95,7 +114,7 @@ class KernelIpvsDataplane implements Dataplane {
     await this.#requireIpvs();
     await this.#setTimeouts(snapshot);
     const node = await this.#kernel.nodeAddresses();
-    const ledgers = planLedgers(snapshot, node);
+    const ledgers = this.#planLedgers(snapshot, node);
     const operations = inOrder(await this.#diff(snapshot, node, ledgers));
     const isBefore = ({ kind }: Operation): boolean => kind === 'createSet' || kind === 'addMember';
     await this.#kernel.apply(operations.filter(isBefore));
@@ -110,11 +129,17 @@ class KernelIpvsDataplane implements Dataplane {
   update(snapshot: Snapshot, changes: readonly ServicePortChange[]): Promise<SyncReport> {
     return this.#exclusively(async () => {
       const applied = this.#applied;
-      if (applied === undefined || !isSame(applied.options, snapshot.options)) return this.#sync(snapshot);
+      if (applied === undefined || !isSame(applied.options, snapshot.options))
+        return this.#syncWithWhatThereIs(snapshot);
       this.#forget();
       const transitions = [...applied.ledgers].flatMap(([family, ledger]) => ledger.apply(ofFamily(changes, family)));
       const operations = inOrder(transitions.flatMap((each) => operationsFor(each, sourceFrom(applied.node))));
-      await this.#kernel.apply(operations);
+      try {
+        await this.#kernel.apply(operations);
+      } catch (error) {
+        if (!this.#schedulers.goesWithout(error, snapshot.options)) throw error;
+        return this.#syncWithWhatThereIs(snapshot);
+      }
       this.#watchRetired(operations);
       this.#applied = applied;
       return countOperations(operations);
@@ -125,7 +150,7 @@ class KernelIpvsDataplane implements Dataplane {
     return this.#exclusively(async () => {
       await this.#requireIpvs();
       const node = await this.#kernel.nodeAddresses();
-      const operations = await this.#diff(snapshot, node, planLedgers(snapshot, node));
+      const operations = await this.#diff(snapshot, node, this.#planLedgers(snapshot, node));
       const rules = await this.#chains.diff(snapshot);
       return [...operations.flatMap(differencesOf), ...rules.flatMap(ruleDifferencesOf)];
     });
@@ -135,7 +160,7 @@ class KernelIpvsDataplane implements Dataplane {
     return this.#exclusively(async () => {
       const templates = listTemplates(this.#netns);
       if (templates.length === 0) return { entries: [], leftOut: 0 };
-      const ledgers = planLedgers(snapshot, await this.#kernel.nodeAddresses());
+      const ledgers = this.#planLedgers(snapshot, await this.#kernel.nodeAddresses());
       return readTemplates(templates, snapshot, ledgers.values());
     });
   }
@@ -185,6 +210,10 @@ class KernelIpvsDataplane implements Dataplane {
   close(): void {
     this.#retirement.stop();
     this.#kernel.close();
+  }
+
+  #planLedgers(snapshot: Snapshot, node: NodeAddresses): ReadonlyMap<Family, Ledger> {
+    return planLedgers(snapshot, node, this.#schedulers.lacked);
   }
 
   async #diff(

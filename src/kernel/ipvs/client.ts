@@ -4,11 +4,13 @@ import type { ServerOperation } from '../../plan/ipvs/operation.ts';
 import { KernelError } from '../error.ts';
 import { failure, NetlinkConnection } from '../netlink/connection.ts';
 import { GENERIC_NETLINK_HEADER_BYTES, NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
+import type { Answer } from '../netlink/message.ts';
 import { sendAll } from '../netlink/pipeline.ts';
 import { familyOf } from '../../plan/ipvs/objects.ts';
 import { decodeAddress, decodeServer, encodeFrontend } from './codec.ts';
 import { IP_VS_STATE_BACKUP, IPVS_GENL_NAME } from './constants.ts';
-import { encodeStep, ipvsRequest } from './operation.ts';
+import { MissingSchedulerError } from './missing-scheduler.ts';
+import { encodeStep, ipvsRequest, type Step } from './operation.ts';
 import { commandSchema, type CommandValues } from './schema.ts';
 
 export interface ObservedRealServer extends RealServer {
@@ -59,7 +61,8 @@ export class IpvsClient {
   }
 
   /**
-   * Does them in this order, each by itself. Throws about the first that was refused; those after it may have been done.
+   * Does them in this order, each by itself. Throws about the first that was refused, a `MissingSchedulerError` where that is
+   * the reason; those after it may have been done.
    * Doing the same again is safe.
    */
   async apply(operations: readonly ServerOperation[]): Promise<void> {
@@ -70,17 +73,20 @@ export class IpvsClient {
       this.#connection,
       steps.map(({ request }) => request),
     );
-    const again = steps.filter(({ whenExists, ignores, request }, index) => {
+    const again = steps.flatMap((step, index): Step[] => {
+      const { whenExists, ignores } = step;
       const refusal = refusals[index];
-      if (refusal === undefined || ignores.includes(refusal.errno ?? '')) return false;
-      if (refusal.errno === 'EEXIST' && whenExists !== undefined) return true;
-      throw failure(request, refusal);
+      if (refusal === undefined || ignores.includes(refusal.errno ?? '')) return [];
+      if (refusal.errno === 'EEXIST' && whenExists !== undefined) return [{ ...step, request: whenExists }];
+      throw refused(step, refusal);
     });
-    const changes = again.flatMap(({ whenExists }) => (whenExists === undefined ? [] : [whenExists]));
-    const secondRefusals = await sendAll(this.#connection, changes);
-    changes.forEach((request, index) => {
+    const secondRefusals = await sendAll(
+      this.#connection,
+      again.map(({ request }) => request),
+    );
+    again.forEach((step, index) => {
       const refusal = secondRefusals[index];
-      if (refusal !== undefined) throw failure(request, refusal);
+      if (refusal !== undefined) throw refused(step, refusal);
     });
   }
 
@@ -144,6 +150,11 @@ export class IpvsClient {
     this.#family ??= await resolveFamily(this.#connection, IPVS_GENL_NAME);
     return this.#family;
   }
+}
+
+function refused({ request, scheduler }: Step, refusal: Answer): KernelError {
+  if (scheduler !== undefined && refusal.errno === 'ENOENT') return new MissingSchedulerError(request, scheduler);
+  return failure(request, refusal);
 }
 
 function decodeCommand(payload: Buffer): CommandValues {

@@ -3,16 +3,22 @@ import type { DataplaneOptions, ServicePortChange, Snapshot } from '../../core/s
 import { Ledger } from '../../plan/ipvs/ledger.ts';
 import { DEFAULT_IPVS_OPTIONS } from '../../core/ipvs-options.ts';
 import { planServicePort } from '../../plan/ipvs/service-port.ts';
+import type { LackedSchedulers } from '../../plan/ipvs/scheduling.ts';
 import type { SourceFor } from '../../plan/ipvs/transition.ts';
 import { isLoopback, type NodeAddresses } from './kernel-state.ts';
 
 /** Who wants what on this node, by family. */
-export function planLedgers({ options, servicePorts }: Snapshot, node: NodeAddresses): ReadonlyMap<Family, Ledger> {
+export function planLedgers(
+  { options, servicePorts }: Snapshot,
+  node: NodeAddresses,
+  lackedSchedulers: LackedSchedulers = new Set(),
+): ReadonlyMap<Family, Ledger> {
   const all = [...servicePorts].map(([key, after]): ServicePortChange => ({ key, after }));
   const ledgers = options.families.map((family): [Family, Ledger] => {
     const context = {
       family,
       options: options.ipvs ?? DEFAULT_IPVS_OPTIONS,
+      lackedSchedulers,
       nodePortAddresses: nodePortAddresses(options, family, node),
       localAddresses: new Set(node.local),
     };

@@ -16,6 +16,8 @@ export interface Step {
   readonly whenExists?: Request;
   /** Refusals that count as success. */
   readonly ignores: readonly string[];
+  /** What the kernel lacks when it refuses with ENOENT. */
+  readonly scheduler?: string;
 }
 
 export function encodeStep(operation: ServerOperation, family: number): Step {
@@ -24,7 +26,13 @@ export function encodeStep(operation: ServerOperation, family: number): Step {
   switch (operation.kind) {
     case 'putServer': {
       const values = { service: encodeServer(operation.server) };
-      return { request: request('NEW_SERVICE', values), whenExists: request('SET_SERVICE', values), ignores: [] };
+      const { scheduler } = operation.server;
+      return {
+        request: request('NEW_SERVICE', values),
+        whenExists: request('SET_SERVICE', values),
+        ignores: [],
+        scheduler,
+      };
     }
     case 'deleteServer':
       return { request: request('DEL_SERVICE', { service: encodeFrontend(operation.server) }), ignores: GONE };

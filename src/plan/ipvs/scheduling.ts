@@ -1,5 +1,5 @@
 import type { IpvsOptions, IpvsScheduler } from '../../core/ipvs-options.ts';
-import type { Scheduler } from '../../core/snapshot.ts';
+import type { ServicePort } from '../../core/snapshot.ts';
 
 /** IP_VS_SVC_F_SCHED_SH_FALLBACK and _MH_FALLBACK: a client whose real server retires gets another one, not a refusal. */
 const FALLBACK = 0x8;
@@ -12,10 +12,21 @@ export interface Scheduling {
   readonly schedulerFlags: number;
 }
 
-/** What a Service asks for by annotation, or else what all have. `mh` hashes the port as well, as kube-proxy has it. */
-export function schedulingOf(wanted: Scheduler, { scheduler }: Pick<IpvsOptions, 'scheduler'>): Scheduling {
-  if (wanted === 'sourceHash') return { scheduler: 'sh', schedulerFlags: FALLBACK };
-  if (wanted === 'sourcePortHash') return { scheduler: 'sh', schedulerFlags: FALLBACK | WITH_PORT };
-  if (scheduler === 'mh') return { scheduler, schedulerFlags: FALLBACK | WITH_PORT };
-  return { scheduler, schedulerFlags: scheduler === 'sh' ? FALLBACK : 0 };
+/** Schedulers that a Service asked for and that this kernel does not have. */
+export type LackedSchedulers = ReadonlySet<string>;
+
+/** What a Service asks for by annotation, or else what all have. `mh` for all hashes the port as well, as kube-proxy has it. */
+export function schedulingOf(
+  { scheduler: wanted, ipvsScheduler }: Pick<ServicePort, 'scheduler' | 'ipvsScheduler'>,
+  { scheduler: usual }: Pick<IpvsOptions, 'scheduler'>,
+  lacked: LackedSchedulers,
+): Scheduling {
+  const own = ipvsScheduler ?? (wanted === 'random' ? undefined : 'sh');
+  if (own === undefined || lacked.has(own)) return withFlags(usual, usual === 'mh');
+  return withFlags(own, wanted === 'sourcePortHash');
+}
+
+function withFlags(scheduler: IpvsScheduler, hashesPort: boolean): Scheduling {
+  if (scheduler !== 'sh' && scheduler !== 'mh') return { scheduler, schedulerFlags: 0 };
+  return { scheduler, schedulerFlags: hashesPort ? FALLBACK | WITH_PORT : FALLBACK };
 }

@@ -2,18 +2,21 @@ import { parseAddress, parsePrefix, prefixContains, type Family } from '../../co
 import type { IpvsOptions } from '../../core/ipvs-options.ts';
 import type { Backend, ServicePort } from '../../core/snapshot.ts';
 import { frontendKey, memberKey, type Frontend, type IpvsObject, type RealServer, type SetMember } from './objects.ts';
-import { schedulingOf } from './scheduling.ts';
+import { schedulingOf, type LackedSchedulers } from './scheduling.ts';
 import { setName, type SetRole } from './sets.ts';
 
 /** What a ServicePort's objects depend on beside itself. */
 export interface IpvsContext {
   readonly family: Family;
   readonly options: IpvsOptions;
+  readonly lackedSchedulers?: LackedSchedulers;
   /** Where NodePorts answer: addresses of this node, of this family, without loopback. */
   readonly nodePortAddresses: readonly string[];
   /** Addresses that the node has anyway. */
   readonly localAddresses: ReadonlySet<string>;
 }
+
+const NONE_LACKED: LackedSchedulers = new Set();
 
 /** Everything that one family's kernel objects hold because of this ServicePort, each once. */
 export function planServicePort(port: ServicePort, context: IpvsContext): readonly IpvsObject[] {
@@ -76,7 +79,7 @@ function externalTraffic(port: ServicePort): Traffic {
 
 function frontendObjects(
   port: ServicePort,
-  { options }: IpvsContext,
+  { options, lackedSchedulers = NONE_LACKED }: IpvsContext,
   { frontend, backends, roles }: Traffic & { readonly frontend: Frontend },
 ): readonly IpvsObject[] {
   return [
@@ -85,7 +88,7 @@ function frontendObjects(
       id: `server ${frontendKey(frontend)}`,
       server: {
         ...frontend,
-        ...schedulingOf(port.scheduler, options),
+        ...schedulingOf(port, options, lackedSchedulers),
         persistenceSeconds: port.affinitySeconds,
       },
       realServers: backends.map(({ address, port: backendPort }): RealServer => ({ address, port: backendPort })),

@@ -129,6 +129,13 @@ describe('parseService: fields', () => {
     },
     { name: 'no scheduler', object: service('a'), expected: [{ scheduler: 'random' }] },
     { name: 'scheduler sh', object: scheduledBy('sh'), expected: [{ scheduler: 'sourceHash' }] },
+    { name: 'scheduler mh', object: scheduledBy('mh'), expected: [{ scheduler: 'sourceHash', ipvsScheduler: 'mh' }] },
+    {
+      name: 'scheduler mh-port',
+      object: scheduledBy('mh-port'),
+      expected: [{ scheduler: 'sourcePortHash', ipvsScheduler: 'mh' }],
+    },
+    { name: 'scheduler of IPVS', object: scheduledBy('lc'), expected: [{ scheduler: 'random', ipvsScheduler: 'lc' }] },
     { name: 'scheduler sh-port', object: scheduledBy('sh-port'), expected: [{ scheduler: 'sourcePortHash' }] },
     {
       name: 'policies default to Cluster',

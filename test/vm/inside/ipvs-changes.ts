@@ -62,6 +62,39 @@ describe('changes in IPVS mode', () => {
     await flipEndpoints(testbed, node, { count: 6, perSecond: 10 });
   });
 
+  it('gives each Service the scheduler that it asks for, and the usual one where the kernel has no such', async () => {
+    const asking = (word: string) => {
+      const web = service('web', IPS, nodePorts(30080));
+      return { ...web, metadata: { ...web.metadata, annotations: { 'switchyard.dev/scheduler': word } } };
+    };
+    const scheduler = async (): Promise<string | undefined> =>
+      /^-A -t 10\.96\.0\.10:80 -s (.*)$/m.exec(await node.run('ipvsadm', '-Sn'))?.[1]?.trim();
+    // As where the module is not installed.
+    await node.run(
+      'sh',
+      '-c',
+      'mkdir -p /etc/modprobe.d; echo install ip_vs_twos /bin/false > /etc/modprobe.d/no.conf',
+    );
+    const words = [
+      ['lc', 'lc'],
+      ['sh', 'sh -b sh-fallback'],
+      ['mh-port', 'mh -b mh-fallback,mh-port'],
+      ['mh', 'mh -b mh-fallback'],
+      ['twos', 'rr'],
+      ['nq', 'nq'],
+      ['random', 'rr'],
+    ] as const;
+    for (const [word, expected] of words) {
+      node.put(asking(word));
+      await node.update();
+      assert.equal(await scheduler(), expected, word);
+      assert.deepEqual((await node.probe(testbed.outside, 'TCP', [IPS[0] ?? '', 80], 2)).outcome, 'ok', word);
+    }
+    node.put(asking('twos'));
+    await node.sync();
+    assert.equal(await scheduler(), 'rr');
+  });
+
   it('follows endpoints that come and go, by updates alone', async () => {
     assert.deepEqual(await answering(), ['n1-p1', 'n1-p2']);
     node.put(slices('web', pods.slice(1, 4)));

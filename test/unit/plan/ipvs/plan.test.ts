@@ -7,6 +7,7 @@ import { renderRestore } from '../../../../src/plan/iptables/operation.ts';
 import { parseSaved } from '../../../../src/plan/iptables/saved.ts';
 import { DEFAULT_IPVS_OPTIONS, type IpvsOptions } from '../../../../src/core/ipvs-options.ts';
 import { frontendKey, realServerKey } from '../../../../src/plan/ipvs/objects.ts';
+import { schedulingOf, type Scheduling } from '../../../../src/plan/ipvs/scheduling.ts';
 import { planServicePort } from '../../../../src/plan/ipvs/service-port.ts';
 import { SET_TYPES, setsOf } from '../../../../src/plan/ipvs/sets.ts';
 import { RuleModel } from '../iptables/rule-model.ts';
@@ -126,10 +127,33 @@ describe('the objects of a ServicePort in IPVS mode', () => {
     });
   }
 
-  it('follow the scheduler', () => {
-    assert.match(plan(servicePort('s'), { scheduler: 'lc' }).join('\n'), /^172\.30\.0\.41 TCP 80 lc:/);
-    assert.match(plan(servicePort('s', { scheduler: 'sourceHash' })).join('\n'), /^172\.30\.0\.41 TCP 80 sh:/);
-  });
+  const FALLBACK = 0x8;
+  const WITH_PORT = 0x10;
+  const schedulers: readonly (readonly [
+    name: string,
+    port: Partial<ServicePort>,
+    usual: IpvsOptions['scheduler'],
+    expected: Scheduling,
+  ])[] = [
+    ['that all have', {}, 'lc', { scheduler: 'lc', schedulerFlags: 0 }],
+    ['mh for all hashes the port', {}, 'mh', { scheduler: 'mh', schedulerFlags: FALLBACK | WITH_PORT }],
+    ['its own', { ipvsScheduler: 'wlc' }, 'mh', { scheduler: 'wlc', schedulerFlags: 0 }],
+    ['hash of the source', { scheduler: 'sourceHash' }, 'rr', { scheduler: 'sh', schedulerFlags: FALLBACK }],
+    [
+      'hash of source and port, by mh',
+      { scheduler: 'sourcePortHash', ipvsScheduler: 'mh' },
+      'rr',
+      { scheduler: 'mh', schedulerFlags: FALLBACK | WITH_PORT },
+    ],
+    ['one that the kernel lacks', { ipvsScheduler: 'twos' }, 'wrr', { scheduler: 'wrr', schedulerFlags: 0 }],
+  ];
+  for (const [name, port, usual, expected] of schedulers) {
+    it(`follow the scheduler: ${name}`, () => {
+      assert.deepEqual(schedulingOf(servicePort('s', port), { scheduler: usual }, new Set(['twos'])), expected);
+      const [server = ''] = plan(servicePort('s', { ...port, ipvsScheduler: expected.scheduler }));
+      assert.match(server, new RegExp(`^172\\.30\\.0\\.41 TCP 80 ${expected.scheduler}:`));
+    });
+  }
 });
 
 describe('the sets of IPVS mode', () => {
