@@ -7,6 +7,8 @@ import type { Log } from '../support/log.ts';
 
 /** Changes come in bursts (a flush is one notification an object); one repair answers them all. */
 const SETTLE_MS = 5;
+/** What could not be heard is looked for once, however much it is. */
+const LOOK_MS = 1_000;
 /** How often it is looked whether drifts are long enough ago to be said no more. */
 const FADE_MS = 5_000;
 const BUILT_IN_CHAINS: readonly string[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
@@ -85,8 +87,24 @@ export class DriftWatch {
 
   #hear(change: ForeignChange | undefined): void {
     for (const what of this.#parts.guarded()) {
-      if (change === undefined || concerns(change, what)) this.#schedule(what, change);
+      if (change === undefined) this.#look(what);
+      else if (concerns(change, what)) this.#schedule(what, change);
     }
+  }
+
+  /**
+   * The kernel had more to tell than there was room for, as when we write tens of thousands of rules ourselves. Where somebody
+   * else does, some of it was heard; so this counts for nothing yet.
+   */
+  #look(what: Drifted): void {
+    if (this.#pending.has(what)) return;
+    this.#pending.add(what);
+    const { clock, log, signal } = this.#parts;
+    log.info({ what }, 'changes of rules were not all heard of; looking');
+    void clock.sleep(LOOK_MS, signal).then(() => {
+      this.#pending.delete(what);
+      if (!signal.aborted) this.#parts.onDrift(what);
+    });
   }
 
   #schedule(what: Drifted, change: unknown): void {

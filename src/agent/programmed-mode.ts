@@ -28,6 +28,8 @@ export class ProgrammedMode {
   /** Counts what was heard of: what the kernel is made to hold while more is heard may be old when it is done. */
   #marks = 0;
   #isJoined = false;
+  /** Of this process; before that the data plane cannot know what there is to change. */
+  #hasFollowed = false;
   #isWriting = false;
   #isLeaving = false;
 
@@ -115,6 +117,7 @@ export class ProgrammedMode {
       const report = isWhole ? await this.dataplane.sync(snapshot) : await this.dataplane.update(snapshot, changes);
       this.#isStale = this.#marks !== marks;
       this.#isJoined = true;
+      this.#hasFollowed = true;
       finish(report);
       return report;
     } catch (error) {
@@ -156,8 +159,11 @@ export class ProgrammedMode {
   }
 
   async verify(servicePorts: ServicePorts): Promise<readonly Difference[]> {
+    const marks = this.#marks;
     const differences = await this.dataplane.verify(this.#snapshot(servicePorts));
     if (differences.length > 0) this.markStale();
+    // Read back and found whole, it need not be read once more for what was heard before.
+    else if (this.#hasFollowed && this.#marks === marks) this.#isStale = false;
     return differences;
   }
 

@@ -62,6 +62,21 @@ describe('a mode that follows', () => {
     });
   }
 
+  it('is not read once more for what was heard before it was read back and found whole', async () => {
+    const mode = await serving(new FakeKernel());
+    mode.markStale();
+    assert.deepEqual(await mode.verify(new Map()), []);
+    assert.equal(mode.isStale, false);
+  });
+
+  it('is read once more for what is heard while it is read back', async () => {
+    const kernel = new FakeKernel();
+    const mode = await serving(kernel);
+    kernel.onOperation = () => mode.markStale();
+    assert.deepEqual(await mode.verify(new Map()), []);
+    assert.equal(mode.isStale, true);
+  });
+
   it('reads the kernel back at once when it does not take a change', async () => {
     const kernel = new FakeKernel();
     const mode = await serving(kernel);
