@@ -7,8 +7,6 @@ import type { Log } from '../support/log.ts';
 
 /** Changes come in bursts (a flush is one notification an object); one repair answers them all. */
 const SETTLE_MS = 5;
-/** What could not be heard is looked for once, however much it is. */
-const LOOK_MS = 1_000;
 /** How often it is looked whether drifts are long enough ago to be said no more. */
 const FADE_MS = 5_000;
 const BUILT_IN_CHAINS: readonly string[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
@@ -101,7 +99,7 @@ export class DriftWatch {
     this.#pending.add(what);
     const { clock, log, signal } = this.#parts;
     log.info({ what }, 'changes of rules were not all heard of; looking');
-    void clock.sleep(LOOK_MS, signal).then(() => {
+    void clock.sleep(SETTLE_MS, signal).then(() => {
       this.#pending.delete(what);
       if (!signal.aborted) this.#parts.onDrift(what);
     });

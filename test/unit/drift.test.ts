@@ -126,7 +126,7 @@ describe('drift watch', () => {
       onState: () => undefined,
     });
     await watch.run();
-    clock.advance(1_000);
+    clock.advance(10);
     await Promise.resolve();
     await Promise.resolve();
     assert.deepEqual([got, watch.state, watch.count], [['nftables', 'anchor'], 'none', 0]);
