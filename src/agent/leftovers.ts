@@ -6,10 +6,17 @@ import type { Log } from '../support/log.ts';
 
 type CreateDataplane = (mode: ImplementedMode) => Dataplane;
 
-/** The modes that have rules of ours in the kernel, complete or not. */
-export async function presentModes(createDataplane: CreateDataplane, log: Log): Promise<ImplementedMode[]> {
+/**
+ * The modes, of those asked about, that have rules of ours in the kernel, complete or not. To look for many rules of iptables
+ * takes seconds.
+ */
+export async function presentModes(
+  createDataplane: CreateDataplane,
+  log: Log,
+  modes: readonly ImplementedMode[] = IMPLEMENTED_MODES,
+): Promise<ImplementedMode[]> {
   const present: ImplementedMode[] = [];
-  for (const mode of IMPLEMENTED_MODES) {
+  for (const mode of modes) {
     const dataplane = createDataplane(mode);
     try {
       if (await dataplane.isPresent()) present.push(mode);
@@ -59,8 +66,8 @@ export class Leftovers {
     const { createDataplane, clock, log } = this.#parts;
     if (clock.monotonicMs() < this.#dueMs) return false;
     this.#dueMs = Infinity;
-    for (const mode of await presentModes(createDataplane, log)) {
-      if (isKept(mode)) continue;
+    const others = IMPLEMENTED_MODES.filter((mode) => !isKept(mode));
+    for (const mode of await presentModes(createDataplane, log, others)) {
       try {
         await removeMode(mode, createDataplane);
         log.info({ mode }, 'removed rules that an earlier run left behind');
