@@ -301,6 +301,19 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
     );
   });
 
+  it('says after an upgrade what an upgrade asks for, and not that nothing runs yet', async () => {
+    const { notes: first } = await render();
+    assert.match(
+      first,
+      /^Switchyard [0-9.]+ is installed .* No node is changed yet\.\n\nSee that it works:\n {2}helm test/,
+    );
+    assert.match(first, /kubectl patch proxyprofile default --type merge/);
+    const { notes: next } = await render({}, { isUpgrade: true });
+    assert.match(next, /^Switchyard [0-9.]+ is in the namespace kube-system now\./);
+    assert.match(next, /kubectl apply --server-side .*crds\/\n[^]*rollout status daemonset\/switchyard-agent/);
+    assert.doesNotMatch(next, /No node is changed|kubectl patch/);
+  });
+
   it('passes helm lint as it comes, and with each preset', async () => {
     for (const values of [{}, ...['cloud', 'k3s', 'kubeadm', 'rke2'].map(presetOf)]) {
       const { manifests } = await renderer().render({ values, isLint: true });
