@@ -1,6 +1,7 @@
 import { healthOf, type Health } from '../core/health.ts';
 import { nodeEvents } from '../core/node-events.ts';
 import { nodeStatus } from '../core/node-status.ts';
+import { COMPARED_WITHIN_MS } from '../core/sync-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
 import { durationMs } from '../core/api/meta.ts';
 import { renderedConfig, type NodeProxyState, type NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
@@ -68,6 +69,8 @@ export class NodeAgent {
   readonly #stateFile: StateFile;
   readonly #questions: Questions;
   #state: NodeProxyState | undefined;
+  /** Before that nothing is said of this node: what its status says stays. */
+  #hasLooked = false;
   /** UID of the Node object, once that is known. */
   nodeUID: string | undefined;
 
@@ -159,7 +162,8 @@ export class NodeAgent {
   #openReporter(parts: Pick<AgentParts, 'client' | 'clock' | 'log' | 'signal'>): StatusReporter {
     return new StatusReporter({
       ...parts,
-      compose: (state, previous) => nodeStatus(this.#facts(state, parts.clock.now()), previous),
+      compose: (state, previous) =>
+        this.#hasLooked ? nodeStatus(this.#facts(state, parts.clock.now()), previous) : undefined,
       onWritten: (...written) => this.#tell(...written),
     });
   }
@@ -229,25 +233,31 @@ export class NodeAgent {
   /** Works until `signal` aborts; the rules stay when it ends. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#node.remember();
+    await Promise.all([this.#node.start(), this.engine.recall()]);
+    this.#hasLooked = true;
+    this.#reporter.request();
     this.#start(signal);
-    let isSynced = false;
-    const synced = Promise.race([this.inputs.synced.then(() => (isSynced = true)), aborted(signal)]);
-    await Promise.race([synced, this.#clock.sleep(GRACE_MS, signal)]);
-    if (!isSynced && !signal.aborted) await this.#programCached();
-    await synced;
+    const synced = new AbortController();
+    void this.inputs.synced.then(() => synced.abort());
+    const away = AbortSignal.any([signal, synced.signal]);
+    await this.#clock.sleep(GRACE_MS, away);
+    await this.#runCached(away);
+    await aborted(away);
     if (!signal.aborted) await this.engine.run(signal);
     await this.#cache.flush();
     await this.#node.settings.finishRelease();
   }
 
   /** A node that was started anew must not wait for an API server that may be behind the rules it lacks. */
-  async #programCached(): Promise<void> {
+  async #runCached(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const read = () => {
+      const cached = this.#cache.read();
+      if (cached !== undefined) this.#network.setCached(cached.network);
+      return cached?.servicePorts;
+    };
     try {
-      await this.engine.programCached(() => {
-        const cached = this.#cache.read();
-        if (cached !== undefined) this.#network.setCached(cached.network);
-        return cached?.servicePorts;
-      });
+      await this.engine.runCached(read, signal);
     } catch (error) {
       this.#log.error({ problem: (error as Error).message }, 'cannot program what was known last');
     }
@@ -258,7 +268,8 @@ export class NodeAgent {
     void this.#network.watch();
     this.#drift.start();
     void this.#recheckProbes(signal);
-    this.#node.start();
+    // What an earlier run said of the rules is believed no longer then.
+    void this.#clock.sleep(COMPARED_WITHIN_MS, signal).then(() => this.#reporter.request());
   }
 
   async #recheckProbes(signal: AbortSignal): Promise<void> {

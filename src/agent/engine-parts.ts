@@ -21,6 +21,8 @@ export interface EngineView {
   readonly probes: readonly ProbeOutcome[];
   /** The kernel holds Services of an earlier life, and nothing newer has been heard. */
   readonly isStale: boolean;
+  /** Since when rules of an earlier life, of what serves, are known to stand without having been compared; wall clock. */
+  readonly recalledAtMs: number | null;
   /** Null unless everything of ours is to be taken out of this node. */
   readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
   /** What of kube-proxy is waited for; null when nothing is. */

@@ -1,17 +1,17 @@
 import type { ServicePorts } from '../core/snapshot.ts';
-import { resume } from '../core/agent-state.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import { isOver, mayServeAlone } from '../core/mode-switch.ts';
+import { isOver } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
 import { isGone } from '../core/kube-proxy.ts';
 import { Backoff } from '../support/backoff.ts';
 import { AnchorKeeper } from './anchor-keeper.ts';
 import type { Drifted } from './drift-watch.ts';
+import { EarlierLife } from './earlier-life.ts';
 import type { EngineParts, EngineView } from './engine-parts.ts';
 import { Handover } from './handover.ts';
 import { KubeProxyLeftovers } from './kube-proxy-leftovers.ts';
 import { Inspection } from './inspection.ts';
-import { Leftovers, presentModes } from './leftovers.ts';
+import { Leftovers } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
 import { ServiceFollower } from './service-follower.ts';
@@ -40,6 +40,7 @@ export class NodeEngine {
   readonly #switcher: ModeSwitcher;
   readonly #handover: Handover;
   readonly #anchor: AnchorKeeper;
+  readonly #earlier: EarlierLife;
   readonly #leftovers: Leftovers;
   readonly #kubeProxyLeftovers: KubeProxyLeftovers;
   /** Ends the wait for kube-proxy before a release. */
@@ -61,6 +62,7 @@ export class NodeEngine {
     const switching = { follower: this.#follower, handover: this.#handover, wake: () => this.#wake() };
     this.#switcher = new ModeSwitcher({ ...parts, ...switching });
     this.#anchor = new AnchorKeeper(parts);
+    this.#earlier = new EarlierLife({ ...parts, ...switching, switcher: this.#switcher, anchor: this.#anchor });
     this.#leftovers = new Leftovers(parts);
     this.#kubeProxyLeftovers = new KubeProxyLeftovers(parts);
   }
@@ -160,6 +162,7 @@ export class NodeEngine {
     const { serving, servingSinceMs, attempt, probes } = this.#switcher;
     return {
       isStale: isFromCache,
+      recalledAtMs: lastSyncMs === null ? this.#earlier.recalledAtMs : null,
       release: this.#release,
       handoverNote: this.#handover.note,
       serving,
@@ -206,59 +209,29 @@ export class NodeEngine {
     return this.#follower.servicePorts;
   }
 
+  /** Finds out what this node ran before; until then a view says nothing of it. Writes no rules. */
+  recall(): Promise<void> {
+    return this.#earlier.recall();
+  }
+
+  /** For a node whose API server is away, until `signal` aborts: goes on with what `recall` found and the Services read. */
+  runCached(read: () => ServicePorts | undefined, signal: AbortSignal): Promise<void> {
+    return this.#earlier.serveCached(read, signal, () => {
+      const woken = this.#woken();
+      return (dueMs) => this.#sleep(woken, dueMs, signal);
+    });
+  }
+
   /** Works until `signal` aborts. Call it once the table knows all Services and EndpointSlices. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#recover();
+    await this.#earlier.follow();
     while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
-      if (!(await this.#turn())) await this.#waitFor(woken, signal);
+      const woken = this.#woken();
+      if (!(await this.#turn())) await this.#sleep(woken, this.#dueMs(), signal);
     }
     this.#return.abort();
     this.#switcher.stop();
     this.#follower.close();
-  }
-
-  /**
-   * For a node that was started anew while the API server is away: what served, with the Services that were known last.
-   * Does nothing where the kernel has the rules still, since those are newer. Returns whether it programmed.
-   */
-  async programCached(read: () => ServicePorts | undefined): Promise<boolean> {
-    const { createDataplane, log, stateFile, settings, ensureAnchor, onTransition } = this.#parts;
-    const present = await presentModes(createDataplane, log);
-    const { serving } = resume(stateFile.read(), present);
-    if (serving === null || present.includes(serving.config.mode)) return false;
-    const servicePorts = read();
-    if (servicePorts === undefined) return false;
-    await settings.resume(serving.config);
-    await ensureAnchor();
-    const error = await this.#follower.followCached(serving, servicePorts);
-    if (error !== null) return false;
-    this.#switcher.adopt(serving);
-    log.warn({ mode: serving.config.mode, services: servicePorts.size }, 'serves what was known last; it may be stale');
-    onTransition();
-    return true;
-  }
-
-  async #recover(): Promise<void> {
-    const { createDataplane, log, stateFile, settings } = this.#parts;
-    const present = await presentModes(createDataplane, log);
-    const disk = stateFile.read();
-    const resumption = resume(disk, present);
-    this.#switcher.resume(resumption, disk.servingSinceMs);
-    const { serving, attempt } = resumption;
-    const standing = attempt !== null && !isOver(attempt) && mayServeAlone(attempt) ? attempt.to : serving;
-    if (standing !== null) {
-      await settings.resume(standing.config);
-      this.#anchor.note();
-      await this.#anchor.keepOnce();
-      // A mode that is to come back beside another comes back with what the other remembers.
-      const isAway = attempt?.phase === 'RollingBack' && !present.includes(standing.config.mode);
-      if (!isAway) this.#follower.serve(standing);
-    }
-    log.info(
-      { present, mode: serving?.config.mode, revision: serving?.revision, attempt: attempt?.id, phase: attempt?.phase },
-      'found what this node ran before',
-    );
   }
 
   /**
@@ -347,9 +320,8 @@ export class NodeEngine {
     return isWhole && !isChanging && attempt?.phase !== 'Failed' && this.#release === null;
   }
 
-  async #waitFor(woken: Promise<void>, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts;
-    const dueMs = Math.min(
+  #dueMs(): number {
+    return Math.min(
       this.#release?.retryAtMs ?? Infinity,
       this.#follower.retryAtMs ?? Infinity,
       this.#switcher.dueMs(),
@@ -357,6 +329,14 @@ export class NodeEngine {
       this.#mayTidy() ? this.#leftovers.dueMs : Infinity,
       this.#mayTidyKubeProxy() ? this.#kubeProxyLeftovers.dueMs : Infinity,
     );
+  }
+
+  #woken(): Promise<void> {
+    return new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+
+  async #sleep(woken: Promise<void>, dueMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
     const delayMs = Math.min(IDLE_MS, Math.max(0, dueMs - clock.monotonicMs()));
     const timeout = new AbortController();
     await Promise.race([woken, clock.sleep(delayMs, AbortSignal.any([signal, timeout.signal]))]);

@@ -107,10 +107,12 @@ export class NodeWatch {
     return [];
   }
 
-  start(): void {
+  /** Resolves when everything has been looked at once; looks on until the signal aborts. */
+  async start(): Promise<void> {
     void this.#sweepTrace();
     void this.settings.watch();
     void this.#conntrack.run();
+    await this.#lookForOthers();
     void this.#watchOtherProxy();
   }
 
@@ -147,8 +149,8 @@ export class NodeWatch {
   async #watchOtherProxy(): Promise<void> {
     const { clock, signal } = this.#parts;
     while (!signal.aborted) {
-      await this.#lookForOthers();
       await clock.sleep(OTHER_PROXY_POLL_MS, signal);
+      if (!signal.aborted) await this.#lookForOthers();
     }
   }
 

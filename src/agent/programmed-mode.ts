@@ -66,6 +66,11 @@ export class ProgrammedMode {
     return this;
   }
 
+  /** The kernel holds what an earlier life wrote, and that is taken to be right; nothing may be followed on top of it. */
+  trust(): void {
+    this.#isStale = false;
+  }
+
   /** The kernel may not hold what it should, also where that is being written: it is looked at again then. */
   markStale(): void {
     this.#isStale = true;

@@ -37,6 +37,7 @@ export class ServiceFollower {
   #queuedSinceMs: number | null = null;
   #takenSinceMs: number | null = null;
   #isFromCache = false;
+  #mustCompare = false;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -155,25 +156,38 @@ export class ServiceFollower {
     return this.#isFromCache;
   }
 
-  /** Programs Services that are not from the API server; the first that are replace them. Returns why it failed. */
-  async followCached(serving: Serving, servicePorts: ServicePorts): Promise<string | null> {
+  /**
+   * From now on, until `follow` is called, this mode follows Services that are not from the API server. Where its rules stand
+   * in the kernel they are taken to be right until somebody changes them.
+   */
+  openCached(serving: Serving, servicePorts: ServicePorts, isStanding: boolean): void {
     this.#servicePorts = servicePorts;
-    await this.#apply(this.serve(serving), []);
-    if (this.error !== null) return this.error;
+    const mode = this.serve(serving);
+    if (isStanding) mode.trust();
+    this.#mustCompare = true;
+  }
+
+  /** Brings the kernel to the Services of `openCached` where it is not; false when there was nothing to do. */
+  async followCached(): Promise<boolean> {
+    const due = [...this.#programmed.values()].filter((mode) => mode.isStale && !this.#isWaiting(mode));
+    for (const mode of due) await this.#apply(mode, []);
+    if (due.length === 0) return false;
+    if (this.error !== null) return true;
     this.#isFromCache = true;
     this.#lastSyncMs = this.#parts.clock.now();
-    return null;
+    return true;
   }
 
   /** Brings the kernel up to date where it is not; false when there was nothing to do. A failure is kept and tried again. */
   async follow(): Promise<boolean> {
     // What the kernel holds is not what the table knows, so a difference to the table says nothing.
-    if (this.#isFromCache) for (const mode of this.#programmed.values()) mode.markStale();
+    if (this.#mustCompare) for (const mode of this.#programmed.values()) mode.markStale();
+    this.#mustCompare = false;
     this.#isFromCache = false;
     const joined = [...this.#programmed.values()].filter((mode) => mode.isJoined);
     for (const mode of joined) if (!mode.isStale) this.#retries.forget(mode.dataplane.mode);
     // A mode that failed is tried again after a pause, not with every change.
-    const ready = joined.filter((mode) => !mode.isStale || !this.#retries.isWaiting(mode.dataplane.mode));
+    const ready = joined.filter((mode) => !mode.isStale || !this.#isWaiting(mode));
     const isWhole = ready.some((mode) => mode.isStale);
     if (!this.#isDirty && !isWhole) return false;
     const changes = this.#take();
@@ -194,6 +208,10 @@ export class ServiceFollower {
     for (const problem of taken.problems) log.warn({ ...problem }, 'a part of an object cannot be used');
     this.#tell((observer) => observer.taken?.(taken));
     return taken.changes.filter(concernsRules);
+  }
+
+  #isWaiting(mode: ProgrammedMode): boolean {
+    return this.#retries.isWaiting(mode.dataplane.mode);
   }
 
   /** A failure is kept until the mode is whole. */

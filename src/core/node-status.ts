@@ -12,6 +12,7 @@ import {
   stateVerdict,
   type SettingsFacts,
 } from './settings-status.ts';
+import { dataplaneStatus, syncedVerdict, type SyncFacts } from './sync-status.ts';
 import { verdict, type Verdict } from './verdict.ts';
 import { timeText } from './time.ts';
 
@@ -30,8 +31,7 @@ export interface Preflight {
 }
 
 /** What an agent knows when it writes its status. Times are milliseconds since 1970. */
-export interface NodeFacts {
-  readonly nowMs: number;
+export interface NodeFacts extends SyncFacts {
   readonly generation: number;
   readonly wanted: { readonly mode: ImplementedMode; readonly revision: string };
   readonly agent: { readonly version: string; readonly bootID: string };
@@ -39,10 +39,6 @@ export interface NodeFacts {
   readonly serving: Serving | null;
   readonly servingSinceMs: number;
   readonly attempt: Attempt | null;
-  readonly lastSyncMs: number | null;
-  readonly syncError: string | null;
-  readonly services: number;
-  readonly endpoints: number;
   /** What the probes said last. */
   readonly probes: readonly ProbeOutcome[];
   /** Whether others changed our rules lately, and so often that repairs wait. */
@@ -50,8 +46,6 @@ export interface NodeFacts {
   readonly settings: SettingsFacts;
   /** What is left of IPVS mode for the connections through it; null when nothing is. */
   readonly draining: { readonly mode: Mode; readonly sinceMs: number; readonly deadlineAtMs: number } | null;
-  /** The rules are those of an earlier life of this agent: the API server has not been heard since. */
-  readonly isStale: boolean;
   /** Null unless everything of ours is to be taken out of this node. */
   readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
   /** What of kube-proxy is waited for; null when nothing is. */
@@ -64,10 +58,6 @@ export interface NodeFacts {
  */
 export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | undefined): NodeProxyStateStatus {
   const { attempt, serving } = facts;
-  const dataplane =
-    facts.lastSyncMs === null
-      ? {}
-      : { dataplane: { services: facts.services, endpoints: facts.endpoints, lastSync: timeText(facts.lastSyncMs) } };
   return {
     observedGeneration: facts.generation,
     agent: facts.agent,
@@ -78,10 +68,10 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
       ? {}
       : { attempt: { id: attempt.id, phase: attempt.phase, startedAt: timeText(attempt.startedAtMs) } }),
     ...lastFailure(facts, previous),
-    ...dataplane,
+    ...dataplaneStatus(facts, previous),
     ...drainingStatus(facts),
     ...probesOf(facts, previous),
-    conditions: conditionsOf(facts, previous?.conditions ?? []),
+    conditions: conditionsOf(facts, previous),
   };
 }
 
@@ -134,10 +124,10 @@ function lastFailure(
   return { lastFailure: { ...failure, at: isSame ? before.at : timeText(nowMs) } };
 }
 
-function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Condition[] {
+function conditionsOf(facts: NodeFacts, previous: NodeProxyStateStatus | undefined): Condition[] {
   const preflight = preflightVerdict(facts.wanted.mode, facts.preflight.lacks, facts.settings);
   const applied = appliedVerdict(facts);
-  const synced = syncedVerdict(facts);
+  const synced = syncedVerdict(facts, previous);
   const rolledBack = rolledBackVerdict(facts);
   const ready = readyVerdict(facts, [applied, preflight, synced], rolledBack);
   const verdicts: Record<NodeProxyStateConditionType, Verdict> = {
@@ -151,7 +141,7 @@ function conditionsOf(facts: NodeFacts, previous: readonly Condition[]): Conditi
     Ready: ready,
   };
   return Object.entries(verdicts).map(([type, now]) => {
-    const before = previous.find((condition) => condition.type === type);
+    const before = previous?.conditions?.find((condition) => condition.type === type);
     const lastTransitionTime = before?.status === now.status ? before.lastTransitionTime : timeText(facts.nowMs);
     return { type, ...now, lastTransitionTime, observedGeneration: facts.generation };
   });
@@ -211,19 +201,6 @@ function releaseVerdict(
   if (isDone) return verdict('False', 'Released', 'nothing of Switchyard is left on this node');
   if (problem === null) return verdict('False', 'Releasing', 'everything of Switchyard is being taken out');
   return verdict('False', 'ReleaseFailed', `not everything could be taken out; trying again: ${problem}`);
-}
-
-function syncedVerdict({ lastSyncMs, syncError, isStale }: NodeFacts): Verdict {
-  if (isStale) {
-    return verdict(
-      'False',
-      'StaleProgramming',
-      'the kernel holds what an earlier run knew; the API server was not heard',
-    );
-  }
-  if (syncError !== null) return verdict('False', 'SyncFailing', `the kernel does not take the rules: ${syncError}`);
-  if (lastSyncMs === null) return verdict('False', 'NeverSynced', 'the kernel does not hold the rules yet');
-  return verdict('True', 'InSync', 'the kernel holds all that is known');
 }
 
 function rolledBackVerdict({ attempt }: NodeFacts): Verdict {

@@ -73,6 +73,35 @@ describe('a node over many lives of its agent', { timeout: 240_000 + KILLS * SEC
     await ground.agents.setEndpoints(ground.agents.testbed.pods);
   });
 
+  it('goes on with what it left while the API server is away, and repairs it', async () => {
+    await serve();
+    await eventually('the Services are on disk', async () =>
+      (await ground.file('state/services.ndjson')) === '' ? undefined : true,
+    );
+    await ground.agents.endAgent('SIGKILL');
+    const { testbed, node } = ground.agents;
+    // Newer than what is on disk, as after a last change before the kill: left alone until somebody damages the rules.
+    await testbed.exec(node, ['nft', 'add', 'chain', 'ip', 'switchyard', 'newer']);
+    await ground.cutApiServer(true);
+    try {
+      ground.start();
+      await ground.untilLogged('found what this node ran before');
+      assert.equal(await reach(), 'ok');
+      // It listens from some moment on; what is damaged before that is another test's business.
+      await eventually('it hears of damages', async () => {
+        await ground.sh('nft add chain ip switchyard newest; nft delete chain ip switchyard newest || true');
+        return (await ground.agents.agentLog()).includes('somebody changed our rules') ? true : undefined;
+      });
+      for (const damage of ['flush chain ip switchyard services', 'flush ruleset']) {
+        await testbed.exec(node, ['nft', damage]);
+        await eventually('the node is repaired', async () => ((await reach()) === 'ok' ? true : undefined));
+      }
+    } finally {
+      await ground.cutApiServer(false);
+    }
+    await ground.untilServing();
+  });
+
   it('does not serve from a damaged file, and sets it aside', async () => {
     await serve();
     await reboot();

@@ -46,6 +46,7 @@ const serving: NodeFacts = {
   draining: null,
   settings: NO_SETTINGS,
   isStale: false,
+  recalledAtMs: null,
   release: null,
   handoverNote: null,
   probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
@@ -166,4 +167,52 @@ describe('status of a node', () => {
     assert.equal(status.lastFailure?.code, 'VerifyFailed');
     assert.equal(status.lastFailure.rolledBack, true);
   });
+});
+
+const STARTED: Pick<NodeFacts, 'lastSyncMs' | 'services' | 'endpoints'> = {
+  lastSyncMs: null,
+  services: 0,
+  endpoints: 0,
+};
+const RESTARTS: readonly {
+  name: string;
+  facts: Partial<NodeFacts>;
+  before?: Partial<NodeFacts>;
+  expected: [status: string, reason: string];
+  keepsDataplane: boolean;
+}[] = [
+  { name: 'its rules stand', facts: { recalledAtMs: 10_000 }, expected: ['True', 'InSync'], keepsDataplane: true },
+  { name: 'its rules are gone', facts: {}, expected: ['False', 'NeverSynced'], keepsDataplane: false },
+  {
+    name: 'its rules stand, and are not compared for long',
+    facts: { recalledAtMs: 10_000, nowMs: 70_000 },
+    expected: ['False', 'NeverSynced'],
+    keepsDataplane: true,
+  },
+  {
+    name: 'its rules stand, and were not right before',
+    facts: { recalledAtMs: 10_000 },
+    before: { syncError: 'ENOSPC' },
+    expected: ['False', 'NeverSynced'],
+    keepsDataplane: true,
+  },
+  {
+    name: 'the kernel refuses what it compared',
+    facts: { recalledAtMs: 10_000, syncError: 'ENOSPC' },
+    expected: ['False', 'SyncFailing'],
+    keepsDataplane: true,
+  },
+];
+
+describe('status of a node whose agent has started anew', () => {
+  for (const { name, facts, before = {}, expected, keepsDataplane } of RESTARTS) {
+    it(name, () => {
+      const said = nodeStatus({ ...serving, ...before }, undefined);
+      const status = nodeStatus({ ...serving, ...STARTED, ...facts }, said);
+      const synced = status.conditions?.find(({ type }) => type === 'DataplaneSynced');
+      assert.deepEqual([synced?.status, synced?.reason], expected);
+      assert.equal(status.conditions?.find(({ type }) => type === 'Ready')?.status, expected[0]);
+      assert.deepEqual(status.dataplane, keepsDataplane ? said.dataplane : undefined);
+    });
+  }
 });

@@ -10,6 +10,7 @@ import { StateFile } from '../../../src/agent/state-file.ts';
 import type { Target } from '../../../src/agent/target.ts';
 import type { NodeNetwork } from '../../../src/core/dataplane-options.ts';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../../../src/core/mode.ts';
+import type { ServicePorts } from '../../../src/core/snapshot.ts';
 import { ServiceTable } from '../../../src/core/service-table.ts';
 import { runProcess } from '../../../src/kernel/iptables/process.ts';
 import { silentLog } from '../../../src/support/log.ts';
@@ -58,8 +59,19 @@ class Node {
   #onTransition: () => void = () => undefined;
 
   start(): void {
-    const { clock, kernel } = this;
+    this.create();
+    this.run();
+  }
+
+  /** The API server has answered. */
+  run(): void {
     this.#stop = new AbortController();
+    this.engine.notify();
+    this.#ended = this.engine.run(this.#stop.signal);
+  }
+
+  create(): void {
+    const { clock, kernel } = this;
     this.table = new ServiceTable({
       nodeName: 'n1',
       dataplane: {
@@ -102,8 +114,6 @@ class Node {
       onTransition: () => this.#onTransition(),
       onStuck: () => (this.isStuck = true),
     });
-    this.engine.notify();
-    this.#ended = this.engine.run(this.#stop.signal);
   }
 
   /** Resolves when `isTrue` holds; looked at after every transition. */
@@ -616,6 +626,69 @@ describe('a repair that fails', () => {
     node.start();
     await node.untilLater(() => !node.kernel.modes.has('nftables'));
     assert.ok(isWhole('iptables'));
+  });
+});
+
+describe('while the API server is away', () => {
+  let node: Node;
+  let stop: AbortController;
+  let ended: Promise<void>;
+  const known: ServicePorts = new Map();
+
+  beforeEach(async () => {
+    node = new Node();
+    node.start();
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    await node.stop();
+    node.kernel.journal.length = 0;
+    stop = new AbortController();
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await ended;
+    await node.stop();
+    rmSync(node.folder, { recursive: true });
+  });
+
+  const go = async () => {
+    node.create();
+    await node.engine.recall();
+    ended = node.engine.runCached(() => known, stop.signal);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it('rules that stand are left alone until somebody changes them, and then repaired until it works', async () => {
+    await go();
+    assert.deepEqual(node.kernel.journal, []);
+    assert.notEqual(node.engine.view().recalledAtMs, null);
+    assert.deepEqual(node.engine.guardedModes(), ['nftables']);
+    let failures = 3;
+    node.kernel.fault = () => ((failures -= 1) >= 0 ? 'ENOBUFS' : undefined);
+    node.engine.repair('nftables');
+    await node.untilLater(() => node.kernel.journal.length > 0);
+    assert.deepEqual(node.kernel.journal, ['sync nftables']);
+  });
+
+  it('rules that are gone are written from what was known last, as soon as the kernel takes them', async () => {
+    node.kernel.modes.clear();
+    let failures = 3;
+    node.kernel.fault = () => ((failures -= 1) >= 0 ? 'ENOBUFS' : undefined);
+    await go();
+    await node.untilLater(() => node.kernel.modes.has('nftables'));
+    assert.equal(node.engine.view().recalledAtMs, null);
+    assert.equal(node.engine.view().isStale, true);
+  });
+
+  it('everything is compared once it answers', async () => {
+    await go();
+    stop.abort();
+    await ended;
+    node.run();
+    await node.until(() => node.engine.view().lastSyncMs !== null);
+    assert.deepEqual(node.kernel.journal, ['sync nftables']);
+    assert.equal(node.engine.view().isStale, false);
   });
 });
 
