@@ -2,8 +2,6 @@ import type { ServicePorts } from '../core/snapshot.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { isOver } from '../core/mode-switch.ts';
 import type { ImplementedMode } from '../core/mode.ts';
-import { isGone } from '../core/kube-proxy.ts';
-import { Backoff } from '../support/backoff.ts';
 import { AnchorKeeper } from './anchor-keeper.ts';
 import type { Drifted } from './drift-watch.ts';
 import { EarlierLife } from './earlier-life.ts';
@@ -14,19 +12,10 @@ import { Inspection } from './inspection.ts';
 import { Leftovers } from './leftovers.ts';
 import { ModeSwitcher } from './mode-switcher.ts';
 import type { ReleasePolicy } from './node-release.ts';
+import { ReleaseCourse } from './release-course.ts';
 import { ServiceFollower } from './service-follower.ts';
-import { giveAffinityToKubeProxy } from './switch-steps.ts';
 import type { Target } from './target.ts';
 
-interface Release extends NonNullable<EngineView['release']> {
-  readonly policy: ReleasePolicy;
-  /** Monotonic; null before the first try and once it is done. */
-  readonly retryAtMs: number | null;
-  /** kube-proxy is to serve first; meanwhile ours goes on. */
-  readonly waits: boolean;
-}
-
-const RETURN_ATTEMPT = 'before-kube-proxy';
 const IDLE_MS = 3_600_000;
 
 /**
@@ -43,11 +32,7 @@ export class NodeEngine {
   readonly #earlier: EarlierLife;
   readonly #leftovers: Leftovers;
   readonly #kubeProxyLeftovers: KubeProxyLeftovers;
-  /** Ends the wait for kube-proxy before a release. */
-  #return = new AbortController();
-  #isLeavingIpvs = false;
-  readonly #releaseRetry = new Backoff({ firstMs: 1_000, maxMs: 60_000 });
-  #release: Release | null = null;
+  readonly #release: ReleaseCourse;
   readonly #inspection = new Inspection();
   #wake: () => void = () => undefined;
 
@@ -62,7 +47,9 @@ export class NodeEngine {
     const switching = { follower: this.#follower, handover: this.#handover, wake: () => this.#wake() };
     this.#switcher = new ModeSwitcher({ ...parts, ...switching });
     this.#anchor = new AnchorKeeper(parts);
-    this.#earlier = new EarlierLife({ ...parts, ...switching, switcher: this.#switcher, anchor: this.#anchor });
+    const courses = { ...parts, ...switching, switcher: this.#switcher, anchor: this.#anchor };
+    this.#earlier = new EarlierLife(courses);
+    this.#release = new ReleaseCourse(courses);
     this.#leftovers = new Leftovers(parts);
     this.#kubeProxyLeftovers = new KubeProxyLeftovers(parts);
   }
@@ -101,11 +88,8 @@ export class NodeEngine {
   }
 
   setTarget(target: Target): void {
-    this.#return.abort();
-    this.#isLeavingIpvs = false;
-    if (this.#release !== null) this.#handover.keepPorts();
+    this.#release.cancel();
     this.#switcher.setTarget(target);
-    this.#release = null;
     this.#wake();
   }
 
@@ -114,47 +98,8 @@ export class NodeEngine {
    * is running already.
    */
   release(policy: ReleasePolicy, givesBack = false): void {
-    if (this.#release?.policy === policy) return;
-    this.#switcher.setTarget(null);
-    this.#switcher.stop();
-    const waits = givesBack || !isGone(this.#parts.kubeProxy.sight());
-    this.#release = { policy, isDone: false, problem: null, retryAtMs: null, waits };
-    if (waits) this.#isLeavingIpvs = true;
+    this.#release.begin(policy, givesBack);
     this.#wake();
-  }
-
-  /**
-   * kube-proxy shares its virtual servers with nobody: in IPVS mode it takes ours for its own, in nftables mode it begins
-   * with removing them all. So a node in IPVS mode changes to another one before kube-proxy comes back.
-   */
-  async #leaveIpvs(): Promise<boolean> {
-    const { serving, attempt } = this.#switcher;
-    const hasFailed = attempt?.id === RETURN_ATTEMPT && isOver(attempt);
-    if (serving === null || serving.config.mode !== 'ipvs' || hasFailed) {
-      this.#isLeavingIpvs = false;
-      this.#awaitReturn();
-      return true;
-    }
-    if (attempt?.id !== RETURN_ATTEMPT) {
-      const { missingFor } = this.#parts;
-      const nftables = { ...serving.config, mode: 'nftables' as const };
-      const config = (await missingFor(nftables)).length === 0 ? nftables : { ...nftables, mode: 'iptables' as const };
-      this.#switcher.abandon();
-      const revision = `return-${serving.revision}`.slice(0, 64);
-      this.#switcher.setTarget({ serving: { revision, config }, attemptId: RETURN_ATTEMPT, allowedMs: null });
-    }
-    return this.#switcher.step();
-  }
-
-  #awaitReturn(): void {
-    this.#return.abort();
-    this.#return = new AbortController();
-    const { signal } = this.#return;
-    void this.#handover.untilReturned(signal).then(() => {
-      if (signal.aborted || this.#release === null) return;
-      this.#release = { ...this.#release, waits: false };
-      this.#wake();
-    });
   }
 
   view(): EngineView {
@@ -163,7 +108,7 @@ export class NodeEngine {
     return {
       isStale: isFromCache,
       recalledAtMs: lastSyncMs === null ? this.#earlier.recalledAtMs : null,
-      release: this.#release,
+      release: this.#release.view,
       handoverNote: this.#handover.note,
       serving,
       servingSinceMs,
@@ -229,7 +174,7 @@ export class NodeEngine {
       const woken = this.#woken();
       if (!(await this.#turn())) await this.#sleep(woken, this.#dueMs(), signal);
     }
-    this.#return.abort();
+    this.#release.stop();
     this.#switcher.stop();
     this.#follower.close();
   }
@@ -239,11 +184,11 @@ export class NodeEngine {
    * changing there is always something to follow.
    */
   async #turn(): Promise<boolean> {
-    if (this.#release !== null && !this.#release.waits) return this.#releaseOnce(this.#release);
+    if (this.#release.isWanted && !this.#release.waits) return this.#release.step();
     const hasFollowed = await this.#switcher.withDeadline(
       async () => (await this.#anchor.keepOnce()) || this.#follow(),
     );
-    if (this.#release !== null) return (this.#isLeavingIpvs && (await this.#leaveIpvs())) || hasFollowed;
+    if (this.#release.isWanted) return (await this.#release.step()) || hasFollowed;
     const hasStepped = await this.#switcher.step();
     if (hasFollowed || hasStepped || (await this.#tidy()) || (await this.#tidyKubeProxy())) return true;
     return this.#inspection.perform(() => this.#follower.inspect());
@@ -262,36 +207,6 @@ export class NodeEngine {
     return JSON.stringify([error, lastSyncMs !== null, isFromCache]);
   }
 
-  async #releaseOnce(release: Release): Promise<boolean> {
-    const { clock, log, onTransition } = this.#parts;
-    if (release.isDone || clock.monotonicMs() < (release.retryAtMs ?? 0)) return false;
-    await this.#handAffinityOver();
-    this.#follower.dropAll();
-    this.#anchor.forget();
-    this.#switcher.abandon();
-    const failures = await this.#parts.release(release.policy);
-    const isDone = failures.length === 0;
-    if (isDone) {
-      this.#switcher.forget();
-      this.#releaseRetry.reset();
-    } else log.error({ problem: failures.join('; ') }, 'this node cannot be released completely; trying again');
-    const retryAtMs = isDone ? null : clock.monotonicMs() + this.#releaseRetry.nextMs();
-    const problem = isDone ? null : failures.join('; ');
-    if (this.#release === release) this.#release = { ...release, isDone, problem, retryAtMs };
-    onTransition();
-    return true;
-  }
-
-  /** To kube-proxy, where it has come back. */
-  async #handAffinityOver(): Promise<void> {
-    const { kubeProxy, log } = this.#parts;
-    const { serving, attempt } = this.#switcher;
-    const standing = [serving, attempt?.to].find((each) => each && this.#follower.isProgrammed(each.config.mode));
-    if (!standing || isGone(kubeProxy.sight())) return;
-    const ground = { kubeProxy, log, servicePorts: () => this.#follower.servicePorts };
-    await giveAffinityToKubeProxy(this.#follower.open(standing), ground);
-  }
-
   /** Removes rules of other modes that an earlier run left behind, once what serves is in the kernel. */
   async #tidy(): Promise<boolean> {
     const { serving } = this.#switcher;
@@ -304,7 +219,8 @@ export class NodeEngine {
 
   #mayTidy(): boolean {
     const { serving, attempt } = this.#switcher;
-    return serving !== null && attempt?.phase !== 'Failed' && this.#follower.error === null;
+    const isWhole = serving !== null && this.#follower.error === null;
+    return isWhole && attempt?.phase !== 'Failed' && !this.#release.isWanted;
   }
 
   /** Removes what kube-proxy left behind, whenever it does not run and we serve. */
@@ -314,15 +230,14 @@ export class NodeEngine {
   }
 
   #mayTidyKubeProxy(): boolean {
-    const { serving, attempt } = this.#switcher;
+    const { attempt } = this.#switcher;
     const isChanging = attempt !== null && !isOver(attempt);
-    const isWhole = serving !== null && this.#follower.hasServices && this.#follower.error === null;
-    return isWhole && !isChanging && attempt?.phase !== 'Failed' && this.#release === null;
+    return this.#mayTidy() && this.#follower.hasServices && !isChanging;
   }
 
   #dueMs(): number {
     return Math.min(
-      this.#release?.retryAtMs ?? Infinity,
+      this.#release.dueMs,
       this.#follower.retryAtMs ?? Infinity,
       this.#switcher.dueMs(),
       this.#anchor.dueMs,
