@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { PROXY_PROFILE_CONDITIONS } from '../../src/core/api/proxy-profile.ts';
+import { proxyProfileStatus } from '../../src/core/api/rollout-status.ts';
 import { CHART } from './chart-renderer.ts';
 import { exposedLabels } from './exposed-metrics.ts';
 
@@ -84,6 +86,24 @@ describe('The queries of alerts and dashboard', () => {
       'q: switchyard_mode has no flavour',
       'q: nothing in it has zone',
     ]);
+  });
+
+  it('look for values that these labels can have', () => {
+    const possible: Readonly<Record<string, readonly string[]>> = {
+      state: Object.keys(proxyProfileStatus.shape.nodes.unwrap().shape),
+      type: PROXY_PROFILE_CONDITIONS,
+      scope: ['fleet', 'node'],
+      job: ['switchyard-agent', 'switchyard-controller'],
+    };
+    const queries = [
+      ...alerts.map(({ expr }) => expr),
+      ...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+    ];
+    const asked = queries.flatMap((query) => [...query.matchAll(/\b(state|type|scope|job)=~?"([^"]*)"/g)]);
+    assert.ok(asked.length > 10);
+    for (const [text, label = '', values = ''] of asked) {
+      for (const value of values.split('|')) assert.ok(possible[label]?.includes(value), text);
+    }
   });
 
   it('name labels in what they say that the alert has', () => {

@@ -167,6 +167,17 @@ describe('The values of the chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
     }
   });
 
+  it('label everything alike', async () => {
+    const { manifests } = await render({ commonLabels: { team: 'network', number: '7' } });
+    for (const { kind, metadata, spec } of manifests) {
+      assert.deepEqual([metadata.labels?.['team'], metadata.labels?.['number']], ['network', '7'], kind);
+      const { template, selector } = (spec ?? {}) as Record<string, { metadata?: Manifest['metadata'] }>;
+      if (template !== undefined) assert.equal(template.metadata?.labels?.['team'], 'network', kind);
+      // What selects pods can never be changed afterwards.
+      assert.ok(!JSON.stringify(selector ?? {}).includes('team'), kind);
+    }
+  });
+
   it('may be those of a chart that depends on this one', async () => {
     assertWell(await render({ global: { imageRegistry: 'r' }, enabled: true }));
   });
