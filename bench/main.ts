@@ -3,6 +3,7 @@ import { IMPLEMENTED_MODES, type ImplementedMode } from '../src/core/mode.ts';
 import { benchChange } from './change.ts';
 import { IPTABLES_FLAVOURS, type SwitchRun } from '../test/e2e/switch-course.ts';
 import { benchRepair, REPAIRED_MODES, type RepairedMode } from './repair.ts';
+import { benchIpvsSwitch } from './ipvs-switch.ts';
 import { benchSwitch } from './switch.ts';
 
 function parseCount(text: string): number {
@@ -26,6 +27,11 @@ function parseModes(text: string): ImplementedMode[] {
     throw new InvalidArgumentError(`expected two or more of ${IMPLEMENTED_MODES.join(', ')}, with commas.`);
   }
   return modes;
+}
+
+interface SwitchOptions extends Omit<SwitchRun, 'faultPercent'> {
+  readonly faults: number;
+  readonly vm: boolean;
 }
 
 await new Command('bench')
@@ -71,8 +77,22 @@ await new Command('bench')
       .addOption(
         new Option('--flavour <flavour>', 'the iptables in use on the node').choices(IPTABLES_FLAVOURS).default('nft'),
       )
-      .option('--modes <modes>', 'in turn, over and over; IPVS needs a kernel that has it', parseModes, TWO_MODES)
-      .action(async ({ faults, ...options }: Omit<SwitchRun, 'faultPercent'> & { readonly faults: number }) => {
+      .option(
+        '--modes <modes>',
+        'in turn, over and over; IPVS needs a kernel that has it, or --vm',
+        parseModes,
+        TWO_MODES,
+      )
+      .option('--vm', 'iptables, ipvs, nftables, ipvs in turn, in a virtual machine that has IPVS; much slower', false)
+      .action(async ({ faults, vm, ...options }: SwitchOptions) => {
+        if (vm) {
+          const { times: switches, kill, flavour } = options;
+          const totals = await benchIpvsSwitch({ switches, kill, flavour, faultPercent: faults });
+          console.log(JSON.stringify(totals));
+          const { lost, incomplete, mended, left } = totals;
+          process.exitCode = lost === 0 && incomplete.length === 0 && mended === '' && left === '' ? 0 : 1;
+          return;
+        }
         const totals = await benchSwitch({ ...options, faultPercent: faults });
         console.log(JSON.stringify(totals));
         process.exitCode = totals.lost === 0 && totals.incomplete.length === 0 && totals.mended === '' ? 0 : 1;

@@ -16,7 +16,10 @@ export interface InsideTests extends Omit<VmRun, 'argv' | 'onOutput'> {
 export function testInsideVm({ name, files, ...run }: InsideTests): void {
   it(name, async (t) => {
     const reporter = ['--test-reporter=./test/vm/reporter.ts', '--test-isolation=none'];
-    const argv = ['node', '--test', ...reporter, ...files.map((file) => `test/vm/inside/${file}`)];
+    // How long the long forms are.
+    const settings = Object.entries(process.env).filter(([key]) => key.startsWith('SWITCHYARD_'));
+    const env = ['env', ...settings.map(([key, value]) => `${key}=${value}`)];
+    const argv = [...env, 'node', '--test', ...reporter, ...files.map((file) => `test/vm/inside/${file}`)];
     const outcome = await runInVm({ argv, ...run }).catch((error: unknown) => {
       if (error instanceof VmUnavailable) return error;
       throw error;

@@ -75,7 +75,9 @@ export class IpvsRules {
       ...gone.map((server) => `-D ${server}`),
     ];
     // What an earlier life has left is there already.
-    for (const line of lines) await this.#options.run('sh', ['-c', `ipvsadm ${line} 2>/dev/null || true`]);
+    const known = new Set((await this.#options.run('ipvsadm', ['-Sn'])).split('\n').map(placeOf));
+    const missing = lines.filter((line) => line.startsWith('-d') || line.startsWith('-D') || !known.has(placeOf(line)));
+    await this.#options.run('ipvsadm', ['-R'], `${missing.join('\n')}\n`);
     const addresses = new Set(all.flatMap(vipsOf));
     const batch = [...addresses]
       .filter((address) => !this.#addresses.has(address))
@@ -193,6 +195,11 @@ function changesOf(server: string, before: Server | undefined, { options, realSe
     ...[...wanted].filter((each) => had?.has(each) !== true).map((each) => `-a ${server} -r ${each} -m -w 1`),
     ...[...(had ?? [])].filter((each) => !wanted.has(each)).map((each) => `-d ${server} -r ${each}`),
   ];
+}
+
+/** A virtual server, or a real server at one, in a line of ipvsadm. */
+function placeOf(line: string): string {
+  return /^-[Aa] \S+ \S+(?: -r \S+)?/.exec(line)?.[0] ?? '';
 }
 
 function vipsOf({ clusterIP, externalIPs, loadBalancerVIPs }: ServicePort): string[] {

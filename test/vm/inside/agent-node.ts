@@ -4,7 +4,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
+import { agentState } from '../../../src/core/agent-state.ts';
+import type { AttemptPhase, NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
 import type { Mode } from '../../../src/core/mode.ts';
 import type { EndpointSlice, Service } from '../../../src/core/kubernetes.ts';
 import { listenTcpIn } from '../../../src/kernel/netns.ts';
@@ -38,7 +39,7 @@ export class AgentNode {
     const cluster = { clusters: [{ name: 'c', cluster: { server: `http://${address}:${API_PORT}` } }] };
     const context = { contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }], 'current-context': 'x' };
     writeFileSync(
-      ground.#path('kubeconfig'),
+      ground.path('kubeconfig'),
       JSON.stringify({ ...cluster, ...context, users: [{ name: 'u', user: {} }] }),
     );
     return ground;
@@ -63,19 +64,13 @@ export class AgentNode {
   }
 
   get kubeconfig(): string {
-    return this.#path('kubeconfig');
+    return this.path('kubeconfig');
   }
 
-  start(): void {
-    const log = openSync(this.#path('log'), 'a');
-    const argv = [
-      'bin/switchyard',
-      'agent',
-      '--kubeconfig',
-      this.#path('kubeconfig'),
-      '--state-dir',
-      this.#path('state'),
-    ];
+  /** `program` is what to start instead of the installed one, with its first arguments. */
+  start(program: readonly string[] = ['bin/switchyard']): void {
+    const log = openSync(this.path('log'), 'a');
+    const argv = [...program, 'agent', '--kubeconfig', this.path('kubeconfig'), '--state-dir', this.path('state')];
     const usual = ['--node-name', 'n1', '--log-level', 'debug', '--sysctl-dir', '', '--modules-load-dir', ''];
     this.#agent = this.#testbed.spawn(this.node, [...argv, ...usual], { stdio: ['ignore', log, log] });
     closeSync(log);
@@ -91,11 +86,11 @@ export class AgentNode {
   }
 
   /** Resolves when `look` is true; else it rejects after a deadline with what the agent said. */
-  async until(what: string, look: () => boolean | Promise<boolean>, deadlineMs = DEADLINE_MS): Promise<void> {
-    const deadline = Date.now() + deadlineMs;
+  async until(what: string, look: () => boolean | Promise<boolean>, pauseMs = 100): Promise<void> {
+    const deadline = Date.now() + DEADLINE_MS;
     while (!(await look())) {
       if (Date.now() > deadline) throw new Error(`timed out waiting until ${what}\n${this.#said()}`);
-      await pause(100);
+      await pause(pauseMs);
     }
   }
 
@@ -112,6 +107,23 @@ export class AgentNode {
     return this.api.status;
   }
 
+  /** How far the attempt at what is wanted now has come, as the agent says; undefined while it says nothing. */
+  get attempt(): NodeProxyStateStatus['attempt'] {
+    const { attempt } = this.status ?? {};
+    return attempt?.id === this.api.attemptId ? attempt : undefined;
+  }
+
+  /** The same, as the agent's disk says, sooner. */
+  phaseOnDisk(): AttemptPhase | undefined {
+    try {
+      const { content } = JSON.parse(readFileSync(this.path('state/state.json'), 'utf8')) as { content: unknown };
+      const { attempt } = agentState.parse(content);
+      return attempt?.id === this.api.attemptId ? attempt.phase : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Runs a command inside the node and returns its output. */
   async run(...argv: readonly string[]): Promise<string> {
     return (await this.#testbed.exec(this.node, argv)).stdout;
@@ -120,7 +132,7 @@ export class AgentNode {
   /** Takes everything of ours out of the node. */
   async cleanUp(): Promise<void> {
     await this.end('SIGKILL');
-    const argv = [join(process.cwd(), 'bin/switchyard'), 'agent', '--cleanup', '--state-dir', this.#path('state')];
+    const argv = [join(process.cwd(), 'bin/switchyard'), 'agent', '--cleanup', '--state-dir', this.path('state')];
     await this.#testbed.exec(this.node, argv, { deadlineMs: DEADLINE_MS });
   }
 
@@ -130,12 +142,13 @@ export class AgentNode {
     rmSync(this.#folder, { recursive: true });
   }
 
-  #path(name: string): string {
+  /** A file of this node's agent. */
+  path(name: string): string {
     return join(this.#folder, name);
   }
 
   #said(): string {
-    const text = readFileSync(this.#path('log'), 'utf8').slice(-LOG_TAIL);
+    const text = readFileSync(this.path('log'), 'utf8').slice(-LOG_TAIL);
     return `${JSON.stringify(this.status)}\n${text}\n${this.#whereabouts()}`;
   }
 

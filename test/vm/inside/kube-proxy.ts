@@ -14,6 +14,7 @@ const CASES: readonly { readonly from: Mode; readonly to: Mode }[] = [
 ];
 const CONFIG = { ipvs: { udpTimeout: '5s' } };
 const WEB = ['10.96.0.10', 'fd00:96::10'] as const;
+const STICKY = ['10.96.0.12', 'fd00:96::12'] as const;
 /** Of somebody else: kube-proxy leaves it alone for its excludeCIDRs. */
 const FOREIGN = '203.0.113.9:80';
 /** How much of IPv4's default of five minutes a UDP flow may need to end. */
@@ -29,6 +30,7 @@ describe('taking over from kube-proxy and giving back, with IPVS', () => {
     agent = await AgentNode.create(testbed);
     const spec = { ...nodePorts(30080), type: 'LoadBalancer', externalIPs: ['192.0.2.10'] };
     agent.put(service('web', WEB, spec, ['192.0.2.11']), slices('web', testbed.pods));
+    agent.put(service('sticky', STICKY, { sessionAffinity: 'ClientIP' }), slices('sticky', testbed.pods));
   });
   afterEach(async () => {
     for (const load of loads) await load.stop();
@@ -59,12 +61,17 @@ describe('taking over from kube-proxy and giving back, with IPVS', () => {
   const startLoads = async (): Promise<void> => {
     const n1 = testbed.node('n1');
     const backends = testbed.pods.map(({ name }) => name);
-    const both = (name: string, address: string, port: number): LoadTarget[] =>
+    const both = (name: string, address: string, port: number, isSticky = false): LoadTarget[] =>
       (['TCP', 'UDP'] as const).map((protocol) => {
-        const target = { address, port, protocol, backends, perSecond: 2, held: 1 };
+        const target = { address, port, protocol, backends, perSecond: 2, held: isSticky ? 0 : 1, isSticky };
         return { name: `${name} ${protocol}`, ...target };
       });
-    const inside = [...both('ClusterIP', WEB[0], 80), ...both('ClusterIP over IPv6', WEB[1], 80)];
+    const inside = [
+      ...both('ClusterIP', WEB[0], 80),
+      ...both('ClusterIP over IPv6', WEB[1], 80),
+      ...both('sticky ClusterIP', STICKY[0], 80, true),
+      ...both('sticky ClusterIP over IPv6', STICKY[1], 80, true),
+    ];
     const outside = [...both('NodePort', n1.address, 30080), ...both('external IP', '192.0.2.10', 80)];
     const pod = n1.pods[1] ?? assert.fail();
     const pairs = [

@@ -52,6 +52,11 @@ export class TinyApi {
     return this.#status;
   }
 
+  /** Of what is wanted now. */
+  get attemptId(): string {
+    return (this.#state as { spec?: { attempt: { id: string } } } | undefined)?.spec?.attempt.id ?? '';
+  }
+
   /** What a controller would write. */
   want(config: object, action: 'Apply' | 'Release' = 'Apply', giveBackTo?: 'kube-proxy'): void {
     const rendered = renderedConfig.parse({ mode: 'nftables', ...config });

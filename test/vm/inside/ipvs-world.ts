@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Host, Testbed } from '../../../src/sandbox/net/testbed.ts';
+import { TrafficLoad, type LoadReport, type LoadTarget } from '../../../src/sandbox/traffic/traffic.ts';
+import { nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
+import type { AgentNode } from './agent-node.ts';
+
+/** So many are begun per target between two changes. */
+const CONNECTIONS_BETWEEN = 1;
+const CHURN_MS = 1_000;
+
+const WEB = ['10.96.0.10', 'fd00:96::10'] as const;
+const CHURNED = ['10.96.0.11', 'fd00:96::11'] as const;
+const STICKY = ['10.96.0.12', 'fd00:96::12'] as const;
+const EXTERNAL_IP = '192.0.2.10';
+const LOAD_BALANCER_IP = '192.0.2.11';
+
+/** It serves nobody: who reaches itself is masqueraded. */
+function clientOf(testbed: Testbed): Host {
+  return testbed.node('n1').pods[1] ?? assert.fail();
+}
+
+function backendsOf(testbed: Testbed): readonly Host[] {
+  return testbed.pods.filter((pod) => pod !== clientOf(testbed));
+}
+
+type Route = Pick<LoadTarget, 'address' | 'port'> & Partial<LoadTarget>;
+
+/** What is sent from where: new connections without end, and connections that are held. */
+function targetsOf(testbed: Testbed): readonly { readonly from: Host; readonly targets: LoadTarget[] }[] {
+  const n1 = testbed.node('n1');
+  const pod = clientOf(testbed);
+  const backends = backendsOf(testbed).map(({ name }) => name);
+  const both = (name: string, route: Route): LoadTarget[] =>
+    (['TCP', 'UDP'] as const).map((protocol) => ({
+      name: `${name} ${protocol}`,
+      protocol,
+      perSecond: 1,
+      held: 1,
+      backends,
+      ...route,
+    }));
+  return [
+    {
+      from: pod,
+      targets: [
+        ...both('pod to ClusterIP', { address: WEB[0], port: 80, sources: [pod.address] }),
+        ...both('pod to ClusterIP over IPv6', { address: WEB[1], port: 80, sources: [pod.address6] }),
+        ...both('pod to churned ClusterIP', { address: CHURNED[0], port: 80, held: 0, perSecond: 2 }),
+        ...both('sticky ClusterIP', { address: STICKY[0], port: 80, held: 0, isSticky: true }),
+      ],
+    },
+    {
+      from: n1,
+      targets: [
+        ...both('node to ClusterIP', { address: WEB[0], port: 80 }),
+        ...both('node to ClusterIP over IPv6', { address: WEB[1], port: 80 }),
+        ...both('sticky ClusterIP over IPv6', { address: STICKY[1], port: 80, held: 0, isSticky: true }),
+      ],
+    },
+    {
+      from: testbed.outside,
+      targets: [
+        ...both('outside to NodePort', { address: n1.address, port: 30080 }),
+        ...both('outside to NodePort over IPv6', { address: n1.address6, port: 30080 }),
+        ...both('outside to external IP', { address: EXTERNAL_IP, port: 80 }),
+        ...both('outside to load balancer', { address: LOAD_BALANCER_IP, port: 80 }),
+      ],
+    },
+  ];
+}
+
+const attempts = ({ targets }: LoadReport): number => targets.reduce((sum, target) => sum + target.attempts, 0);
+
+/** Services of all kinds behind an agent's node, called over TCP and UDP by a pod, by the node and from outside. */
+export class IpvsWorld {
+  readonly #testbed: Testbed;
+  readonly #agent: AgentNode;
+  readonly #stopped = new AbortController();
+  #loads: readonly TrafficLoad[] = [];
+  #churn: Promise<void> = Promise.resolve();
+
+  constructor(testbed: Testbed, agent: AgentNode) {
+    this.#testbed = testbed;
+    this.#agent = agent;
+    const backends = backendsOf(testbed);
+    const spec = { ...nodePorts(30080), type: 'LoadBalancer', externalIPs: [EXTERNAL_IP] };
+    agent.put(
+      service('web', WEB, spec, [LOAD_BALANCER_IP]),
+      slices('web', backends),
+      service('churned', CHURNED),
+      slices('churned', backends),
+      service('sticky', STICKY, { sessionAffinity: 'ClientIP' }),
+      slices('sticky', backends),
+    );
+  }
+
+  /** Connections begin, and an endpoint of one Service goes or comes every second. */
+  async start(): Promise<void> {
+    this.#loads = await Promise.all(
+      targetsOf(this.#testbed).map(({ from, targets }) =>
+        TrafficLoad.start(this.#testbed, from, { targets, timeoutMs: 30_000, heldIntervalMs: 300 }),
+      ),
+    );
+    this.#churn = this.#changeEndpoints();
+    // A client is remembered once its first connection has been.
+    await this.untilFlowing(3);
+  }
+
+  async #changeEndpoints(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (let count = 0; !signal.aborted; count += 1) {
+      const all = backendsOf(this.#testbed);
+      const pods = all.filter((_, index) => index !== count % (all.length + 1));
+      this.#agent.put(slices('churned', pods));
+      await pause(CHURN_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Until each load has begun some more connections. */
+  async untilFlowing(connections = CONNECTIONS_BETWEEN): Promise<void> {
+    await Promise.all(
+      this.#loads.map(async (load) => {
+        const first = await load.report();
+        const enough = attempts(first) + connections * first.targets.length;
+        await this.#agent.until('traffic flows', async () => attempts(await load.report()) >= enough);
+      }),
+    );
+  }
+
+  async stopChurn(): Promise<void> {
+    this.#stopped.abort();
+    await this.#churn;
+  }
+
+  /** Ends everything; the reports are final. */
+  async stop(): Promise<readonly LoadReport[]> {
+    await this.stopChurn();
+    const reports = await Promise.all(this.#loads.map((load) => load.stop()));
+    this.#loads = [];
+    return reports;
+  }
+}
