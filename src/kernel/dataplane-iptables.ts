@@ -13,6 +13,7 @@ import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts'
 import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
 import { RulesLook } from './iptables/look.ts';
 import { RecentLists } from './iptables/recent-lists.ts';
+import { TableSizes } from './iptables/table-sizes.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
 
 const USED_TABLES = ['nat', 'filter'] as const;
@@ -39,13 +40,15 @@ class IptablesDataplane implements Dataplane {
   readonly #netns: string | undefined;
   readonly #flavour: Flavour | undefined;
   #tool: IptablesTool | undefined;
-  readonly #look = new RulesLook();
+  readonly #look = new RulesLook(() => this.#readSizes());
+  readonly #sizes: TableSizes;
   /** What was written last; absent before the first `sync`, while writing and after a failure. */
   #written: Written | undefined;
 
   constructor(options: IptablesDataplaneOptions) {
     this.#netns = options.netns;
     this.#flavour = options.flavour;
+    this.#sizes = new TableSizes(options.netns);
   }
 
   async sync(snapshot: Snapshot): Promise<SyncReport> {
@@ -79,6 +82,16 @@ class IptablesDataplane implements Dataplane {
     } finally {
       end();
     }
+  }
+
+  glance(): boolean {
+    return this.#tool?.flavour !== 'legacy' || this.#written === undefined || this.#look.glance();
+  }
+
+  #readSizes(): string | undefined {
+    const families = this.#written?.snapshot.options.families;
+    if (this.#tool?.flavour !== 'legacy' || families === undefined) return undefined;
+    return this.#sizes.read(families, USED_TABLES);
   }
 
   /** The kernel tells of changes of iptables-nft. */
@@ -161,7 +174,7 @@ class IptablesDataplane implements Dataplane {
   }
 
   close(): void {
-    // Nothing is held between calls.
+    this.#sizes.close();
   }
 
   async #chosenTool(): Promise<IptablesTool> {

@@ -86,6 +86,12 @@ export interface Dataplane {
    */
   isIntact?(addresses: boolean): Promise<boolean>;
 
+  /**
+   * A look that may be made ten times a second. False says that something may have changed since the last write or the last
+   * `isIntact`, which then tells what; true says nothing. Optional, as `isIntact`.
+   */
+  glance?(): boolean;
+
   /** Only iptables mode drops or counts such packets. */
   countPackets?(): Promise<PacketCounts>;
 

@@ -11,6 +11,7 @@ const calls = {
   bind: libc.func('int bind(int, const void *, int)') as Call,
   listen: libc.func('int listen(int, int)') as Call,
   setsockopt: libc.func('int setsockopt(int, int, int, const void *, int)') as Call,
+  getsockopt: libc.func('int getsockopt(int, int, int, _Inout_ void *, _Inout_ void *)') as Call,
   getsockname: libc.func('int getsockname(int, _Out_ void *, _Inout_ void *)') as Call,
   setns: libc.func('int setns(int, int)') as Call,
   clock_getres: libc.func('int clock_getres(int, _Out_ void *)') as Call,

@@ -64,4 +64,47 @@ describe('what nobody tells of', () => {
     clock.advance(5_000);
     await ended;
   });
+
+  it('is looked at closer at once where a glance finds something, but not all the time', async () => {
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const drifts: string[] = [];
+    let looks = 0;
+    let isOdd = false;
+    const ended = new DriftPoll({
+      clock,
+      log: silentLog,
+      signal: stop.signal,
+      held: () => [
+        {
+          mode: 'iptables',
+          glance: () => !isOdd,
+          isIntact: () => {
+            looks += 1;
+            clock.advance(50);
+            return Promise.resolve(looks === 1);
+          },
+        },
+      ],
+      watchBound: () => Promise.resolve(),
+      onDrift: (mode) => drifts.push(mode),
+    }).run();
+    const pass = async (milliseconds: number): Promise<void> => {
+      clock.advance(milliseconds);
+      await nextTurn();
+    };
+    await pass(100);
+    assert.equal(looks, 0);
+    isOdd = true;
+    await pass(100);
+    // Somebody else's rules came: ours are intact.
+    assert.deepEqual([looks, drifts], [1, []]);
+    await pass(100);
+    assert.equal(looks, 1);
+    await pass(400);
+    assert.deepEqual([looks, drifts], [2, ['iptables']]);
+    stop.abort();
+    clock.advance(5_000);
+    await ended;
+  });
 });

@@ -64,4 +64,25 @@ describe('a look at rules of whose changes nobody tells', () => {
     ground.onSave = () => undefined;
     assert.equal(await look.isIntact(ground), false);
   });
+
+  it('is worth it once a glance finds that rules came or went since the last write or look', async () => {
+    let sizes: string | undefined = 'one rule';
+    const [look, ground] = [new RulesLook(() => sizes), new Ground()];
+    const end = look.begin();
+    sizes = 'two rules';
+    assert.equal(look.glance(), true, 'while they are written');
+    end();
+    assert.equal(look.glance(), true, 'after our own write');
+    sizes = 'three rules';
+    assert.equal(look.glance(), false, 'after somebody else came');
+    await look.isIntact(ground);
+    assert.equal(look.glance(), true, 'after a look');
+    sizes = 'four rules';
+    ground.onSave = () => (sizes = 'five rules');
+    await look.isIntact(ground);
+    assert.equal(look.glance(), false, 'after what came during the look');
+    sizes = undefined;
+    look.begin()();
+    assert.equal(look.glance(), true, 'where nothing can be said');
+  });
 });
