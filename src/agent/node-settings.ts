@@ -5,36 +5,23 @@ import type { NodeFindings } from '../core/preflight.ts';
 import { desiredSysctls, restoredSysctls } from '../core/sysctl-plan.ts';
 import { ROUTE_LOCALNET } from '../core/sysctl.ts';
 import type { SettingsFacts } from '../core/settings-status.ts';
-import type { Clock } from '../support/clock.ts';
-import type { Log } from '../support/log.ts';
 import type { BootFiles } from './boot-files.ts';
-import type { NodeModules } from './node-modules.ts';
 import type { NodeTables } from './node-tables.ts';
-import type { NodeSysctls } from './node-sysctls.ts';
 import type { OriginalsFile } from './originals-file.ts';
+import { SettingsDrift, type SettingsDriftParts } from './settings-drift.ts';
 import { SettingsError } from './settings-error.ts';
 
 /** A change is noticed within five seconds. */
 const POLL_MS = 2_500;
-/** How long after the last drift the node still says so. */
-const REMEMBER_MS = 300_000;
 
-export interface NodeSettingsParts {
-  readonly sysctls: NodeSysctls;
-  readonly modules: NodeModules;
+export interface NodeSettingsParts extends SettingsDriftParts {
   readonly tables: NodeTables;
   readonly originals: OriginalsFile;
   readonly bootFiles: BootFiles;
   readonly findings: () => NodeFindings;
   /** Looks at the kernel's rules in every way that we do. */
   readonly look: () => Promise<void>;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly signal: AbortSignal;
-  /** Something drifted or was repaired; the status may say something else now. */
-  readonly onChange: () => void;
-  /** Each setting or module that somebody else changed. */
-  readonly onDrift: (name: string) => void;
 }
 
 export type SettingsView = Pick<SettingsFacts, 'sysctls' | 'held' | 'drift' | 'problems'>;
@@ -44,22 +31,19 @@ export class NodeSettings {
   readonly #parts: NodeSettingsParts;
   #config: RenderedConfig | null = null;
   #last: Promise<void> = Promise.resolve();
-  /** Modules that somebody unloaded, and that have been told of. */
-  #missing: readonly string[] = [];
-  #drift: (NonNullable<SettingsView['drift']> & { readonly atMs: number }) | null = null;
+  readonly #drift: SettingsDrift;
 
   constructor(parts: NodeSettingsParts) {
     this.#parts = parts;
+    this.#drift = new SettingsDrift(parts);
   }
 
   get view(): SettingsView {
-    const { sysctls, originals, bootFiles, clock } = this.#parts;
-    const isRecent = this.#drift !== null && clock.monotonicMs() - this.#drift.atMs < REMEMBER_MS;
-    const isNews = isRecent || sysctls.overridden.length > 0 || this.#missing.length > 0;
+    const { sysctls, originals, bootFiles } = this.#parts;
     return {
       sysctls: this.#config === null ? [] : sysctls.states,
       held: this.#config === null ? [] : sysctls.held,
-      drift: isNews ? this.#drift : null,
+      drift: this.#drift.view,
       problems: [originals.problem, bootFiles.problem].filter((problem) => problem !== null),
     };
   }
@@ -145,34 +129,7 @@ export class NodeSettings {
 
   /** One look. */
   async check(): Promise<void> {
-    const { sysctls, clock, onChange, onDrift } = this.#parts;
-    const config = this.#config;
-    if (config === null) return;
-    const mode = config.kernel.drift;
-    const unloaded = await this.#checkModules(mode);
-    const drifted = sysctls.check(mode, clock.now());
-    if (drifted.length > 0) {
-      const what = mode === 'Reapply' ? 'it was set again' : 'it stays so, as spec.kernel.drift is Report';
-      this.#say('SysctlOverridden', `somebody else changed ${drifted.join(', ')}; ${what}`);
-    }
-    const all = [...unloaded, ...drifted];
-    for (const name of all) onDrift(name);
-    if (all.length > 0) onChange();
-  }
-
-  /** Returns what was unloaded since the last look; loads it again, as often as it takes, unless told only to report. */
-  async #checkModules(mode: 'Reapply' | 'Report'): Promise<readonly string[]> {
-    const { modules, log } = this.#parts;
-    const missing = modules.missing();
-    const unloaded = missing.filter((name) => !this.#missing.includes(name));
-    if (unloaded.length > 0) this.#say('ModuleUnloaded', `somebody else unloaded ${unloaded.join(', ')}`);
-    if (missing.length > 0 && mode === 'Reapply') {
-      await modules.repair().catch((error: unknown) => {
-        log.error({ problem: (error as Error).message }, 'cannot load a module again');
-      });
-    }
-    this.#missing = modules.missing();
-    return unloaded;
+    if (this.#config !== null) await this.#drift.check(this.#config.kernel.drift);
   }
 
   /**
@@ -199,10 +156,6 @@ export class NodeSettings {
   /** At the end of the process that released: nothing of ours uses the kernel any more. */
   async finishRelease(): Promise<void> {
     await this.#parts.modules.releaseRest();
-  }
-
-  #say(reason: 'SysctlOverridden' | 'ModuleUnloaded', message: string): void {
-    this.#drift = { reason, message, atMs: this.#parts.clock.monotonicMs() };
   }
 
   #writeBootFiles(): void {
