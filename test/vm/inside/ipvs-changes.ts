@@ -4,7 +4,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createIpvsDataplane } from '../../../src/kernel/dataplane-ipvs.ts';
 import type { Host, Testbed } from '../../../src/sandbox/net/testbed.ts';
 import { TrafficLoad, TrafficServer } from '../../../src/sandbox/traffic/traffic.ts';
-import { flipEndpoints } from '../../kernel/endpoint-flips.ts';
 import { createTestbed, nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
 import { IpvsNode } from './ipvs-node.ts';
 
@@ -57,10 +56,6 @@ describe('changes in IPVS mode', () => {
     const deadline = AbortSignal.timeout(DEADLINE_MS);
     while (!(await isTrue())) await pause(50, undefined, { signal: deadline });
   };
-
-  it('never lets a packet past its rules while the last endpoint goes and the first one comes', async () => {
-    await flipEndpoints(testbed, node, { count: 6, perSecond: 10 });
-  });
 
   it('gives each Service the scheduler that it asks for, and the usual one where the kernel has no such', async () => {
     const asking = (word: string) => {
