@@ -13,7 +13,7 @@ const POLL_MS = 200;
 const REPORT_DEADLINE_MS = 15_000;
 /** Time-outs of test connections take their time. */
 const CONNECT_DEADLINE_MS = 25_000;
-const SNAPSHOT_DEADLINE_MS = 60_000;
+const SNAPSHOT_DEADLINE_MS = 45_000;
 
 /** The agent did not answer in time. */
 export class NoAnswer extends UserError {}

@@ -1,15 +1,14 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest, type RequestOptions as HttpsOptions } from 'node:https';
-// Of the client only this: the rest of it takes a quarter of a second to load, and a person waits.
-import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { ApiError, type StatusBody } from '../../kube/error.ts';
 import { readText } from '../../kube/transport.ts';
 import { newWatchTime } from '../../kube/watch-time.ts';
-import { UserError } from '../../support/errors.ts';
-import { EXIT } from './exit-code.ts';
+import { chosenConfig } from './chosen-config.ts';
 import type { ClusterFlags } from './flags.ts';
 
 const PAGE = '500';
+const LONGEST_MS = 2_147_483_647;
 
 export type Query = Readonly<Record<string, string>>;
 
@@ -41,7 +40,8 @@ export class ClusterApi {
 
   private constructor(config: KubeConfig, flags: ClusterFlags) {
     this.#config = config;
-    this.#timeoutMs = flags.requestTimeout * 1_000;
+    // As of kubectl, no time is any time; timers take no more than 24 days.
+    this.#timeoutMs = flags.requestTimeout === 0 ? LONGEST_MS : Math.min(flags.requestTimeout * 1_000, LONGEST_MS);
     const context = config.getContextObject(config.getCurrentContext());
     this.namespace = flags.namespace ?? context?.namespace ?? 'default';
     this.server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
@@ -49,24 +49,7 @@ export class ClusterApi {
 
   /** Throws `UserError` when the flags and the kubeconfig lead to no API server. */
   static connect(flags: ClusterFlags): ClusterApi {
-    const config = new KubeConfig();
-    try {
-      if (flags.kubeconfig === undefined) config.loadFromDefault();
-      else config.loadFromFile(flags.kubeconfig);
-    } catch (error) {
-      const from = flags.kubeconfig ?? 'the default place';
-      const [problem = ''] = (error as Error).message.split('\n');
-      throw new UserError(`cannot read a kubeconfig from ${from}: ${problem}; give a readable one with --kubeconfig`);
-    }
-    chooseContext(config, flags);
-    const server = config.getCurrentCluster()?.server;
-    // What the library makes up when it finds nothing at all.
-    if (server === undefined || server === 'http://localhost:8080') {
-      throw new UserError(
-        'no kubeconfig found and not inside a cluster; give one with --kubeconfig, or set KUBECONFIG',
-      );
-    }
-    return new ClusterApi(config, flags);
+    return new ClusterApi(chosenConfig(flags), flags);
   }
 
   async get<T>(path: string, query: Query = {}): Promise<T> {
@@ -169,31 +152,6 @@ export class ClusterApi {
   }
 }
 
-function chooseContext(config: KubeConfig, { context, cluster, user }: ClusterFlags): void {
-  if (context !== undefined) {
-    const known = config.getContexts().map(({ name }) => name);
-    if (!known.includes(context)) {
-      throw new UserError(`the kubeconfig has no context "${context}"; it has: ${known.join(', ') || 'none'}`);
-    }
-    config.setCurrentContext(context);
-  }
-  if (cluster !== undefined || user !== undefined) replaceInContext(config, { cluster, user });
-}
-
-/** A context of our own, with what flags name in place of what the current context does. */
-function replaceInContext(
-  config: KubeConfig,
-  { cluster, user }: { readonly cluster: string | undefined; readonly user: string | undefined },
-): void {
-  if (cluster !== undefined && config.getCluster(cluster) === null)
-    throw new UserError(`the kubeconfig has no cluster "${cluster}"`);
-  if (user !== undefined && config.getUser(user) === null) throw new UserError(`the kubeconfig has no user "${user}"`);
-  const base = config.getContextObject(config.getCurrentContext()) ?? { name: '', cluster: '', user: '' };
-  const name = 'switchyard (flags)';
-  config.addContext({ ...base, name, cluster: cluster ?? base.cluster, user: user ?? base.user });
-  config.setCurrentContext(name);
-}
-
 function send(
   request: typeof httpRequest,
   options: RequestOptions,
@@ -234,31 +192,5 @@ function parseStatus(text: string): StatusBody {
     return JSON.parse(text) as StatusBody;
   } catch {
     return { message: text.slice(0, 200) };
-  }
-}
-
-/** One line with the next step, for a person. */
-export function explainApiError(error: ApiError): UserError {
-  return new UserError(`${error.message.split('\n').join(' ')}; ${nextStepOf(error)}`, EXIT.failure);
-}
-
-function nextStepOf({ status, object }: ApiError): string {
-  switch (status) {
-    case 0:
-      return 'check that this is the right API server and that it can be reached (--kubeconfig, --context)';
-    case 401:
-      return 'check the token or client certificate of the kubeconfig';
-    case 403:
-      return 'ask for the right that is named there (docs/kubectl-switchyard.md lists what each command needs)';
-    case 404:
-      return /\/(proxyprofiles|nodeproxystates)$/.test(object)
-        ? 'Switchyard is not installed in this cluster: kubectl apply -f crds/'
-        : 'check the name';
-    case 409:
-      return 'somebody else changed it at the same time; try again';
-    case 422:
-      return 'nothing was changed';
-    default:
-      return 'try again';
   }
 }

@@ -17,7 +17,7 @@ export async function act(work: () => Promise<void>): Promise<void> {
     await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    throw (await import('./cluster-api.ts')).explainApiError(error);
+    throw (await import('./api-error-text.ts')).explainApiError(error);
   }
 }
 

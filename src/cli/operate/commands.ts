@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { act, PEOPLE_AND_PROGRAMS, profileArgument, USUAL, WATCHED } from './command-parts.ts';
-import { exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag } from './flags.ts';
+import { exampleHelp, exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag } from './flags.ts';
 import { lookCommands } from './look-commands.ts';
 import type { ChangeFlags, HistoryFlags, ResumeFlags, RollbackFlags } from './rollback.ts';
 import type { StatusFlags } from './status.ts';
@@ -31,6 +31,17 @@ function statusCommand(): Command {
   return command
     .addHelpText(
       'after',
+      exampleHelp(
+        ['status', 'profiles, and the nodes of the fleet'],
+        ['status node/worker-3', 'all that is known of one node'],
+        [
+          'status fleet --watch --timeout 30m',
+          'follow a rollout to its end, for scripts: the exit code says how it ended',
+        ],
+      ),
+    )
+    .addHelpText(
+      'after',
       exitCodeHelp('0  shown; --watch: every node runs what it is to run', ...USUAL.slice(1), ...WATCHED),
     )
     .action((words: string[], flags: StatusFlags) =>
@@ -43,6 +54,7 @@ function historyCommand(): Command {
     .description('List the revisions that a profile has asked for, the newest last, and what each changed.')
     .addArgument(profileArgument());
   return withOutputFlag(withClusterFlags(command), PEOPLE_AND_PROGRAMS)
+    .addHelpText('after', exampleHelp(['history fleet', 'the revisions of a profile, and what each changed']))
     .addHelpText('after', exitCodeHelp(...USUAL))
     .action((name: string | undefined, flags: HistoryFlags) =>
       act(async () => (await import('./rollback.ts')).runHistory(name, flags)),
@@ -59,6 +71,13 @@ function rollbackCommand(): Command {
     .addArgument(profileArgument())
     .option('--to <revision>', 'number or revision as `history` shows them');
   return withChange(command)
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['rollback fleet --dry-run', 'what would be asked for'],
+        ['rollback fleet --to 3 --watch', 'go back to revision 3 of the history, and follow it'],
+      ),
+    )
     .addHelpText('after', exitCodeHelp(...USUAL, ...WATCHED))
     .action((name: string | undefined, flags: RollbackFlags) =>
       act(async () => (await import('./rollback.ts')).runRollback(name, flags)),
@@ -71,6 +90,7 @@ function pauseCommand(): Command {
     .addArgument(profileArgument());
   return withClusterFlags(command)
     .option('--dry-run', 'let the API server check the change without making it')
+    .addHelpText('after', exampleHelp(['pause fleet', 'start no further node']))
     .addHelpText('after', exitCodeHelp(...USUAL))
     .action((name: string | undefined, flags: ChangeFlags) =>
       act(async () => (await import('./rollback.ts')).runPause(name, flags)),
@@ -86,6 +106,13 @@ function resumeCommand(): Command {
       'also approve the target revision, where spec.rollout.canary.approval is Manual or a gate has no data',
     );
   return withChange(command)
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['resume fleet --watch', 'go on, and follow it'],
+        ['resume fleet --approve', 'let the fleet follow a canary that waits for a person'],
+      ),
+    )
     .addHelpText('after', exitCodeHelp(...USUAL, ...WATCHED))
     .action((name: string | undefined, flags: ResumeFlags) =>
       act(async () => (await import('./rollback.ts')).runResume(name, flags)),

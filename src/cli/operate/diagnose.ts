@@ -12,7 +12,7 @@ import { EXIT, usageError } from './exit-code.ts';
 import { listIfAllowed, readFleet } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
 import { isSettled } from './status-view.ts';
-import { isForPrograms, note, paint, printable, renderValue, say } from './output.ts';
+import { counted, isForPrograms, note, paint, progress, printable, renderValue, say } from './output.ts';
 
 export interface DiagnoseFlags extends ClusterFlags, OutputFlags {
   readonly askNodes: boolean;
@@ -76,12 +76,15 @@ async function gather(api: ClusterApi, subject: Evidence['subject'], flags: Diag
     leases: leases?.flatMap(leaseOfAgent),
     ...fleet,
   };
-  const {
-    reports,
-    silent,
-    gaps: unasked,
-  } = flags.askNodes ? await askAll(api, fleet.states, { subject, flags }) : NOBODY;
+  // Of a Service that is not there no kernel can tell more.
+  const isThere = subject === undefined || evidence.services.some((service) => isNamed(service, subject));
+  const asked = flags.askNodes && isThere ? await askAll(api, fleet.states, { subject, flags }) : NOBODY;
+  const { reports, silent, gaps: unasked } = asked;
   return { evidence: { ...evidence, reports, silent }, gaps: [...gaps, ...unasked] };
+}
+
+function isNamed({ metadata }: EvidenceService, { namespace, name }: NonNullable<Evidence['subject']>): boolean {
+  return metadata?.namespace === namespace && metadata.name === name;
 }
 
 function leaseOfAgent({ metadata, spec }: LeaseJson): AgentLease[] {
@@ -120,6 +123,9 @@ async function askAll(
   const { node: named, connect } = flags;
   const service = subject === undefined ? undefined : `${subject.namespace}/${subject.name}`;
   const chosen = chooseNodes(states, named);
+  progress(
+    `asking ${counted(chosen.length, 'agent')} about their kernels${connect ? ', and to try connections' : ''} ...`,
+  );
   const reports = new Map<string, NodeReport>();
   const silent: string[] = [];
   const left = named === undefined ? states.length - chosen.length : 0;
@@ -139,8 +145,10 @@ async function askAll(
 }
 
 function lookedAt({ services, states, profiles, reports, subject }: Evidence): string {
-  const what = subject === undefined ? `${services.length} Services` : `service/${subject.namespace}/${subject.name}`;
-  return `${what}, ${profiles.length} profiles, ${states.length} nodes, ${reports.size} kernels`;
+  const what =
+    subject === undefined ? counted(services.length, 'Service') : `service/${subject.namespace}/${subject.name}`;
+  const [profile, node] = [counted(profiles.length, 'profile'), counted(states.length, 'node')];
+  return `${what}, ${profile}, ${node}, ${counted(reports.size, 'kernel')}`;
 }
 
 function toneOf(likelihood: number): 'bad' | 'busy' {

@@ -28,7 +28,10 @@ export function withClusterFlags(command: Command): Command {
     .option('--user <name>', 'user of the kubeconfig, in place of the one of the context')
     .option('-n, --namespace <name>', 'namespace; the one of the context when absent')
     .addOption(
-      new Option('--request-timeout <seconds>', 'how long one answer of the API server may take')
+      new Option(
+        '--request-timeout <seconds>',
+        'how long one answer of the API server may take; 0 for as long as it takes',
+      )
         .argParser(parseSeconds)
         .default(30),
     );
@@ -48,6 +51,12 @@ export function parseSeconds(text: string): number {
   if (parts === null || text === '') throw new InvalidArgumentError('expected a time such as 90s or 5m.');
   const [, hours = '0', minutes = '0', seconds = '0'] = parts;
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+}
+
+/** "Examples" for a command's help, each with what it is for. */
+export function exampleHelp(...examples: readonly (readonly [command: string, purpose: string])[]): string {
+  const lines = examples.flatMap(([command, purpose]) => [`  # ${purpose}`, `  kubectl switchyard ${command}`]);
+  return ['', 'Examples:', ...lines].join('\n');
 }
 
 /** "Exit codes" for the end of a command's help. */

@@ -4,7 +4,7 @@ import { MODES } from '../../core/mode.ts';
 import { act, PEOPLE_AND_PROGRAMS, profileArgument, USUAL } from './command-parts.ts';
 import type { DiagnoseFlags } from './diagnose.ts';
 import { EXIT } from './exit-code.ts';
-import { exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag } from './flags.ts';
+import { exampleHelp, exitCodeHelp, parseSeconds, withClusterFlags, withOutputFlag } from './flags.ts';
 import type { ImportFlags } from './import.ts';
 import type { PlanFlags } from './plan.ts';
 import type { SnapshotFlags } from './snapshot.ts';
@@ -20,6 +20,13 @@ function planCommand(): Command {
     .addArgument(profileArgument())
     .option('-f, --filename <file>', 'a ProxyProfile as it is to be applied; - for stdin');
   return withOutputFlag(withClusterFlags(command), PEOPLE_AND_PROGRAMS)
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['plan -f profile.yaml', 'what this file would change, in which order'],
+        ['plan fleet', 'what is still to be done for a profile'],
+      ),
+    )
     .addHelpText('after', exitCodeHelp('0  shown, also where the rollout would not complete', ...USUAL.slice(1)))
     .action((name: string | undefined, flags: PlanFlags) =>
       act(async () => (await import('./plan.ts')).runPlan(name, flags)),
@@ -42,6 +49,13 @@ function importCommand(): Command {
         .default('yaml'),
     );
   return withClusterFlags(command)
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['import > profile.yaml', 'from the ConfigMap of the running kube-proxy'],
+        ['import -f config.conf --name default', 'from a file'],
+      ),
+    )
     .addHelpText('after', exitCodeHelp('0  done, also where fields could not be carried over', ...USUAL.slice(1)))
     .action((flags: ImportFlags) => act(async () => (await import('./import.ts')).runImport(flags)));
 }
@@ -72,6 +86,15 @@ function traceCommand(): Command {
     .option('--live', 'follow real packets of the flow through the kernel of the node, through its agent')
     .option('--for <time>', 'how long --live waits for packets, at most 60s', parseSeconds, 10);
   return withOutputFlag(withClusterFlags(command))
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['trace shop/web', 'from a pod to the ClusterIP'],
+        ['trace shop/web --via nodePort --from outside --node worker-3', 'from outside to the NodePort, on one node'],
+        ['trace shop/web --node worker-3 --live --for 30s', 'what the kernel of a node does with real packets'],
+        ['trace 10.96.0.10:53 --protocol UDP --from node', 'by address, from the node itself'],
+      ),
+    )
     .addHelpText('after', exitCodeHelp('0  traced, whatever the result', ...USUAL.slice(1)))
     .action((target: string, flags: TraceFlags) =>
       act(async () => (await import('./trace.ts')).runTrace(target, flags)),
@@ -93,6 +116,14 @@ function diagnoseCommand(): Command {
     .option('--no-ask-nodes', 'look at the objects of the cluster only')
     .option('--no-connect', 'open no test connections from nodes to Services and their endpoints');
   return withOutputFlag(withClusterFlags(command), PEOPLE_AND_PROGRAMS)
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['diagnose', 'the whole cluster'],
+        ['diagnose shop/web', 'one Service, with connections from nodes to it'],
+        ['diagnose --node worker-3 --no-connect', 'look closer at one node, and open no connections'],
+      ),
+    )
     .addHelpText(
       'after',
       exitCodeHelp(
@@ -117,6 +148,13 @@ function snapshotCommand(): Command {
     .argument('<node>', 'name of the node')
     .option('--file <file>', 'where to write it; - for stdout; switchyard-NODE-TIME.tar.gz when absent');
   return withClusterFlags(command)
+    .addHelpText(
+      'after',
+      exampleHelp(
+        ['snapshot worker-3', 'into a file of its own name'],
+        ['snapshot worker-3 --file - | tar tz', 'only list what is in it'],
+      ),
+    )
     .addHelpText('after', exitCodeHelp(...USUAL))
     .action((node: string, flags: SnapshotFlags) =>
       act(async () => (await import('./snapshot.ts')).runSnapshot(node, flags)),

@@ -4,7 +4,7 @@ import { askForSnapshot } from './ask-node.ts';
 import { ClusterApi } from './cluster-api.ts';
 import type { ClusterFlags } from './flags.ts';
 import { readState } from './fleet.ts';
-import { say } from './output.ts';
+import { progress, say } from './output.ts';
 
 export interface SnapshotFlags extends ClusterFlags {
   readonly file?: string;
@@ -14,6 +14,7 @@ export interface SnapshotFlags extends ClusterFlags {
 export async function runSnapshot(node: string, flags: SnapshotFlags): Promise<void> {
   const api = ClusterApi.connect(flags);
   await readState(api, node);
+  progress(`asking the agent of ${node} ...`);
   const bytes = await askForSnapshot(api, node);
   const at = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const file = flags.file ?? `switchyard-${node}-${at}.tar.gz`;

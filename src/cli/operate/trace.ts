@@ -1,21 +1,19 @@
-import { frontendAt, frontendsOf, type Entrance } from '../../core/flow-subject.ts';
+import { frontendAt, type Entrance } from '../../core/flow-subject.ts';
 import { familyOfText } from '../../core/ip.ts';
-import { MAX_TRACE_SECONDS } from '../../core/live-trace.ts';
 import type { Mode } from '../../core/mode.ts';
 import type { NodeProxyState, RenderedConfig } from '../../core/api/node-proxy-state.ts';
-import { PROTOCOLS, type Protocol } from '../../core/snapshot.ts';
-import { snapshotOfNode, type NodeSnapshot } from '../../core/node-snapshot.ts';
+import { objectsAround } from '../../core/objects-around.ts';
+import { snapshotOfNode, type ClusterObjects } from '../../core/node-snapshot.ts';
 import { TRACERS } from '../../plan/trace/tracers.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';
 import type { Pod } from '../../core/pod.ts';
 import { readClusterObjects, readNodes, servingConfig, type NodeJson } from './cluster-objects.ts';
-import { usageError } from './exit-code.ts';
 import { byName, listIfAllowed, readFleet } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
-import { isForPrograms, note, renderValue, say } from './output.ts';
-import { followLive, liveDocument, liveLines } from './trace-live.ts';
-import { addressIn, findPod, senderOf } from './trace-sender.ts';
+import { isForPrograms, renderValue, say } from './output.ts';
+import { destinationOf, parseTarget, type Target } from './trace-target.ts';
+import { findPod, senderOf } from './trace-sender.ts';
 import { documentOf, linesOf, type NodeTrace } from './trace-view.ts';
 
 export interface TraceFlags extends ClusterFlags, OutputFlags {
@@ -29,6 +27,8 @@ export interface TraceFlags extends ClusterFlags, OutputFlags {
   readonly live?: boolean;
   readonly for: number;
 }
+
+const NAMES_SHOWN = 10;
 
 interface Cluster {
   readonly nodes: readonly NodeJson[];
@@ -48,75 +48,54 @@ export async function runTrace(target: string, flags: TraceFlags): Promise<void>
   ]);
   const cluster: Cluster = { objects, nodes, states, pods };
   const chosen = chooseNodes(cluster, flags);
-  const traces = chosen.map((node) => traceOn(node, cluster, { target, flags, namespace: api.namespace }));
-  if (flags.live === true) await showLive(api, traces, flags);
-  else show(traces, flags);
+  const wanted = parseTarget(target, api.namespace);
+  // What rules among thousands of other Services do with one flow is what they do without them.
+  const request = { target: wanted, flags, around: chosen.length > 1 ? objectsAround(objects, wanted) : objects };
+  if (flags.live === true) {
+    const { checkLiveFlags, showLive } = await import('./trace-live-command.ts');
+    checkLiveFlags(flags, chosen.length);
+    const traces = chosen.map((node) => traceOn(node, cluster, request));
+    await showLive(api, traces, flags);
+    return;
+  }
+  show(chosen, (node) => traceOn(node, cluster, request), flags);
 }
 
-function show(traces: readonly NodeTrace[], flags: TraceFlags): void {
+/** One node after the other: of a large fleet all rules at once would be too many. */
+function show(nodes: readonly NodeJson[], traceOf: (node: NodeJson) => NodeTrace, flags: TraceFlags): void {
   if (isForPrograms(flags.output)) {
-    process.stdout.write(renderValue(flags.output, { traces: traces.map(documentOf) }));
+    process.stdout.write(renderValue(flags.output, { traces: nodes.map((node) => documentOf(traceOf(node))) }));
     return;
   }
-  traces.forEach((trace, index) => {
+  nodes.forEach((node, index) => {
     if (index > 0) say();
-    for (const line of linesOf(trace, flags.output === 'wide')) say(line);
-  });
-}
-
-/** Nodes are followed at the same time: a packet may come to any of them. */
-async function showLive(api: ClusterApi, traces: readonly NodeTrace[], flags: TraceFlags): Promise<void> {
-  if (flags.mode !== undefined) throw usageError('--live follows packets through the mode that runs; leave --mode out');
-  if (flags.for <= 0 || flags.for > MAX_TRACE_SECONDS) {
-    throw usageError(`--for must be more than 0 and at most ${MAX_TRACE_SECONDS} seconds`);
-  }
-  // A sender that was not named stands for anybody: who sends in a test is seldom the first pod of the node.
-  const anySource = ['pod', 'outside'].includes(flags.from);
-  const isPerson = !isForPrograms(flags.output);
-  const [first] = traces;
-  if (isPerson && first?.packet.interface !== undefined) {
-    note(
-      `waiting ${flags.for} seconds for packets to ${first.packet.destination} port ${first.packet.port}; send some now`,
-    );
-  }
-  const lives = await Promise.all(traces.map((trace) => followLive(api, trace, { seconds: flags.for, anySource })));
-  const pairs = traces.flatMap((trace, index) => {
-    const live = lives[index];
-    return live === undefined ? [] : [{ trace, live }];
-  });
-  if (!isPerson) {
-    process.stdout.write(
-      renderValue(flags.output, {
-        traces: pairs.map(({ trace, live }) => ({ ...documentOf(trace), live: liveDocument(live, trace) })),
-      }),
-    );
-    return;
-  }
-  pairs.forEach(({ trace, live }, index) => {
-    if (index > 0) say();
-    for (const line of liveLines(live, trace)) say(line);
+    for (const line of linesOf(traceOf(node), flags.output === 'wide')) say(line);
   });
 }
 
 /** The node that is named, or the one that the pod runs on, or else the first one: rules differ by node only in what is local. */
 function chooseNodes({ nodes, pods, states }: Cluster, { node, from }: TraceFlags): NodeJson[] {
   const sorted = [...nodes].sort(byName);
-  if (node === 'all')
-    return sorted.filter(({ metadata }) => states.some((state) => state.metadata.name === metadata.name));
+  if (node === 'all') {
+    const named = new Set(states.map((state) => state.metadata.name));
+    return sorted.filter(({ metadata }) => named.has(metadata.name));
+  }
   const pod = findPod(pods, from);
   const name = node ?? pod?.spec?.nodeName;
   const found = name === undefined ? sorted[0] : sorted.find(({ metadata }) => metadata.name === name);
   if (found === undefined) {
-    const known = sorted.map(({ metadata }) => metadata.name).join(', ') || 'none';
-    throw new UserError(`there is no node "${name ?? ''}"; there is: ${known}`);
+    const known = sorted.slice(0, NAMES_SHOWN).map(({ metadata }) => metadata.name);
+    const more = sorted.length > NAMES_SHOWN ? ' and others' : '';
+    throw new UserError(`there is no node "${name ?? ''}"; there is: ${known.join(', ') || 'none'}${more}`);
   }
   return [found];
 }
 
 interface Request {
-  readonly target: string;
+  readonly target: Target;
   readonly flags: TraceFlags;
-  readonly namespace: string;
+  /** What the rules are made of. */
+  readonly around: ClusterObjects;
 }
 
 function configFor(node: NodeJson, { states }: Cluster, mode: Mode | undefined): RenderedConfig {
@@ -133,10 +112,10 @@ function configFor(node: NodeJson, { states }: Cluster, mode: Mode | undefined):
 }
 
 function traceOn(node: NodeJson, cluster: Cluster, request: Request): NodeTrace {
-  const { flags } = request;
+  const { flags, target, around } = request;
   const config = configFor(node, cluster, flags.mode);
-  const view = snapshotOfNode(node, config, cluster.objects);
-  const { address, port, protocol } = destinationOf(request, view);
+  const view = snapshotOfNode(node, config, around);
+  const { address, port, protocol } = destinationOf(target, flags, view, cluster.objects.services);
   const sender = senderOf(node, cluster.pods, { view, to: address, flags });
   const family = familyOfText(address);
   const packet = { family, protocol, source: sender.address, destination: address, port, interface: sender.interface };
@@ -151,58 +130,4 @@ function traceOn(node: NodeJson, cluster: Cluster, request: Request): NodeTrace 
     branches: tracer.trace(packet),
     retrace: (other) => tracer.trace(other),
   };
-}
-
-interface Where {
-  readonly address: string;
-  readonly port: number;
-  readonly protocol: Protocol;
-}
-
-function protocolOf(text = 'TCP'): Protocol {
-  const protocol = PROTOCOLS.find((each) => each === text.toUpperCase());
-  if (protocol === undefined) throw usageError(`--protocol must be one of ${PROTOCOLS.join(', ')}, not "${text}"`);
-  return protocol;
-}
-
-function noSuchService(name: string, namespace: string, { snapshot }: NodeSnapshot): UserError {
-  const elsewhere = new Set(
-    [...snapshot.servicePorts.values()].filter((each) => each.name === name).map((each) => each.namespace),
-  );
-  const hint =
-    elsewhere.size > 0
-      ? `there is ${[...elsewhere].map((each) => `${each}/${name}`).join(', ')}`
-      : `see: kubectl get service -n ${namespace}`;
-  return new UserError(`nodes know no Service ${namespace}/${name} with a ClusterIP; ${hint}`);
-}
-
-/** `10.96.0.1:443`, `[fd00::1]:443`, or a Service as `name`, `namespace/name`, with `:port` or `:port-name`. */
-function destinationOf({ target, flags, namespace }: Request, view: NodeSnapshot): Where {
-  const literal = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(target);
-  if (literal !== null) {
-    const [, six, four, port] = literal;
-    return { address: addressIn(six ?? four ?? ''), port: Number(port), protocol: protocolOf(flags.protocol) };
-  }
-  const match = /^(?:services?\/|svc\/)?(?:([a-z0-9-]+)\/)?([a-z0-9.-]+)(?::([A-Za-z0-9-]+))?$/.exec(target);
-  if (match === null) throw usageError(`expected ADDRESS:PORT or [NAMESPACE/]SERVICE[:PORT], not "${target}"`);
-  const [, inNamespace = namespace, name = '', port] = match;
-  const own = [...view.snapshot.servicePorts.values()].filter(
-    (each) => each.namespace === inNamespace && each.name === name,
-  );
-  if (own.length === 0) throw noSuchService(name, inNamespace, view);
-  const wanted = own.filter(
-    (each) =>
-      (port === undefined || String(each.port) === port || each.portName === port) &&
-      (flags.protocol === undefined || each.protocol === protocolOf(flags.protocol)),
-  );
-  const frontend = wanted
-    .flatMap((each) => frontendsOf(each, view.localAddresses))
-    .find(({ entrance }) => entrance === flags.via);
-  if (frontend === undefined) {
-    const ports = own.map((each) => `${each.portName || each.port}/${each.protocol}`).join(', ');
-    throw new UserError(
-      `${inNamespace}/${name} has no ${flags.via} for port ${port ?? 'any'}; its ports are: ${ports}`,
-    );
-  }
-  return { address: frontend.address, port: frontend.port, protocol: frontend.servicePort.protocol };
 }
