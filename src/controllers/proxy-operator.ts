@@ -142,6 +142,8 @@ export class ProxyOperator extends ReliableOperator {
 
   /** Call it after `start`. Writes until `signal` aborts; resolves when the last write has ended. */
   async lead(signal: AbortSignal): Promise<void> {
+    // What the leader before has granted may not have come over the watches yet.
+    await this.catchUp(signal);
     this.#leads = signal;
     this.#loop.trigger();
     try {

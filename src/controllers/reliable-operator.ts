@@ -1,13 +1,14 @@
 import operatorModule, { type OperatorLogger, type ResourceEvent } from '@dot-i/k8s-operator';
 import { CoreV1Api } from '@kubernetes/client-node';
+import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import { UserError } from '../support/errors.ts';
 import type { Log } from '../support/log.ts';
-import { FailureLog } from './api-failure.ts';
+import { FailureLog, toApiError } from './api-failure.ts';
 import { serverOf, type PooledKubeConfig } from './kube-config.ts';
 import { ObjectCache, type CachedObject } from './object-cache.ts';
 import { ResourceRequests } from './resource-requests.ts';
-import { runResourceWatch, type WatchPhase } from './resource-watch.ts';
+import { catchUp, runResourceWatch, type ResourceWatchOptions, type WatchPhase } from './resource-watch.ts';
 
 const { default: Operator, ResourceEventType, ResourceMetaImpl } = operatorModule;
 
@@ -42,6 +43,7 @@ export abstract class ReliableOperator extends Operator {
   readonly #stopped = new AbortController();
   readonly #caches = new Map<string, ObjectCache<CachedObject>>();
   readonly #watches: Promise<void>[] = [];
+  readonly #watched: ResourceWatchOptions<CachedObject>[] = [];
   protected readonly failures: FailureLog;
 
   constructor(parts: OperatorParts) {
@@ -130,8 +132,27 @@ export abstract class ReliableOperator extends Operator {
       clock,
       failures: this.failures,
     };
+    this.#watched.push(options);
     this.#watches.push(runResourceWatch(options, this.stopped));
     await listed.promise;
+  }
+
+  /** Resolves when all caches are at least as new as this call, or when `signal` aborts. */
+  protected async catchUp(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ firstMs: 250, maxMs: 5_000 });
+    for (const options of this.#watched) {
+      let isDone = false;
+      while (!isDone && !signal.aborted) {
+        isDone = await catchUp(options).then(
+          () => true,
+          (error: unknown) => {
+            this.failures.report(toApiError('list', options.id, error));
+            return false;
+          },
+        );
+        if (!isDone) await this.#parts.clock.sleep(backoff.nextMs(), signal);
+      }
+    }
   }
 }
 

@@ -28,26 +28,77 @@ export interface ResourceWatchOptions<T extends CachedObject> {
   readonly failures: FailureLog;
 }
 
-async function listAll<T extends CachedObject>(options: ResourceWatchOptions<T>): Promise<string> {
-  const { cache, read, onEvent, onListed } = options;
-  const mark = cache.mark();
+interface Listed<T> {
+  readonly objects: readonly T[];
+  readonly resourceVersion: string;
+}
+
+/** Without a resourceVersion the answer is at least as new as any write that ended before it was asked for. */
+async function readAll<T extends CachedObject>(options: ResourceWatchOptions<T>): Promise<Listed<T>> {
   const objects: T[] = [];
   let answer: ListAnswer;
   let next = '';
-  // Without a resourceVersion the answer is at least as new as any write that ended before it was asked for.
   do {
     answer = await options.requests.list(options, {
       limit: String(PAGE_SIZE),
       ...(next === '' ? {} : { continue: next }),
     });
-    objects.push(...(answer.items ?? []).map(read));
+    objects.push(...(answer.items ?? []).map(options.read));
     next = answer.metadata?.continue ?? '';
   } while (next !== '');
+  return { objects, resourceVersion: answer.metadata?.resourceVersion ?? '' };
+}
+
+async function listAll<T extends CachedObject>(options: ResourceWatchOptions<T>, history: History): Promise<string> {
+  const { cache, onEvent, onListed } = options;
+  const mark = cache.mark();
+  const { objects, resourceVersion } = await readAll(options);
+  history.check(options.id, resourceVersion);
   for (const gone of cache.replace(objects, mark)) onEvent('DELETED', gone);
   for (const object of objects) onEvent('ADDED', object);
   options.onSign?.();
   onListed();
-  return answer.metadata?.resourceVersion ?? '';
+  return resourceVersion;
+}
+
+/** Brings a cache that a watch keeps to what is true now: watches may be late. Throws as requests do. */
+export async function catchUp<T extends CachedObject>(options: ResourceWatchOptions<T>): Promise<void> {
+  const { objects } = await readAll(options);
+  for (const object of objects) if (options.cache.upsert(object)) options.onEvent('MODIFIED', object);
+}
+
+/** How many lists that lead back in time are not believed. */
+const DOUBTED_LISTS = 4;
+
+/**
+ * A list that is older than what was seen before comes from something in between, such as a cache, and would have a node
+ * forgotten that was started; or the store was put back to an older state, and then the next ones are no newer.
+ */
+class History {
+  #newest = 0n;
+  #doubted = 0;
+
+  see(resourceVersion: string): void {
+    const version = numberOf(resourceVersion);
+    if (version > this.#newest) this.#newest = version;
+  }
+
+  /** Throws ApiError for a list that is not believed yet. */
+  check(id: string, resourceVersion: string): void {
+    const version = numberOf(resourceVersion);
+    const isOld = version > 0n && version < this.#newest;
+    if (isOld && this.#doubted < DOUBTED_LISTS) {
+      this.#doubted += 1;
+      const message = `the list is of version ${resourceVersion}, and version ${this.#newest} was seen before`;
+      throw new ApiError('list', id, 504, { message });
+    }
+    this.#doubted = 0;
+    this.#newest = version;
+  }
+}
+
+function numberOf(resourceVersion: string): bigint {
+  return /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
 }
 
 function take<T extends CachedObject>(options: ResourceWatchOptions<T>, phase: string, raw: unknown): void {
@@ -85,12 +136,17 @@ export async function runResourceWatch<T extends CachedObject>(
 ): Promise<void> {
   const { clock, failures, id } = options;
   const backoff = new Backoff({ firstMs: 250, maxMs: 15_000 });
+  const history = new History();
   let resourceVersion = '';
   while (!signal.aborted) {
     const startedMs = clock.monotonicMs();
     try {
-      if (resourceVersion === '') resourceVersion = await listAll(options);
-      await watchOnce(options, resourceVersion, (version) => (resourceVersion = version), signal);
+      if (resourceVersion === '') resourceVersion = await listAll(options, history);
+      const seen = (version: string) => {
+        resourceVersion = version;
+        history.see(version);
+      };
+      await watchOnce(options, resourceVersion, seen, signal);
     } catch (caught) {
       const error = toApiError('list and watch', id, caught);
       if (isGone(error)) resourceVersion = '';

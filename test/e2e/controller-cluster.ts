@@ -7,6 +7,7 @@ import { runController, type ControllerArgs, type ControllerParts } from '../../
 import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { NodeProxyState, NodeProxyStateStatus } from '../../src/core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../src/core/api/proxy-profile.ts';
+import { renderKubeconfig } from '../../src/sandbox/apiserver/kubeconfig.ts';
 import { startApiServer, type EmbeddedApiServer } from '../../src/sandbox/apiserver/api-server.ts';
 
 const STATES = `/apis/${API_VERSION}/nodeproxystates`;
@@ -82,8 +83,8 @@ export class ControllerCluster {
   }
 
   /** A kubeconfig file, for a server address that may lead through a proxy. */
-  kubeconfig(name: string, server = this.server.url): string {
-    return this.#writeKubeconfig(name, { server });
+  kubeconfig(name: string, options: { server?: string; caPem?: string } = {}): string {
+    return this.#writeKubeconfig(name, options);
   }
 
   /** A kubeconfig file of a user who has no right but those that roles give; service accounts are in their groups. */
@@ -93,16 +94,17 @@ export class ControllerCluster {
     return this.#writeKubeconfig(user.replaceAll(':', '-'), { token: this.server.addToken(user, groups) });
   }
 
-  #writeKubeconfig(name: string, options: { server?: string; token?: string }): string {
+  #writeKubeconfig(name: string, options: { server?: string; token?: string; caPem?: string }): string {
     const path = join(this.#folder, name);
-    writeFileSync(path, this.server.kubeconfig(options));
+    const { url: server, caPem, adminToken: token } = this.server;
+    writeFileSync(path, renderKubeconfig({ server, caPem, token, ...options }));
     return path;
   }
 
   run(name: string, args: Partial<ControllerArgs> = {}, parts: ControllerParts = {}): RunningController {
     const abort = new AbortController();
     const all = {
-      kubeconfig: this.kubeconfig(name),
+      kubeconfig: args.kubeconfig ?? this.kubeconfig(name),
       leaderElect: false,
       metricsBindAddress: '0',
       logLevel: process.env['TEST_LOG_LEVEL'] ?? 'silent',

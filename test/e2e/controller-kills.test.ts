@@ -33,7 +33,7 @@ class Replicas {
   async add(): Promise<void> {
     const proxy = await CuttableProxy.to(Number(new URL(this.#cluster.server.url).port));
     const name = `replica-${(this.#count += 1)}`;
-    const kubeconfig = this.#cluster.kubeconfig(name, `https://127.0.0.1:${proxy.port}`);
+    const kubeconfig = this.#cluster.kubeconfig(name, { server: `https://127.0.0.1:${proxy.port}` });
     const args = { kubeconfig, leaderElect: true, namespace: 'kube-system' };
     this.#running.push({ controller: this.#cluster.run(name, args, { clock: this.#clock }), proxy });
   }

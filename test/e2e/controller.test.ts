@@ -155,7 +155,7 @@ describe('the controller', { timeout: 120_000 }, () => {
   it('goes on after its connections were cut and its history was dropped', async () => {
     const proxy = await CuttableProxy.to(Number(new URL(cluster.server.url).port));
     try {
-      cluster.run('one', { kubeconfig: cluster.kubeconfig('proxy', `https://127.0.0.1:${proxy.port}`) });
+      cluster.run('one', { kubeconfig: cluster.kubeconfig('proxy', { server: `https://127.0.0.1:${proxy.port}` }) });
       await install();
       proxy.cut();
       cluster.server.compact();

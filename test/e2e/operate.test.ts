@@ -154,7 +154,7 @@ describe('kubectl switchyard, against a controller whose agents the test plays',
       (await run('status', '--context', 'mars')).stderr,
       /^kubectl switchyard: the kubeconfig has no context "mars"; it has: .*\n$/,
     );
-    const away = cluster.kubeconfig('away', 'https://127.0.0.1:1');
+    const away = cluster.kubeconfig('away', { server: 'https://127.0.0.1:1' });
     const { code, stderr } = await switchyard(away, 'status');
     assert.equal(code, 1);
     assert.match(stderr, /^[^\n]*ECONNREFUSED[^\n]*--kubeconfig[^\n]*\n$/);
