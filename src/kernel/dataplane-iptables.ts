@@ -5,13 +5,14 @@ import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
 import { countOperations, countRules, renderRestore, type Operation } from '../plan/iptables/operation.ts';
 import { planRemoval } from '../plan/iptables/removal.ts';
 import { NO_RULESET, planRuleset, type Ruleset } from '../plan/iptables/ruleset.ts';
-import type { Saved } from '../plan/iptables/saved.ts';
+import { isOwnChain, type Saved } from '../plan/iptables/saved.ts';
 import { FORWARD, POSTROUTING, PREFIX } from '../plan/iptables/names.ts';
 import { DROP_INVALID, FROM_LOCALHOST, type KernelSettings } from '../plan/iptables/skeleton.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport, PacketCounts } from './dataplane.ts';
 import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts';
 import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
 import { RulesLook } from './iptables/look.ts';
+import { listOwnChains } from './iptables/own-chains.ts';
 import { RecentLists } from './iptables/recent-lists.ts';
 import { TableSizes } from './iptables/table-sizes.ts';
 import { IptablesTool, type Flavour } from './iptables/tool.ts';
@@ -156,10 +157,18 @@ class IptablesDataplane implements Dataplane {
   }
 
   async isPresent(): Promise<boolean> {
-    const saved = await Promise.all(
-      (await this.#allTools()).flatMap((tool) => FAMILIES.map((family) => saveIfInstalled(tool, family))),
-    );
-    return saved.some((one) => one.chains.size > 0 || one.jumps.length > 0);
+    const tools = await this.#allTools();
+    const found = await Promise.all(tools.flatMap((tool) => FAMILIES.map((family) => this.#hasRules(tool, family))));
+    return found.includes(true);
+  }
+
+  async #hasRules(tool: IptablesTool, family: Family): Promise<boolean> {
+    if (tool.flavour === 'nft') {
+      const chains = await listOwnChains(this.#netns, family);
+      return chains.some((name) => isOwnChain(name, 'iptables'));
+    }
+    const { chains, jumps } = await saveIfInstalled(tool, family);
+    return chains.size > 0 || jumps.length > 0;
   }
 
   async remove(): Promise<void> {

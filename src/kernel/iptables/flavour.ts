@@ -1,16 +1,33 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
 import { NOTHING_SAVED, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
 import { isNotFound, isTimedOut } from '../error.ts';
+import { listOwnChains } from './own-chains.ts';
 import { runProcess } from './process.ts';
 import { FLAVOURS, IptablesTool, type Flavour } from './tool.ts';
 
 const VERSION_DEADLINE_MS = 10_000;
 
+/** To find out takes seconds where there are many rules, and is asked from many sides when a node starts. */
+const KNOWN_MS = 60_000;
+const MOST_KNOWN = 16;
+const KNOWN = new Map<string, { readonly tools: readonly IptablesTool[]; readonly untilMs: number }>();
+
+/** As `findTools`, or what that found less than a minute ago. */
+export async function listTools(netns: string | undefined): Promise<readonly IptablesTool[]> {
+  const place = `${netns ?? ''} ${process.env['PATH'] ?? ''}`;
+  const known = KNOWN.get(place);
+  if (known !== undefined && performance.now() < known.untilMs) return known.tools;
+  const tools = await findTools(netns);
+  if (KNOWN.size >= MOST_KNOWN) KNOWN.clear();
+  KNOWN.set(place, { tools, untilMs: performance.now() + KNOWN_MS });
+  return tools;
+}
+
 /**
  * The tools for every flavour that works here. Throws KernelError when there is none: with ENOENT where iptables is not
  * installed at all, else with what the first flavour said. One that does not end says nothing of what is there, so it throws, too.
  */
-export async function listTools(netns: string | undefined): Promise<readonly IptablesTool[]> {
+async function findTools(netns: string | undefined): Promise<readonly IptablesTool[]> {
   const flavoured = FLAVOURS.map((flavour) => new IptablesTool({ netns, flavour, hasFlavouredNames: true }));
   const outcomes = await Promise.allSettled(flavoured.map((tool) => tool.save('IPv4')));
   for (const outcome of outcomes) {
@@ -31,7 +48,7 @@ export async function listTools(netns: string | undefined): Promise<readonly Ipt
 export async function chooseTool(tools: readonly IptablesTool[], netns: string | undefined): Promise<IptablesTool> {
   const [first, ...others] = tools;
   if (first !== undefined && others.length === 0) return first;
-  const weights = await Promise.all(tools.map(weigh));
+  const weights = await Promise.all(tools.map((tool) => weigh(tool, netns)));
   const heaviest = Math.max(...weights);
   const winners = tools.filter((_, index) => weights[index] === heaviest);
   if (winners.length === 1 && winners[0] !== undefined) return winners[0];
@@ -40,7 +57,11 @@ export async function chooseTool(tools: readonly IptablesTool[], netns: string |
   return chosen ?? new IptablesTool({ netns, flavour: plain, hasFlavouredNames: false });
 }
 
-async function weigh(tool: IptablesTool): Promise<number> {
+async function weigh(tool: IptablesTool, netns: string | undefined): Promise<number> {
+  if (tool.flavour === 'nft') {
+    const own = await Promise.all(FAMILIES.map((family) => listOwnChains(netns, family)));
+    if (own.flat().length > 0) return Infinity;
+  }
   const saved = await Promise.all(FAMILIES.map((family) => saveIfInstalled(tool, family)));
   if (saved.some((one) => one.hasOurs)) return Infinity;
   return saved.reduce((sum, one) => sum + one.objectCount, 0);

@@ -24,6 +24,11 @@ const OWN_NAME: Readonly<Record<ChainOwner, string>> = {
   ipvs: `${PREFIX}IPVS-`,
 };
 
+/** Whether the chain is one of this mode's. */
+export function isOwnChain(name: string, owner: ChainOwner): boolean {
+  return new RegExp(`^${OWN_NAME[owner]}`).test(name);
+}
+
 /** Chains that somebody made, and rules; built-in chains show their policy instead of the dash. */
 const OBJECT = /^(?:-A |:\S+ - )/gm;
 
