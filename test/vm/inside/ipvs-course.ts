@@ -13,6 +13,8 @@ const FAULTY_AGENT = fileURLToPath(new URL('../../e2e/faulty-agent.ts', import.m
 const ROUND: readonly Mode[] = ['iptables', 'ipvs', 'nftables', 'ipvs'];
 const KILLED_IN: readonly AttemptPhase[] = ['Program', 'Commit', 'Verify', 'Soak', 'Preflight', 'Prepare', 'Baseline'];
 const ENDS: readonly string[] = ['Committed', 'RolledBack', 'Failed'];
+/** What was changed last may still be on its way when nothing has changed between two looks. */
+const STILL_LOOKS = 2;
 /** Steps are short. */
 const LOOK_MS = 5;
 /** IPVS keeps a UDP flow for so long after its last packet. */
@@ -165,11 +167,12 @@ export class IpvsCourse {
     const agent = this.#agent;
     agent.want(this.#serving, CONFIG);
     let before: readonly string[] = [];
+    let looks = 0;
     await agent.until('the rules hold still', async () => {
       const now = await this.#rules.lines();
-      const isStill = now.join('\n') === before.join('\n');
+      looks = now.join('\n') === before.join('\n') ? looks + 1 : 0;
       before = now;
-      return isStill && agent.status !== undefined;
+      return looks >= STILL_LOOKS && agent.status !== undefined;
     });
     await agent.end('SIGTERM');
     agent.start();
