@@ -72,11 +72,8 @@ describe('changes in IPVS mode', () => {
     );
     const words = [
       ['lc', 'lc'],
-      ['sh', 'sh'],
       ['mh-port', 'mh'],
-      ['mh', 'mh'],
       ['twos', 'rr'],
-      ['nq', 'nq'],
       ['random', 'rr'],
     ] as const;
     for (const [word, expected] of words) {
