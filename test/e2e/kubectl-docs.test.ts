@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Questions } from '../../src/agent/questions.ts';
+import type { LiveTrace } from '../../src/core/live-trace.ts';
 import type { QuestionSubject } from '../../src/core/node-question.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { loadKubeConfigFile } from '../../src/kube/kubeconfig.ts';
@@ -127,8 +128,38 @@ async function addPod(
 
 const compress = promisify(gzip);
 
+const SERVICE = 'SWITCHYARD-SVC-WURQZOF6VLKIY';
+const ENDPOINT = 'SWITCHYARD-SEP-GU4OCHJKFNZUD';
+const LIVE_STEPS = [
+  ['nat PREROUTING', '-j SWITCHYARD-SERVICES', 'jump SWITCHYARD-SERVICES'],
+  ['nat SWITCHYARD-SERVICES', `-d 10.96.0.80/32 -p tcp -m tcp --dport 80 -j ${SERVICE}`, `jump ${SERVICE}`],
+  [`nat ${SERVICE}`, `-m statistic --mode random --probability 0.33333333349 -j ${ENDPOINT}`, `jump ${ENDPOINT}`],
+  [`nat ${ENDPOINT}`, '-p tcp -j DNAT --to-destination 10.244.1.10:8080', 'accept'],
+  ['inet hostfw forward', 'ip daddr 10.244.0.0/16 accept', 'accept'],
+  ['filter FORWARD', '-j SWITCHYARD-FORWARD', 'jump SWITCHYARD-FORWARD'],
+] as const;
+
+/** As the agent of a node answers (test/e2e/trace-live.test.ts has real ones do). */
+const LIVE: Omit<LiveTrace, 'node'> = {
+  mode: 'iptables',
+  seconds: 1.2,
+  packets: [
+    {
+      source: { address: '10.244.1.7', port: 41_872 },
+      destination: { address: '10.96.0.80', port: 80 },
+      interface: 'cni0',
+      sentTo: { address: '10.244.1.10', port: 8_080 },
+      isDropped: false,
+      steps: LIVE_STEPS.map(([chain, rule, verdict]) => ({ chain, rule, verdict, isOurs: !chain.startsWith('inet') })),
+    },
+  ],
+  isIncomplete: false,
+  notes: [],
+};
+
 /** What the agent of a node would answer: a process has taken a NodePort on n2. */
 async function answerAs(node: string, subject: QuestionSubject): Promise<Uint8Array> {
+  if (subject === 'trace') return compress(JSON.stringify({ ...LIVE, node }));
   const report = healthy().reports.get(node);
   assert.ok(report !== undefined);
   if (node === 'n2') report.listeners.push({ protocol: 'tcp', address: '0.0.0.0', port: 30_080, process: 'nginx' });

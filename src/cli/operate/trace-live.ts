@@ -2,7 +2,7 @@ import { liveTrace, type LiveTrace, type LiveTraceRequest, type TracedPacket } f
 import { decidingHit, outcomeText, type Outcome } from '../../plan/trace/packet.ts';
 import { askForTrace } from './ask-node.ts';
 import type { ClusterApi } from './cluster-api.ts';
-import { paint, printable } from './output.ts';
+import { counted, paint, printable } from './output.ts';
 import type { NodeTrace } from './trace-view.ts';
 
 /** Has the node of a trace follow real packets of the same flow. Throws UserError and ApiError. */
@@ -84,7 +84,7 @@ function linesOfPacket(packet: TracedPacket, trace: NodeTrace): string[] {
 export function liveLines(live: LiveTrace, trace: NodeTrace): string[] {
   const { packets, seconds, isIncomplete, notes, node, mode } = live;
   return [
-    `${paint('Live', 'bold')}      ${node}, ${mode} mode, for ${seconds} seconds: ${packets.length === 0 ? 'no such packet came' : `${packets.length} packets`}${isIncomplete ? ', and more' : ''}`,
+    `${paint('Live', 'bold')}      ${node}, ${mode} mode, for ${seconds} seconds: ${packets.length === 0 ? 'no such packet came' : counted(packets.length, 'packet')}${isIncomplete ? ', and more' : ''}`,
     ...notes.map((note) => `${paint('Note', 'bold')}      ${printable(note)}`),
     ...packets.flatMap((packet) => ['', ...linesOfPacket(packet, trace)]),
   ];
