@@ -1,20 +1,16 @@
 import { healthOf, type Health } from '../core/health.ts';
-import { nodeEvents } from '../core/node-events.ts';
-import { nodeStatus } from '../core/node-status.ts';
 import { COMPARED_WITHIN_MS } from '../core/sync-status.ts';
 import { ServiceTable } from '../core/service-table.ts';
 import { durationMs } from '../core/api/meta.ts';
-import { renderedConfig, type NodeProxyState, type NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
+import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
 import { resolveOptions } from '../core/dataplane-options.ts';
 import type { Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
-import type { SettingsFacts } from '../core/settings-status.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
-import { VERSION } from '../support/version.ts';
 import { Companions } from './companions.ts';
 import { Draining } from './draining.ts';
 import { NodeDrift } from './node-drift.ts';
@@ -23,6 +19,7 @@ import { Inputs } from './inputs.ts';
 import { AgentMetrics } from './metrics.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeEvidence } from './node-evidence.ts';
+import { NodeReport } from './node-report.ts';
 import { Questions } from './questions.ts';
 import { NodeNetworkSource } from './node-network.ts';
 import { ServiceCache, type ServiceCacheParts } from './service-cache.ts';
@@ -31,7 +28,6 @@ import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
 import type { SettingsPlaces } from './node-parts.ts';
 import { runProbes } from './probes.ts';
 import { StateFile } from './state-file.ts';
-import { StatusReporter } from './status-reporter.ts';
 import { targetOfProfile, targetOfState } from './target.ts';
 
 export interface AgentParts {
@@ -58,7 +54,7 @@ export class NodeAgent {
   readonly inputs: Inputs;
   readonly endpointSources: EndpointSources;
   readonly #log: Log;
-  readonly #reporter: StatusReporter;
+  readonly #report: NodeReport;
   readonly #network: NodeNetworkSource;
   readonly #drift: NodeDrift;
   readonly #companions: Companions;
@@ -69,8 +65,6 @@ export class NodeAgent {
   readonly #stateFile: StateFile;
   readonly #questions: Questions;
   #state: NodeProxyState | undefined;
-  /** Before that nothing is said of this node: what its status says stays. */
-  #hasLooked = false;
   /** UID of the Node object, once that is known. */
   nodeUID: string | undefined;
 
@@ -120,9 +114,9 @@ export class NodeAgent {
       stateFile: this.#stateFile,
       settings: this.#node.settings,
       release: (policy) => this.#node.release(policy, [this.#stateFile, this.#cache]),
-      onTransition: () => this.#reporter.request(),
+      onTransition: () => this.#report.request(),
     });
-    this.#drift = new NodeDrift({ ...parts, engine: this.engine, metrics, onState: () => this.#reporter.request() });
+    this.#drift = new NodeDrift({ ...parts, engine: this.engine, metrics, onState: () => this.#report.request() });
     this.inputs = new Inputs({
       ...parts,
       nodeName,
@@ -131,7 +125,7 @@ export class NodeAgent {
       onServiceCIDRs: (cidrs) => this.#network.setServiceCIDRs(cidrs),
       onTableChange: () => this.engine.notify(),
     });
-    this.#reporter = this.#openReporter(parts);
+    this.#report = this.#openReport(parts);
     this.#questions = this.#openQuestions({ ...parts, nodeName, places }, metrics);
     this.endpointSources = { nowMs: () => clock.now(), families, metrics, ...this.#views() };
   }
@@ -159,17 +153,20 @@ export class NodeAgent {
     return new Questions({ ...parts, collect: (question) => evidence.collect(question) });
   }
 
-  #openReporter(parts: Pick<AgentParts, 'client' | 'clock' | 'log' | 'signal'>): StatusReporter {
-    return new StatusReporter({
+  #openReport(parts: Pick<AgentParts, 'client' | 'clock' | 'log' | 'signal'>): NodeReport {
+    return new NodeReport({
       ...parts,
-      compose: (state, previous) =>
-        this.#hasLooked ? nodeStatus(this.#facts(state, parts.clock.now()), previous) : undefined,
-      onWritten: (...written) => this.#tell(...written),
+      engine: this.engine,
+      node: this.#node,
+      draining: this.#draining,
+      drift: this.#drift,
+      files: [this.#stateFile, this.#cache],
+      say: (event) => this.#companions.sayOfNode(event),
     });
   }
 
   #openCache(parts: Pick<ServiceCacheParts, 'stateDir' | 'clock' | 'log' | 'signal'>): ServiceCache {
-    const onProblem = () => this.#reporter.request();
+    const onProblem = () => this.#report.request();
     return new ServiceCache({ ...parts, network: () => this.#network.value, onProblem });
   }
 
@@ -179,7 +176,7 @@ export class NodeAgent {
   ): NodeWatch {
     return new NodeWatch({
       ...parts,
-      onChange: () => this.#reporter.request(),
+      onChange: () => this.#report.request(),
       onKubeProxyLeftovers: () => this.engine.noteLeftovers(),
       onDrift: (name) => metrics.countDrift(name),
       say: (event) => this.#companions.sayOfNode(event),
@@ -199,7 +196,7 @@ export class NodeAgent {
       ...parts,
       deadlineMs: () => durationMs(this.engine.configs().at(-1)?.ipvs.drainDeadline ?? '0s'),
       say: (event) => this.#companions.sayOfNode(event),
-      onChange: () => this.#reporter.request(),
+      onChange: () => this.#report.request(),
     });
   }
 
@@ -222,7 +219,7 @@ export class NodeAgent {
         if (action === 'Release') {
           this.engine.release(target.serving.config.kernel.onRelease, giveBackTo !== undefined);
         } else this.engine.setTarget(target);
-        this.#reporter.setState(state);
+        this.#report.setState(state);
       } catch (error) {
         const problem = (error as Error).message;
         this.#log.error({ problem }, 'this version cannot read its NodeProxyState; the node keeps what it runs');
@@ -234,8 +231,7 @@ export class NodeAgent {
   async run(signal: AbortSignal): Promise<void> {
     await this.#node.remember();
     await Promise.all([this.#node.start(), this.engine.recall()]);
-    this.#hasLooked = true;
-    this.#reporter.request();
+    this.#report.begin();
     this.#start(signal);
     const synced = new AbortController();
     void this.inputs.synced.then(() => synced.abort());
@@ -269,7 +265,7 @@ export class NodeAgent {
     this.#drift.start();
     void this.#recheckProbes(signal);
     // What an earlier run said of the rules is believed no longer then.
-    void this.#clock.sleep(COMPARED_WITHIN_MS, signal).then(() => this.#reporter.request());
+    void this.#clock.sleep(COMPARED_WITHIN_MS, signal).then(() => this.#report.request());
   }
 
   async #recheckProbes(signal: AbortSignal): Promise<void> {
@@ -287,31 +283,6 @@ export class NodeAgent {
     this.nodeUID = node.metadata?.uid ?? undefined;
     this.#network.setNode(node);
     this.#companions.setNode(node);
-  }
-
-  #facts({ metadata, spec }: NodeProxyState, nowMs: number): Parameters<typeof nodeStatus>[0] {
-    return {
-      ...this.engine.view(),
-      ...this.engine.counts(),
-      nowMs,
-      generation: metadata.generation ?? 0,
-      wanted: { mode: spec.rendered.mode, revision: spec.revision },
-      agent: { version: VERSION, bootID: systemProbe.bootID() },
-      preflight: this.#node.preflight(spec.rendered),
-      draining: this.#draining.view,
-      settings: this.#settingsFacts(),
-      drift: this.#drift.state,
-    };
-  }
-
-  #tell({ spec }: NodeProxyState, previous: NodeProxyStateStatus | undefined, status: NodeProxyStateStatus): void {
-    for (const event of nodeEvents(previous, status, spec)) this.#companions.sayOfNode(event);
-  }
-
-  #settingsFacts(): SettingsFacts {
-    const facts = this.#node.facts;
-    const files = [this.#stateFile.problem, this.#cache.problem].filter((problem) => problem !== null);
-    return { ...facts, problems: [...facts.problems, ...files] };
   }
 }
 
