@@ -29,7 +29,10 @@ export interface DriftParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   /** Calls back with every change that another process makes; ends with the signal. */
-  readonly watch: (onChange: (change: ForeignChange | undefined) => void, signal: AbortSignal) => Promise<void>;
+  readonly watch: (
+    onChange: (change: ForeignChange | undefined, transaction: number) => void,
+    signal: AbortSignal,
+  ) => Promise<void>;
   /** The rules that stand in the kernel now. */
   readonly guarded: () => readonly Drifted[];
   /** Repair these: look at the kernel and send what differs. */
@@ -45,6 +48,8 @@ export class DriftWatch {
   readonly #parts: DriftParts;
   readonly #ledgers = new Map<Drifted, DriftLedger>();
   readonly #pending = new Set<Drifted>();
+  /** The newest transaction that touched these rules; it was whole when the first of its changes was heard. */
+  readonly #transactions = new Map<Drifted, number>();
   #isFading = false;
 
   constructor(parts: DriftParts) {
@@ -67,7 +72,8 @@ export class DriftWatch {
     const { watch, signal, log, clock, guarded, onDrift } = this.#parts;
     for (const pause = new Backoff({ firstMs: 1_000, maxMs: 300_000 }); !signal.aborted;) {
       try {
-        await watch((change) => this.#hear(change), signal);
+        this.#transactions.clear();
+        await watch((change, transaction) => this.#hear(change, transaction), signal);
         return;
       } catch (error) {
         log.warn({ problem: (error as Error).message }, 'changes that others make to our rules are not noticed');
@@ -83,10 +89,13 @@ export class DriftWatch {
     if (this.#parts.guarded().includes(what)) this.#schedule(what, change);
   }
 
-  #hear(change: ForeignChange | undefined): void {
+  #hear(change: ForeignChange | undefined, transaction: number): void {
     for (const what of this.#parts.guarded()) {
       if (change === undefined) this.#look(what);
-      else if (concerns(change, what)) this.#schedule(what, change);
+      else if (concerns(change, what) && this.#transactions.get(what) !== transaction) {
+        this.#transactions.set(what, transaction);
+        this.#schedule(what, change);
+      }
     }
   }
 

@@ -61,6 +61,37 @@ describe('nftables notifications', () => {
     }
   });
 
+  it('number transactions: all that is flushed at once has one number, what follows another', async () => {
+    const node = testbed.node('n1');
+    const stop = new AbortController();
+    const heard: string[] = [];
+    const numbers = new Map<string, Set<number>>();
+    const isDone = Promise.withResolvers<void>();
+    const ended = watchForeignChanges(
+      (change, transaction) => {
+        const what = `${change?.isRemoval === true ? 'gone' : 'new'} ${change?.table}`;
+        heard.push(what);
+        numbers.set(what, (numbers.get(what) ?? new Set()).add(transaction));
+        if (what === 'new last') isDone.resolve();
+      },
+      stop.signal,
+      node.netnsPath,
+    );
+    try {
+      const table = (name: string) => `add table ip ${name}; add chain ip ${name} a; add chain ip ${name} b`;
+      await testbed.exec(node, ['nft', table('first')]);
+      await testbed.exec(node, ['nft', 'flush ruleset']);
+      await testbed.exec(node, ['nft', table('last')]);
+      await isDone.promise;
+      const [first, gone, last] = ['new first', 'gone first', 'new last'].map((what) => [...(numbers.get(what) ?? [])]);
+      assert.deepEqual([first?.length, gone?.length, last?.length], [1, 1, 1], JSON.stringify(heard));
+      assert.equal(new Set([first?.[0], gone?.[0], last?.[0]]).size, 3);
+    } finally {
+      stop.abort();
+      await ended;
+    }
+  });
+
   it('tell apart what programs of ours change and what the same programs change for others, however soon after', async () => {
     const node = testbed.node('n1');
     const stop = new AbortController();

@@ -90,8 +90,8 @@ describe('drift watch', () => {
         log: silentLog,
         signal: new AbortController().signal,
         watch: (onChange) => {
-          onChange(heard);
-          onChange(heard);
+          onChange(heard, 0);
+          onChange(heard, 0);
           return Promise.resolve();
         },
         guarded: () => ['nftables', 'iptables', 'ipvs', 'anchor'],
@@ -116,8 +116,8 @@ describe('drift watch', () => {
       log: silentLog,
       signal: new AbortController().signal,
       watch: (onChange) => {
-        onChange(undefined);
-        onChange(undefined);
+        onChange(undefined, 0);
+        onChange(undefined, 1);
         return Promise.resolve();
       },
       guarded: () => ['nftables', 'anchor'],
@@ -153,13 +153,46 @@ describe('drift watch', () => {
     assert.deepEqual([starts, got], [2, ['ipvs', 'anchor']]);
   });
 
+  it('counts one transaction once, however late the last of its changes is heard', async () => {
+    const clock = new FakeClock();
+    let hear: (change: ForeignChange, transaction: number) => void = () => undefined;
+    const got: Drifted[] = [];
+    const watch = new DriftWatch({
+      clock,
+      log: silentLog,
+      signal: new AbortController().signal,
+      watch: (onChange) => {
+        hear = onChange;
+        return Promise.resolve();
+      },
+      guarded: () => ['nftables', 'anchor'],
+      onDrift: (what) => got.push(what),
+      onNotice: () => undefined,
+      onState: () => undefined,
+    });
+    await watch.run();
+    const pass = async (): Promise<void> => {
+      clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    hear(change('switchyard'), 0);
+    await pass();
+    hear(change('switchyard'), 0);
+    hear(change('switchyard-anchor'), 0);
+    await pass();
+    assert.deepEqual([got, watch.count], [['nftables', 'anchor'], 2]);
+    hear(change('switchyard'), 1);
+    await pass();
+    assert.deepEqual([got, watch.count], [['nftables', 'anchor', 'nftables'], 3]);
+  });
+
   it('leaves alone what is not in the kernel', async () => {
     const watch = new DriftWatch({
       clock: new FakeClock(),
       log: silentLog,
       signal: new AbortController().signal,
       watch: (onChange) => {
-        onChange(change('nat', 'SWITCHYARD-SERVICES'));
+        onChange(change('nat', 'SWITCHYARD-SERVICES'), 0);
         return Promise.resolve();
       },
       guarded: () => ['nftables'],
@@ -179,7 +212,7 @@ describe('drift watch', () => {
       log: silentLog,
       signal: new AbortController().signal,
       watch: (onChange) => {
-        onChange(change('switchyard'));
+        onChange(change('switchyard'), 0);
         return Promise.resolve();
       },
       guarded: () => ['nftables'],

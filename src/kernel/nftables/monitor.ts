@@ -18,6 +18,7 @@ const ATTRIBUTE_RULE_CHAIN = 2;
 const ATTRIBUTE_RULE_EXPRESSIONS = 4;
 const ATTRIBUTE_CHAIN_NAME = 3;
 
+const NEW_GENERATION = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG.NEWGEN;
 const REMOVALS: readonly number[] = [
   NFT_MSG.DELTABLE,
   NFT_MSG.DELCHAIN,
@@ -44,22 +45,26 @@ export interface ForeignChange {
 /**
  * Tells of every change to tables of the families ip and ip6 that another process makes in this network namespace, as
  * soon as the kernel has committed it; of `undefined` when the kernel had to drop notifications. What our own sockets
- * change, and the programs that we run, is left out. Returns when `signal` aborts. Throws `KernelError`.
+ * change, and the programs that we run, is left out. Changes of one transaction, which were made all at once, have one number. Returns when `signal` aborts. Throws `KernelError`.
  */
 export async function watchForeignChanges(
-  onChange: (change: ForeignChange | undefined) => void,
+  onChange: (change: ForeignChange | undefined, transaction: number) => void,
   signal: AbortSignal,
   netnsPath?: string,
 ): Promise<void> {
   const subscription = new NetlinkSubscription(NETLINK_NETFILTER, [GROUP_NFTABLES], netnsPath);
+  let transaction = 0;
   await subscription.listen((messages) => {
     if (messages === undefined) {
-      onChange(undefined);
+      transaction += 1;
+      onChange(undefined, transaction);
       return;
     }
     for (const message of messages) {
       const change = isOwnPort(message.portId) ? undefined : parseChange(message);
-      if (change !== undefined) onChange(change);
+      if (change !== undefined) onChange(change, transaction);
+      // The kernel ends each transaction with the number of the generation that it began.
+      if (message.type === NEW_GENERATION) transaction += 1;
     }
   }, signal);
 }
