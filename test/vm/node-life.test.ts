@@ -11,7 +11,7 @@ describe('a node, from a bare kernel and back', () => {
 
   testInsideVm({
     name: 'on a real kernel',
-    files: ['node-life.ts', 'node-conntrack.ts', 'reboot-before.ts'],
+    files: ['node-life.ts', 'reboot-before.ts'],
     disk,
     deadlineMs: 560_000,
   });
