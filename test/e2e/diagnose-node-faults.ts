@@ -93,12 +93,6 @@ export const NODE_FAULTS: readonly Fault[] = [
     undo: undoFirewall,
   },
   {
-    name: 'rules flushed: they are back, and it is said that somebody took them',
-    code: 'RulesTampered',
-    make: (scene) => inNode(scene, 'nft delete table ip switchyard'),
-    undo: () => Promise.resolve(),
-  },
-  {
     name: 'connections in CLOSE_WAIT',
     code: 'CloseWaitPileUp',
     says: /1200 of \d+ entries/,
