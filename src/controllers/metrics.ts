@@ -1,6 +1,6 @@
+import type { RolloutEvent } from '../core/rollout-transition.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
-import type { RolloutEvent } from '../core/rollout-events.ts';
 import type { ProfilePlan } from '../core/rollout.ts';
 
 export interface ControllerMetrics {

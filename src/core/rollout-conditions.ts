@@ -1,22 +1,21 @@
-import type { Condition } from './api/meta.ts';
 import type { ProxyProfileConditionType } from './api/proxy-profile.ts';
 import type { Assignment } from './rollout-assignment.ts';
+import type { Verdict } from './verdict.ts';
 import { hasNoAgent } from './rollout-ailment.ts';
 import { FACT } from './rollout-facts.ts';
 import { progressing } from './rollout-progress.ts';
 import { inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
 
 /** A condition without what the object and the clock add to it. */
-export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>;
-export type Findings = Record<ProxyProfileConditionType, Finding>;
+export type Findings = Record<ProxyProfileConditionType, Verdict>;
 
-export const NOT_ACCEPTED: Finding = {
+export const NOT_ACCEPTED: Verdict = {
   status: 'False',
   reason: 'NotAccepted',
   message: 'Nothing is changed while the profile is not Accepted; see that condition.',
 };
 
-function accepted({ assignment, course, spec }: RolloutView): Finding {
+function accepted({ assignment, course, spec }: RolloutView): Verdict {
   const { conflicts, outrankedBy, nodes } = assignment;
   if (conflicts.length > 0) {
     const others = [...new Set(conflicts.flatMap((conflict) => conflict.with))].sort().join(', ');
@@ -38,7 +37,7 @@ function accepted({ assignment, course, spec }: RolloutView): Finding {
   return { status: 'True', reason: 'Valid', message };
 }
 
-function available(view: RolloutView): Finding {
+function available(view: RolloutView): Verdict {
   const { nodes, course, rejecting } = view;
   const dead = nodes.matched - nodes.length;
   if (!isAccepted(view)) return NOT_ACCEPTED;
@@ -69,7 +68,7 @@ function available(view: RolloutView): Finding {
 
 const RETRY = 'Change the spec, or spec.rollout.retryToken to try it again.';
 
-function degradedByRollback(view: RolloutView): Finding | undefined {
+function degradedByRollback(view: RolloutView): Verdict | undefined {
   const { course, rejecting } = view;
   const rejected = rejecting ?? course.rejected;
   if (rejected === undefined) return undefined;
@@ -86,13 +85,13 @@ function degradedByRollback(view: RolloutView): Finding | undefined {
   return { status: 'True', reason: 'RolledBack', message: why };
 }
 
-function degradedByGate({ stage, isStopped }: RolloutView): Finding | undefined {
+function degradedByGate({ stage, isStopped }: RolloutView): Verdict | undefined {
   const verdict = stage?.verdict;
   if (!isStopped || verdict?.cause !== 'GateFailed') return undefined;
   return { status: 'True', reason: 'GateFailed', message: `${verdict.message}. ${RETRY}` };
 }
 
-function degraded(view: RolloutView): Finding {
+function degraded(view: RolloutView): Verdict {
   const ofRevision = degradedByRollback(view) ?? degradedByGate(view);
   if (ofRevision !== undefined) return ofRevision;
   const failed = inPhase(view, 'Failed');
@@ -111,7 +110,7 @@ function degraded(view: RolloutView): Finding {
 }
 
 /** What is wrong whatever the revision. */
-function degradedByAgents({ nodes }: RolloutView): Finding | undefined {
+function degradedByAgents({ nodes }: RolloutView): Verdict | undefined {
   const missing = nodes.where(FACT.noAgent);
   if (missing.length > 0) {
     const message = `No agent is heard on ${nodeNames(missing)}; check that it runs there. See status.problems.`;
@@ -124,7 +123,7 @@ function degradedByAgents({ nodes }: RolloutView): Finding | undefined {
   return { status: 'True', reason: 'DriftPersistent', message };
 }
 
-function paused(view: RolloutView): Finding {
+function paused(view: RolloutView): Verdict {
   const { spec, stage, isStopped } = view;
   if (!isAccepted(view)) return NOT_ACCEPTED;
   if (spec.rollout.paused) {
@@ -139,7 +138,7 @@ function paused(view: RolloutView): Finding {
   return { status: 'False', reason: 'Running', message: 'Nothing waits for a person.' };
 }
 
-function clip(finding: Finding): Finding {
+function clip(finding: Verdict): Verdict {
   return finding.message.length <= 30_000 ? finding : { ...finding, message: finding.message.slice(0, 30_000) };
 }
 

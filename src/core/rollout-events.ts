@@ -1,28 +1,12 @@
+import type { Verdict } from './verdict.ts';
+import type { EventContent, RolloutEvent, Transition } from './rollout-transition.ts';
 import { createHash } from 'node:crypto';
 import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from './api/proxy-profile.ts';
 import { AGENT_LOST } from './agent-lease.ts';
 import { canonicalJson } from './revision.ts';
 import type { Assignment } from './rollout-assignment.ts';
-import type { Finding } from './rollout-conditions.ts';
 import { stepEvents } from './rollout-step-events.ts';
 import { inPhase, LONG_NOT_READY, modeOf, UNSUPPORTED_OS, type RolloutView } from './rollout-view.ts';
-
-/** What to tell about a transition of a profile. The same transition always has the same `name`. */
-export interface RolloutEvent {
-  readonly name: string;
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** An event before it has a name; `about` tells it from others of its reason in the same transition. */
-export type EventContent = Omit<RolloutEvent, 'name'> & { readonly about?: unknown };
-
-/** The status that a profile has, and the one that it is to get. */
-export interface Transition {
-  readonly profile: ProxyProfile;
-  readonly next: ProxyProfileStatus;
-}
 
 const MAX_MESSAGE = 1_000;
 
@@ -62,7 +46,7 @@ function targetEvents({ profile }: Transition, view: RolloutView): EventContent[
 }
 
 /** What the new state of Progressing is worth telling, where it differs from the old one. */
-function progressReason(oldReason: string | undefined, now: Finding): string | undefined {
+function progressReason(oldReason: string | undefined, now: Verdict): string | undefined {
   if (now.status === 'True') {
     if (now.reason === 'RollingBack') return undefined;
     return oldReason === undefined || AT_REST.includes(oldReason) ? 'RolloutStarted' : 'RolloutResumed';

@@ -1,8 +1,10 @@
+import type { RolloutEvent } from './rollout-transition.ts';
 import type { NodeProxyState } from './api/node-proxy-state.ts';
 import type { ProxyProfile, ProxyProfileSpec, ProxyProfileStatus } from './api/proxy-profile.ts';
 import type { Assignment } from './rollout-assignment.ts';
-import type { Finding, Findings } from './rollout-conditions.ts';
-import { nameEvent, type RolloutEvent } from './rollout-events.ts';
+import type { Findings } from './rollout-conditions.ts';
+import type { Verdict } from './verdict.ts';
+import { nameEvent } from './rollout-events.ts';
 import { planGiveBack, type ReleasePlan, type ReleaseScene } from './rollout-release.ts';
 import { dateConditions } from './rollout-status.ts';
 
@@ -61,7 +63,7 @@ function findingsOf(matched: number, own: readonly NodeProxyState[], left: numbe
   const message = isDone
     ? `kube-proxy serves ${matched} nodes; nothing of Switchyard is left on them.`
     : `${matched - left} of ${matched} nodes are given back to kube-proxy; under way: ${waiting.slice(0, 5).join(', ') || 'none'}.`;
-  const given: Finding = { status: 'False', reason: 'GivenBack', message };
+  const given: Verdict = { status: 'False', reason: 'GivenBack', message };
   return {
     Accepted: { status: 'True', reason: 'Valid', message: 'spec.kubeProxy.policy is GiveBack.' },
     Progressing: isDone ? given : { status: 'True', reason: 'GivingBack', message },

@@ -1,6 +1,7 @@
+import type { RolloutEvent } from './rollout-transition.ts';
 import type { Condition } from './api/meta.ts';
 import type { ProxyProfile, ProxyProfileStatus } from './api/proxy-profile.ts';
-import { nameEvent, type RolloutEvent } from './rollout-events.ts';
+import { nameEvent } from './rollout-events.ts';
 import { timeText } from './time.ts';
 
 /** What is known of the DaemonSets of kube-proxy that a profile names. */

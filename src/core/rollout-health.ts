@@ -1,15 +1,7 @@
 import { AGENT_LOST } from './agent-lease.ts';
 import type { NodeProxyState } from './api/node-proxy-state.ts';
 import type { BuiltinGate } from './api/rollout-spec.ts';
-import type { RolloutNode } from './rollout-node.ts';
-
-/** What is wrong with a node. */
-export interface Illness {
-  readonly code: string;
-  readonly message: string;
-  /** Since when, in milliseconds since 1970; 0 when that is not told. */
-  readonly sinceMs: number;
-}
+import type { Illness, RolloutNode } from './rollout-node.ts';
 
 type Reported = Pick<NodeProxyState, 'status'>;
 

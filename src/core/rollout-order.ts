@@ -1,13 +1,6 @@
-import type { NodeAssessment, RolloutNode } from './rollout-node.ts';
+import type { NodeAssessment, NodeOrder, RolloutNode } from './rollout-node.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
-
-/** Where a node comes among others. */
-export interface NodeOrder {
-  readonly zone: string;
-  readonly bornMs: number;
-  readonly name: string;
-}
 
 export function orderOf({ metadata: { labels, creationTimestamp, name } }: RolloutNode): NodeOrder {
   const bornMs = creationTimestamp === undefined ? 0 : Date.parse(creationTimestamp) || 0;

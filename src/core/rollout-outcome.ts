@@ -1,7 +1,7 @@
 import type { AttemptPhase, NodeProxyState } from './api/node-proxy-state.ts';
 import type { BuiltinGate } from './api/rollout-spec.ts';
-import { failingGate, readyCondition, type Illness } from './rollout-health.ts';
-import type { NodeFailure, NodePhase, RolloutTarget } from './rollout-node.ts';
+import { failingGate, readyCondition } from './rollout-health.ts';
+import type { Illness, NodeFailure, NodePhase, RolloutTarget } from './rollout-node.ts';
 
 /** The revision that a spec asks its node to run; none when it asks for everything of ours to go. */
 export function askedRevision({ spec }: NodeProxyState): string | undefined {

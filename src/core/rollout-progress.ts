@@ -1,10 +1,10 @@
-import type { Finding } from './rollout-conditions.ts';
+import type { Verdict } from './verdict.ts';
 import { FACT } from './rollout-facts.ts';
 import type { HoldReason } from './rollout-holds.ts';
 import { inPhase, isComplete, modeOf, nodeNames, type RolloutView } from './rollout-view.ts';
 
 /** What a hold means for the condition Progressing. */
-const HOLDS: Record<HoldReason, Pick<Finding, 'status' | 'reason'>> = {
+const HOLDS: Record<HoldReason, Pick<Verdict, 'status' | 'reason'>> = {
   Paused: { status: 'False', reason: 'Paused' },
   DryRun: { status: 'False', reason: 'DryRun' },
   FailureBudgetSpent: { status: 'False', reason: 'FailureBudgetSpent' },
@@ -23,7 +23,7 @@ function done(view: RolloutView): string {
   return `${view.nodes.count(FACT.done)} of ${view.nodes.length} nodes are done`;
 }
 
-function ended(view: RolloutView): Finding {
+function ended(view: RolloutView): Verdict {
   const { nodes, course } = view;
   if (course.kind === 'Back') {
     const message = `${course.target} (${modeOf(view)}) was rejected; the nodes are back in what they ran before it. See Degraded.`;
@@ -33,7 +33,7 @@ function ended(view: RolloutView): Finding {
   return { status: 'False', reason: 'Complete', message };
 }
 
-function standstill(view: RolloutView): Finding | undefined {
+function standstill(view: RolloutView): Verdict | undefined {
   const { spec, stage, isStopped } = view;
   const busy = inPhase(view, 'InFlight');
   const finishing = busy.length > 0 ? ` Still finishing: ${nodeNames(busy)}.` : '';
@@ -53,7 +53,7 @@ function standstill(view: RolloutView): Finding | undefined {
   return { status: 'False', reason, message };
 }
 
-function waitingFinding(view: RolloutView): Finding {
+function waitingFinding(view: RolloutView): Verdict {
   const { nodes, budget } = view;
   const waiting = inPhase(view, 'Waiting');
   const failed = inPhase(view, 'Failed');
@@ -73,7 +73,7 @@ function waitingFinding(view: RolloutView): Finding {
   return { status: 'True', reason: 'WaitingForSlot', message };
 }
 
-function returning(view: RolloutView): Finding | undefined {
+function returning(view: RolloutView): Verdict | undefined {
   const { course, rejecting } = view;
   if (rejecting === undefined && course.kind !== 'Back') return undefined;
   const busy = inPhase(view, 'InFlight');
@@ -85,7 +85,7 @@ function returning(view: RolloutView): Finding | undefined {
 }
 
 /** What the rollout of an accepted profile does, or waits for. */
-export function progressing(view: RolloutView): Finding {
+export function progressing(view: RolloutView): Verdict {
   if (isComplete(view)) return ended(view);
   const stopped = standstill(view) ?? returning(view);
   if (stopped !== undefined) return stopped;

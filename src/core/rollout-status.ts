@@ -3,7 +3,8 @@ import { PROXY_PROFILE_CONDITIONS, type ProxyProfile, type ProxyProfileStatus } 
 import type { RolloutStep } from './api/rollout-status.ts';
 import { timeText } from './time.ts';
 import type { Assignment } from './rollout-assignment.ts';
-import { findConditions, findInvalid, type Finding, type Findings } from './rollout-conditions.ts';
+import { findConditions, findInvalid, type Findings } from './rollout-conditions.ts';
+import type { Verdict } from './verdict.ts';
 import { countNodes, isAccepted, isComplete, listProblems, type RolloutView } from './rollout-view.ts';
 
 /** `lastTransitionTime` moves only with the status of the condition. */
@@ -44,7 +45,7 @@ interface Deadline {
 }
 
 /** Counts from the last node that started or ended, and from the moment at which nothing held the rollout any more. */
-function progressDeadline(view: RolloutView, found: Finding, started: string): Deadline {
+function progressDeadline(view: RolloutView, found: Verdict, started: string): Deadline {
   const { profile, nodes, stage, spec, nowMs } = view;
   if (found.status !== 'True') return { atMs: undefined, isOver: false };
   const old = profile.status?.conditions?.find(({ type }) => type === 'Progressing');

@@ -1,5 +1,5 @@
+import type { EventContent, Transition } from './rollout-transition.ts';
 import type { ProxyProfileStatus } from './api/proxy-profile.ts';
-import type { EventContent, Transition } from './rollout-events.ts';
 import { FACT } from './rollout-facts.ts';
 import { nodeNames, type RolloutView } from './rollout-view.ts';
 

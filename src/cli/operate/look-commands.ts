@@ -1,3 +1,4 @@
+import type { TraceFlags } from './trace-flags.ts';
 import { Command, Option } from 'commander';
 import { ENTRANCES } from '../../core/flow-subject.ts';
 import { MODES } from '../../core/mode.ts';
@@ -8,7 +9,6 @@ import { exampleHelp, exitCodeHelp, parseSeconds, withClusterFlags, withOutputFl
 import type { ImportFlags } from './import.ts';
 import type { PlanFlags } from './plan.ts';
 import type { SnapshotFlags } from './snapshot.ts';
-import type { TraceFlags } from './trace.ts';
 
 function planCommand(): Command {
   const command = new Command('plan')

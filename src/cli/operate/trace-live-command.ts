@@ -1,10 +1,10 @@
+import type { TraceFlags } from './trace-flags.ts';
 import { MAX_TRACE_SECONDS, type LiveTrace } from '../../core/live-trace.ts';
 import type { ClusterApi } from './cluster-api.ts';
 import { usageError } from './exit-code.ts';
 import { isForPrograms, note, renderValue, say } from './output.ts';
 import { followLive, liveDocument, liveLines } from './trace-live.ts';
 import { documentOf, type NodeTrace } from './trace-view.ts';
-import type { TraceFlags } from './trace.ts';
 
 const MAX_LIVE_NODES = 20;
 

@@ -1,4 +1,5 @@
-import { frontendAt, type Entrance } from '../../core/flow-subject.ts';
+import type { TraceFlags } from './trace-flags.ts';
+import { frontendAt } from '../../core/flow-subject.ts';
 import { familyOfText } from '../../core/ip.ts';
 import type { Mode } from '../../core/mode.ts';
 import type { NodeProxyState, RenderedConfig } from '../../core/api/node-proxy-state.ts';
@@ -10,23 +11,10 @@ import { ClusterApi } from './cluster-api.ts';
 import type { Pod } from '../../core/pod.ts';
 import { readClusterObjects, readNodes, servingConfig, type NodeJson } from './cluster-objects.ts';
 import { byName, listIfAllowed, readFleet } from './fleet.ts';
-import type { ClusterFlags, OutputFlags } from './flags.ts';
 import { isForPrograms, renderValue, say } from './output.ts';
 import { destinationOf, parseTarget, type Target } from './trace-target.ts';
 import { findPod, senderOf } from './trace-sender.ts';
 import { documentOf, linesOf, type NodeTrace } from './trace-view.ts';
-
-export interface TraceFlags extends ClusterFlags, OutputFlags {
-  readonly from: string;
-  readonly node?: string;
-  readonly via: Entrance;
-  readonly protocol?: string;
-  readonly port?: string;
-  readonly mode?: Mode;
-  readonly interface?: string;
-  readonly live?: boolean;
-  readonly for: number;
-}
 
 const NAMES_SHOWN = 10;
 
