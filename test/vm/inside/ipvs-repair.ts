@@ -9,6 +9,12 @@ const VIP = '10.96.0.10';
 const VIP6 = 'fd00:96::10';
 const NEW_ADDRESS = '172.18.0.99';
 
+const EVERYTHING = [
+  'iptables -t nat -F; iptables -t nat -X; nft flush ruleset',
+  'ipset flush; ipset destroy; ipvsadm -C',
+  'ip link del kube-ipvs0; sysctl -qw net.ipv4.vs.conntrack=0',
+].join('; ');
+
 /** What is done to the node, and by what it is seen to be there. */
 const DAMAGES: readonly {
   readonly name: string;
@@ -69,6 +75,12 @@ const DAMAGES: readonly {
     damage: 'ip link del kube-ipvs0',
     look: 'ip link show kube-ipvs0; ip -6 addr show kube-ipvs0',
     has: /alias switchyard[^]*inet6 fd00:96::10\/128/,
+  },
+  {
+    name: 'everything at once, and again while it is put back,',
+    damage: `for time in 1 2 3 4; do ${EVERYTHING}; sleep 0.2; done`,
+    look: 'ipvsadm -Sn; ipset save; iptables-save; ip6tables-save; ip addr show kube-ipvs0; sysctl net.ipv4.vs.conntrack',
+    has: /-A -u \[fd00:96::10\]:80[^]*SWITCHYARD-4-FRONTENDS 10\.96\.0\.10,tcp:80[^]*-j SWITCHYARD-IPVS-INPUT[^]*-j SWITCHYARD-IPVS-INPUT[^]*inet6 fd00:96::10\/128[^]*conntrack = 1/,
   },
 ];
 
