@@ -1,5 +1,5 @@
-import { PlanMemory, planRollout } from '../src/core/rollout.ts';
-import { node, profile, SimulatedCluster } from '../test/unit/rollout-cluster.ts';
+import { PlanMemory, planRollout } from '../src/core/rollout/rollout.ts';
+import { node, profile, SimulatedCluster } from '../test/unit/core/rollout/cluster.ts';
 
 const ZONES = 10;
 const WARM_UP_PLANS = 200;

@@ -11,7 +11,7 @@ import { runListWatch } from '../src/kube/list-watch.ts';
 import { systemClock } from '../src/support/clock.ts';
 import { silentLog } from '../src/support/log.ts';
 import { ControllerCluster } from '../test/e2e/controller-cluster.ts';
-import { AGENT_RENEW_MS, agentLeaseName } from '../src/core/agent-lease.ts';
+import { AGENT_RENEW_MS, agentLeaseName } from '../src/core/node/agent-lease.ts';
 import { FleetInvariants } from './fleet-invariants.ts';
 import { cpuMs, residentMb } from './process-usage.ts';
 

@@ -1,7 +1,7 @@
-import type { Health } from '../core/health.ts';
+import type { Health } from '../core/node/health.ts';
 import type { Family } from '../core/ip.ts';
-import type { Serving } from '../core/mode-switch.ts';
-import type { AgentMetrics } from './metrics.ts';
+import type { Serving } from '../core/node/mode-switch.ts';
+import type { AgentMetrics } from './metrics/metrics.ts';
 import { VERSION } from '../support/version.ts';
 import type { Reply, Routes } from './http-endpoint.ts';
 

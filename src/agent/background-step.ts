@@ -1,4 +1,4 @@
-import type { Attempt, AttemptEvent } from '../core/mode-switch.ts';
+import type { Attempt, AttemptEvent } from '../core/node/mode-switch.ts';
 
 /** A step that takes time but writes nothing: it goes on beside the loop, which follows the Services meanwhile. */
 export class BackgroundStep {

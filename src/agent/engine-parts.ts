@@ -1,13 +1,13 @@
-import type { ServicePorts } from '../core/snapshot.ts';
+import type { ServicePorts } from '../core/service/snapshot.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import type { Attempt, Serving } from '../core/mode-switch.ts';
-import type { ProbeOutcome } from '../core/probe-result.ts';
-import type { NodeEvent } from '../core/node-events.ts';
-import type { KubeProxyOnNode } from './kube-proxy.ts';
-import type { ReleasePolicy } from './node-release.ts';
-import type { FollowerParts } from './service-follower.ts';
+import type { Attempt, Serving } from '../core/node/mode-switch.ts';
+import type { ProbeOutcome } from '../core/node/probe-result.ts';
+import type { NodeEvent } from '../core/node/node-events.ts';
+import type { KubeProxyOnNode } from './switch/kube-proxy.ts';
+import type { ReleasePolicy } from './release/node-release.ts';
+import type { FollowerParts } from './services/service-follower.ts';
 import type { StateFile } from './state-file.ts';
-import type { SwitchGround } from './switch-steps.ts';
+import type { SwitchGround } from './switch/switch-steps.ts';
 
 /** What the engine does, for status, health and logs. */
 export interface EngineView {

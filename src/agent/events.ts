@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { API_VERSION } from '../core/api/meta.ts';
-import type { ObjectReference, ReportedProblem } from '../core/service-problems.ts';
-import type { Taken } from '../core/service-table.ts';
+import type { ObjectReference, ReportedProblem } from '../core/service/service-problems.ts';
+import type { Taken } from '../core/service/service-table.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ApiError, isApiStatus } from '../kube/error.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
-import type { FollowObserver } from './follow-observer.ts';
+import type { FollowObserver } from './services/follow-observer.ts';
 
 /** Who says it; the instance is the node. */
 const CONTROLLER = 'switchyard.dev/agent';

@@ -1,5 +1,5 @@
 import type { Clock } from '../support/clock.ts';
-import type { FollowObserver } from './follow-observer.ts';
+import type { FollowObserver } from './services/follow-observer.ts';
 
 /** After a whole list was worked through: long enough for what follows it to be over. */
 const SETTLE_MS = 1_000;

@@ -1,4 +1,4 @@
-import { AGENT_LEASE_MS, AGENT_RENEW_MS, agentLeaseName } from '../core/agent-lease.ts';
+import { AGENT_LEASE_MS, AGENT_RENEW_MS, agentLeaseName } from '../core/node/agent-lease.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';

@@ -1,6 +1,6 @@
 import { API_VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
-import type { NodeEligibility } from '../core/health.ts';
+import type { NodeEligibility } from '../core/node/health.ts';
 import {
   LABEL_HEADLESS,
   LABEL_SERVICE_PROXY_NAME,
@@ -8,7 +8,7 @@ import {
   type Node,
   type Service,
 } from '../core/kubernetes.ts';
-import type { ServiceTable } from '../core/service-table.ts';
+import type { ServiceTable } from '../core/service/service-table.ts';
 import type { KubeClient, Query } from '../kube/client.ts';
 import { Complaints } from '../kube/complaints.ts';
 import { runListWatch, type ListWatchHandler } from '../kube/list-watch.ts';

@@ -13,7 +13,7 @@ import { serveHttp, type BindAddress, type Endpoint } from './http-endpoint.ts';
 import { requireNetAdmin } from './node-modes.ts';
 import { readProfileFile, watchProfileFile } from './profile-file.ts';
 
-export { cleanUpNode } from './clean-up.ts';
+export { cleanUpNode } from './release/clean-up.ts';
 export { initNode } from './init-node.ts';
 
 export interface AgentArgs {

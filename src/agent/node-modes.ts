@@ -1,7 +1,7 @@
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../core/mode.ts';
-import type { Preflight } from '../core/node-status.ts';
-import { lacksFor, warningsFor, type NodeFindings } from '../core/preflight.ts';
+import type { Preflight } from '../core/node/node-status.ts';
+import { lacksFor, warningsFor, type NodeFindings } from '../core/node/preflight.ts';
 import { createAnchor } from '../kernel/anchor.ts';
 import { Counters } from '../kernel/counters.ts';
 import { createIptablesDataplane } from '../kernel/dataplane-iptables.ts';

@@ -1,9 +1,9 @@
 import { networkInterfaces } from 'node:os';
-import { needsLocalAddresses, type NodeNetwork } from '../core/dataplane-options.ts';
+import { needsLocalAddresses, type NodeNetwork } from '../core/service/dataplane-options.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import { parseAddress, parsePrefix, type Family } from '../core/ip.ts';
 import type { Node } from '../core/kubernetes.ts';
-import { parseNodeIdentity } from '../core/node-identity.ts';
+import { parseNodeIdentity } from '../core/node/node-identity.ts';
 import { watchInterfaces } from '../kernel/route/monitor.ts';
 import type { Clock } from '../support/clock.ts';
 

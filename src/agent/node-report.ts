@@ -1,11 +1,11 @@
 import type { NodeProxyState, NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
-import { nodeEvents, type NodeEvent } from '../core/node-events.ts';
-import { nodeStatus } from '../core/node-status.ts';
-import type { SettingsFacts } from '../core/settings-status.ts';
+import { nodeEvents, type NodeEvent } from '../core/node/node-events.ts';
+import { nodeStatus } from '../core/node/node-status.ts';
+import type { SettingsFacts } from '../core/node/settings-status.ts';
 import { systemProbe } from '../kernel/probe.ts';
 import { VERSION } from '../support/version.ts';
-import type { Draining } from './draining.ts';
-import type { NodeDrift } from './node-drift.ts';
+import type { Draining } from './switch/draining.ts';
+import type { NodeDrift } from './drift/node-drift.ts';
 import type { NodeEngine } from './node-engine.ts';
 import type { NodeWatch } from './node-watch.ts';
 import { StatusReporter, type ReporterParts } from './status-reporter.ts';

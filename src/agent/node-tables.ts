@@ -1,4 +1,4 @@
-import type { OriginalsFile } from './originals-file.ts';
+import type { OriginalsFile } from './settings/originals-file.ts';
 
 /** The tables that iptables makes for itself and leaves behind. */
 export interface TableStore {

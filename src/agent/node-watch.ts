@@ -1,22 +1,22 @@
 import type { Registry } from 'prom-client';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
-import type { Preflight } from '../core/node-status.ts';
-import { isGone } from '../core/kube-proxy.ts';
-import type { NodeEvent } from '../core/node-events.ts';
-import { lacksFor, type OtherProxy } from '../core/preflight.ts';
-import type { SettingsFacts } from '../core/settings-status.ts';
+import type { Preflight } from '../core/node/node-status.ts';
+import { isGone } from '../core/kube-proxy/kube-proxy.ts';
+import type { NodeEvent } from '../core/node/node-events.ts';
+import { lacksFor, type OtherProxy } from '../core/node/preflight.ts';
+import type { SettingsFacts } from '../core/node/settings-status.ts';
 import { readConntrackStats } from '../kernel/conntrack-stats.ts';
-import { kubeProxyOnNode, type KubeProxyOnNode } from './kube-proxy.ts';
+import { kubeProxyOnNode, type KubeProxyOnNode } from './switch/kube-proxy.ts';
 import { findOtherProxy } from '../kernel/other-proxy.ts';
 import { sweepTraceTables } from '../kernel/nftables/trace-table.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
-import { ConntrackWatch, type ConntrackLosses } from './conntrack-watch.ts';
+import { ConntrackWatch, type ConntrackLosses } from './settings/conntrack-watch.ts';
 import { preflight } from './node-modes.ts';
 import { openNodeKernel, type NodeKernel, type SettingsPlaces } from './node-parts.ts';
-import { releaseNode, type ReleasePolicy } from './node-release.ts';
-import type { NodeSettings } from './node-settings.ts';
-import { releaseGround } from './release-ground.ts';
+import { releaseNode, type ReleasePolicy } from './release/node-release.ts';
+import type { NodeSettings } from './settings/node-settings.ts';
+import { releaseGround } from './release/release-ground.ts';
 
 const OTHER_PROXY_POLL_MS = 60_000;
 const HIDDEN_RULES =

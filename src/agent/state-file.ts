@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { agentState, EMPTY_STATE, type AgentState } from '../core/agent-state.ts';
+import { agentState, EMPTY_STATE, type AgentState } from '../core/node/agent-state.ts';
 import type { Log } from '../support/log.ts';
 import { CheckedFile } from './checked-file.ts';
 

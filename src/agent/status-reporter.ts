@@ -1,7 +1,7 @@
 import { API_VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState, NodeProxyStateStatus } from '../core/api/node-proxy-state.ts';
 import { canonicalJson } from '../core/revision.ts';
-import { AGENT_LOST } from '../core/agent-lease.ts';
+import { AGENT_LOST } from '../core/node/agent-lease.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isApiStatus } from '../kube/error.ts';
 import { Backoff } from '../support/backoff.ts';

@@ -2,7 +2,7 @@ import { durationMs } from '../core/api/meta.ts';
 import { nodeProxyStateSpec, type NodeProxyState } from '../core/api/node-proxy-state.ts';
 import { describeProblems } from '../core/api/problems.ts';
 import type { ProxyProfileSpec } from '../core/api/proxy-profile.ts';
-import type { HandoverBy, Serving } from '../core/mode-switch.ts';
+import type { HandoverBy, Serving } from '../core/node/mode-switch.ts';
 import { renderProfile, revisionOf } from '../core/revision.ts';
 
 /** What the node is to run. A new attempt id asks for another try of a revision that failed. */

@@ -1,5 +1,5 @@
 import type { KubeConfig } from '@kubernetes/client-node';
-import { nodeOfLease } from '../core/agent-lease.ts';
+import { nodeOfLease } from '../core/node/agent-lease.ts';
 import type { Clock } from '../support/clock.ts';
 import type { FailureLog } from './api-failure.ts';
 import { HeartbeatLedger } from './heartbeat-ledger.ts';

@@ -1,4 +1,4 @@
-import { AGENT_LEASE_MS } from '../core/agent-lease.ts';
+import { AGENT_LEASE_MS } from '../core/node/agent-lease.ts';
 
 /** API servers send a bookmark about once a minute: after a longer silence it is this process that hears nothing. */
 const DEAF_AFTER_MS = 90_000;

@@ -4,9 +4,9 @@ import {
   includeAgain,
   type DaemonSet,
   type JsonPatchOperation,
-} from '../core/kube-proxy-daemonset.ts';
-import type { ExcludedSet, HandoverPlan, LabelChange } from '../core/kube-proxy-handover.ts';
-import type { HandoverFinding } from '../core/rollout-handover.ts';
+} from '../core/kube-proxy/daemonset.ts';
+import type { ExcludedSet, HandoverPlan, LabelChange } from '../core/kube-proxy/handover.ts';
+import type { HandoverFinding } from '../core/rollout/handover.ts';
 import type { ApiError } from '../kube/error.ts';
 import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';

@@ -1,7 +1,7 @@
-import type { RolloutEvent } from '../core/rollout-transition.ts';
+import type { RolloutEvent } from '../core/rollout/transition.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
-import type { ProfilePlan } from '../core/rollout.ts';
+import type { ProfilePlan } from '../core/rollout/rollout.ts';
 
 export interface ControllerMetrics {
   readonly registry: Registry;

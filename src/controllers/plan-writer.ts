@@ -1,11 +1,11 @@
-import type { RolloutEvent } from '../core/rollout-transition.ts';
+import type { RolloutEvent } from '../core/rollout/transition.ts';
 import { CoreV1Api, CustomObjectsApi, type CoreV1Event, type KubeConfig } from '@kubernetes/client-node';
 import { GROUP, VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
-import { nameEvent } from '../core/rollout-events.ts';
-import { FINALIZER, type FinalizerAction } from '../core/rollout-release.ts';
-import type { ProfilePlan, RolloutPlan, StateAction } from '../core/rollout.ts';
+import { nameEvent } from '../core/rollout/events.ts';
+import { FINALIZER, type FinalizerAction } from '../core/rollout/release.ts';
+import type { ProfilePlan, RolloutPlan, StateAction } from '../core/rollout/rollout.ts';
 import type { ApiError } from '../kube/error.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';

@@ -2,7 +2,7 @@ import { AppsV1Api, type KubeConfig, type V1ControllerRevision } from '@kubernet
 import { API_VERSION } from '../core/api/meta.ts';
 import { renderedConfig } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
-import type { KnownRevision } from '../core/rollout-course.ts';
+import type { KnownRevision } from '../core/rollout/course.ts';
 import type { ApiError } from '../kube/error.ts';
 import { toApiError } from './api-failure.ts';
 

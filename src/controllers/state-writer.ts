@@ -1,7 +1,7 @@
 import { CustomObjectsApi, PatchStrategy, setHeaderOptions, type KubeConfig } from '@kubernetes/client-node';
 import { GROUP, VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
-import type { StateAction } from '../core/rollout.ts';
+import type { StateAction } from '../core/rollout/rollout.ts';
 import type { Log } from '../support/log.ts';
 import type { ObjectCache } from './object-cache.ts';
 

@@ -1,6 +1,6 @@
 import type { ObjectMeta } from './kubernetes.ts';
 import { objectName } from './object-name.ts';
-import { referenceTo, type Problem, type ReportedProblem } from './service-problems.ts';
+import { referenceTo, type Problem, type ReportedProblem } from './service/service-problems.ts';
 
 interface Parsed {
   readonly problems: readonly Problem[];

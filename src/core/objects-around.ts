@@ -1,6 +1,6 @@
 import type { EndpointSlice, Service } from './kubernetes.ts';
 import { LABEL_SERVICE_NAME } from './kubernetes.ts';
-import type { ClusterObjects } from './node-snapshot.ts';
+import type { ClusterObjects } from './node/node-snapshot.ts';
 
 /** What a flow is addressed to: a Service by name, or an address. */
 export type FlowTarget =

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../core/ip.ts';
-import type { ServicePort, ServicePortKey } from '../core/snapshot.ts';
+import type { ServicePort, ServicePortKey } from '../core/service/snapshot.ts';
 import { bytesKey } from '../plan/nftables/bytes.ts';
 import {
   COUNTER_SETS,

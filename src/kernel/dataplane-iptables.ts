@@ -1,6 +1,6 @@
-import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
+import type { AffinityEntry, AffinityMemory } from '../core/service/affinity.ts';
 import { FAMILIES, type Family } from '../core/ip.ts';
-import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { ServicePortChange, Snapshot } from '../core/service/snapshot.ts';
 import { diffChanges, diffRuleset } from '../plan/iptables/diff.ts';
 import { countOperations, countRules, renderRestore, type Operation } from '../plan/iptables/operation.ts';
 import { planRemoval } from '../plan/iptables/removal.ts';

@@ -1,7 +1,7 @@
-import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
+import type { AffinityEntry, AffinityMemory } from '../core/service/affinity.ts';
 import type { Family } from '../core/ip.ts';
-import { DEFAULT_IPVS_OPTIONS } from '../core/ipvs-options.ts';
-import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../core/service/ipvs-options.ts';
+import type { ServicePortChange, Snapshot } from '../core/service/snapshot.ts';
 import { countOperations as countRules } from '../plan/iptables/operation.ts';
 import { diffIpvs } from '../plan/ipvs/diff.ts';
 import type { Ledger } from '../plan/ipvs/ledger.ts';

@@ -1,7 +1,7 @@
 import { FAMILIES } from '../core/ip.ts';
 import type { Family } from '../core/ip.ts';
-import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
-import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { AffinityEntry, AffinityMemory } from '../core/service/affinity.ts';
+import type { ServicePortChange, Snapshot } from '../core/service/snapshot.ts';
 import { describeDifferences } from '../plan/nftables/describe.ts';
 import { diffTable, fingerprint } from '../plan/nftables/diff.ts';
 import type { ObservedTable, TableDifference } from '../plan/nftables/diff.ts';

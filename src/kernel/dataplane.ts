@@ -1,7 +1,7 @@
-import type { AffinityEntry, AffinityMemory } from '../core/affinity.ts';
+import type { AffinityEntry, AffinityMemory } from '../core/service/affinity.ts';
 import type { Family } from '../core/ip.ts';
 import type { ImplementedMode } from '../core/mode.ts';
-import type { ServicePortChange, Snapshot } from '../core/snapshot.ts';
+import type { ServicePortChange, Snapshot } from '../core/service/snapshot.ts';
 
 /** What one `sync` or `update` did; counts are kernel objects (elements, rules, chains) written or removed. */
 export interface SyncReport {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { moduleName, type ModuleNeed, type ModuleState } from '../core/module.ts';
+import { moduleName, type ModuleNeed, type ModuleState } from '../core/node/module.ts';
 
 export interface ModuleSources {
   readonly kernelRelease: string;

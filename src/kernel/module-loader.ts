@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { moduleParameters } from '../core/module.ts';
+import { moduleParameters } from '../core/node/module.ts';
 import { KernelError } from './error.ts';
 import { runProcess } from './iptables/process.ts';
 import type { ModuleIndex } from './module-index.ts';

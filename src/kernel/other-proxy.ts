@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { OtherProxy } from '../core/preflight.ts';
+import type { OtherProxy } from '../core/node/preflight.ts';
 import { processesHere, sightKubeProxy } from './kube-proxy/process.ts';
 import { traceKubeProxy } from './kube-proxy/traces.ts';
 

@@ -2,8 +2,8 @@ import { accessSync, constants, readFileSync, realpathSync, statSync } from 'nod
 import { cpus, release } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Family } from '../core/ip.ts';
-import type { IptablesFlavour } from '../core/module.ts';
-import type { NodeFindings, ToolFact } from '../core/preflight.ts';
+import type { IptablesFlavour } from '../core/node/module.ts';
+import type { NodeFindings, ToolFact } from '../core/node/preflight.ts';
 import { ModuleIndex } from './module-index.ts';
 import { SysctlFolder } from './sysctl-folder.ts';
 

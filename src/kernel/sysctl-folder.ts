@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sysctlPath } from '../core/sysctl.ts';
+import { sysctlPath } from '../core/node/sysctl.ts';
 import { KernelError } from './error.ts';
 
 /** Every kernel has it, in every network namespace. */

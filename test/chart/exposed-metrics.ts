@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client';
-import { ConntrackWatch } from '../../src/agent/conntrack-watch.ts';
-import { ChangeMetrics } from '../../src/agent/metrics-changes.ts';
-import { RuleMetrics } from '../../src/agent/metrics-rules.ts';
-import { AgentMetrics } from '../../src/agent/metrics.ts';
+import { ConntrackWatch } from '../../src/agent/settings/conntrack-watch.ts';
+import { ChangeMetrics } from '../../src/agent/metrics/changes.ts';
+import { RuleMetrics } from '../../src/agent/metrics/rules.ts';
+import { AgentMetrics } from '../../src/agent/metrics/metrics.ts';
 import { createMetrics } from '../../src/controllers/metrics.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 

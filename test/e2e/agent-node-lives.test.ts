@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { NO_ORIGINALS, originals } from '../../src/core/originals.ts';
+import { NO_ORIGINALS, originals } from '../../src/core/node/originals.ts';
 import { probe } from '../../src/sandbox/traffic/traffic.ts';
 import { CLUSTER_IP, eventually } from './agent-ground.ts';
 import { differences, NodeGround } from './node-ground.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { Measurement } from '../../src/controllers/gate-runner.ts';
+import type { Measurement } from '../../src/controllers/gates/gate-runner.ts';
 import { SkippingClock } from '../fakes/skipping-clock.ts';
 import { ControllerCluster } from './controller-cluster.ts';
 

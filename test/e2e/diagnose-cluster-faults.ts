@@ -1,4 +1,4 @@
-import { WEEKDAYS } from '../../src/core/rollout-window.ts';
+import { WEEKDAYS } from '../../src/core/rollout/window.ts';
 import { PROXY_PROFILES_PATH } from '../../src/sandbox/demo/objects.ts';
 import { apply, conditions, remove, settled, until, wantMode, type Fault, type Scene } from './diagnose-scene.ts';
 

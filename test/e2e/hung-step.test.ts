@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { agentState } from '../../src/core/agent-state.ts';
-import { isOver, type Attempt } from '../../src/core/mode-switch.ts';
+import { agentState } from '../../src/core/node/agent-state.ts';
+import { isOver, type Attempt } from '../../src/core/node/mode-switch.ts';
 import type { ImplementedMode } from '../../src/core/mode.ts';
 import { AgentGround, eventually } from './agent-ground.ts';
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { agentState } from '../../src/core/agent-state.ts';
+import { agentState } from '../../src/core/node/agent-state.ts';
 import { ATTEMPT_PHASES } from '../../src/core/api/node-proxy-state.ts';
-import { isOver, type Attempt } from '../../src/core/mode-switch.ts';
+import { isOver, type Attempt } from '../../src/core/node/mode-switch.ts';
 import type { ImplementedMode } from '../../src/core/mode.ts';
 import { eventually, type AgentGround, type AgentStart } from './agent-ground.ts';
 

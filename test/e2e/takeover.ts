@@ -5,7 +5,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { runController } from '../../src/controllers/main.ts';
-import { agentState } from '../../src/core/agent-state.ts';
+import { agentState } from '../../src/core/node/agent-state.ts';
 import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { NodeProxyState } from '../../src/core/api/node-proxy-state.ts';
 import type { Mode } from '../../src/core/mode.ts';

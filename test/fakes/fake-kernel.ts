@@ -1,5 +1,5 @@
 import type { ImplementedMode } from '../../src/core/mode.ts';
-import type { ServicePort, ServicePortChange, ServicePortKey, Snapshot } from '../../src/core/snapshot.ts';
+import type { ServicePort, ServicePortChange, ServicePortKey, Snapshot } from '../../src/core/service/snapshot.ts';
 import type { Dataplane, Difference, SyncReport } from '../../src/kernel/dataplane.ts';
 import { KernelError } from '../../src/kernel/error.ts';
 

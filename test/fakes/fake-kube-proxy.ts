@@ -1,5 +1,5 @@
 import type { RenderedConfig } from '../../src/core/api/node-proxy-state.ts';
-import type { KubeProxyOnNode } from '../../src/agent/kube-proxy.ts';
+import type { KubeProxyOnNode } from '../../src/agent/switch/kube-proxy.ts';
 import type { ImplementedMode, Mode } from '../../src/core/mode.ts';
 
 /** kube-proxy of a node without a kernel: what a test says it is. */

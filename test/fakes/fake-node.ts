@@ -1,7 +1,7 @@
-import type { ModuleStore } from '../../src/agent/node-modules.ts';
+import type { ModuleStore } from '../../src/agent/settings/node-modules.ts';
 import type { TableStore } from '../../src/agent/node-tables.ts';
-import type { SysctlStore } from '../../src/agent/node-sysctls.ts';
-import type { NodeFindings } from '../../src/core/preflight.ts';
+import type { SysctlStore } from '../../src/agent/settings/node-sysctls.ts';
+import type { NodeFindings } from '../../src/core/node/preflight.ts';
 import { KernelError } from '../../src/kernel/error.ts';
 
 const INITIAL = {

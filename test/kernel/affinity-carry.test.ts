@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import type { AffinityEntry } from '../../src/core/affinity.ts';
+import type { AffinityEntry } from '../../src/core/service/affinity.ts';
 import type { Host, Testbed } from '../../src/sandbox/net/testbed.ts';
 import { createTestbed, NodeUnderTest, nodePorts, service, slices, type Target } from './iptables-fixture.ts';
 import { NftablesNode } from './nftables-fixture.ts';

@@ -3,7 +3,7 @@ import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import type { FlowScope } from '../../src/core/conntrack.ts';
+import type { FlowScope } from '../../src/core/service/conntrack.ts';
 import { ConntrackClient } from '../../src/kernel/conntrack/client.ts';
 import { Testbed } from '../../src/sandbox/net/testbed.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { ServicePort } from '../../src/core/snapshot.ts';
+import type { ServicePort } from '../../src/core/service/snapshot.ts';
 import { Counters, type Counted } from '../../src/kernel/counters.ts';
 import type { Testbed } from '../../src/sandbox/net/testbed.ts';
 import { createTestbed, nodePorts, NodeUnderTest, service, slices, VIPS } from './iptables-fixture.ts';

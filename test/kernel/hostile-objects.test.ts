@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { ServiceTable } from '../../src/core/service-table.ts';
+import { ServiceTable } from '../../src/core/service/service-table.ts';
 import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts';
 import { createNftablesDataplane } from '../../src/kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../../src/kernel/dataplane.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ServiceTable } from '../../src/core/service-table.ts';
+import { ServiceTable } from '../../src/core/service/service-table.ts';
 import { createIptablesDataplane } from '../../src/kernel/dataplane-iptables.ts';
 import { isNotFound, KernelError } from '../../src/kernel/error.ts';
 import { runProcess } from '../../src/kernel/iptables/process.ts';

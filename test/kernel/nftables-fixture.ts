@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { EndpointSlice, Service } from '../../src/core/kubernetes.ts';
-import { ServiceTable } from '../../src/core/service-table.ts';
-import type { ServicePortChange, Snapshot } from '../../src/core/snapshot.ts';
+import { ServiceTable } from '../../src/core/service/service-table.ts';
+import type { ServicePortChange, Snapshot } from '../../src/core/service/snapshot.ts';
 import { createNftablesDataplane } from '../../src/kernel/dataplane-nftables.ts';
 import type { Dataplane, SyncReport } from '../../src/kernel/dataplane.ts';
 import type { Host, Node, Testbed } from '../../src/sandbox/net/testbed.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { ServicePort, Snapshot } from '../../src/core/snapshot.ts';
+import type { ServicePort, Snapshot } from '../../src/core/service/snapshot.ts';
 import { createNftablesDataplane } from '../../src/kernel/dataplane-nftables.ts';
 import type { Dataplane } from '../../src/kernel/dataplane.ts';
 import { Testbed } from '../../src/sandbox/net/testbed.ts';

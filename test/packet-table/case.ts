@@ -1,5 +1,5 @@
 import type { Family } from '../../src/core/ip.ts';
-import type { DataplaneOptions, Protocol } from '../../src/core/snapshot.ts';
+import type { DataplaneOptions, Protocol } from '../../src/core/service/snapshot.ts';
 
 export const TABLE_MODES = ['iptables', 'ipvs', 'nftables'] as const;
 export type TableMode = (typeof TABLE_MODES)[number];

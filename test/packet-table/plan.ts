@@ -1,7 +1,7 @@
 import type { Family } from '../../src/core/ip.ts';
 import { FAMILIES } from '../../src/core/ip.ts';
 import type { Node } from '../../src/core/kubernetes.ts';
-import type { DataplaneOptions, Protocol } from '../../src/core/snapshot.ts';
+import type { DataplaneOptions, Protocol } from '../../src/core/service/snapshot.ts';
 import type { Packet } from '../../src/plan/trace/packet.ts';
 import { PROFILES } from './case.ts';
 import type { Expectation, Flow, PortSpec, Profile, ProfileName, Scenario } from './case.ts';

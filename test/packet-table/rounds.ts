@@ -1,5 +1,5 @@
-import type { ServicePortChange, Snapshot } from '../../src/core/snapshot.ts';
-import { ServiceTable } from '../../src/core/service-table.ts';
+import type { ServicePortChange, Snapshot } from '../../src/core/service/snapshot.ts';
+import { ServiceTable } from '../../src/core/service/service-table.ts';
 import { PROFILES, type ProfileName } from './case.ts';
 import { nodeFor, optionsFor, type PlannedScenario, type PlannedStage } from './plan.ts';
 import { PLANNED } from './table.ts';

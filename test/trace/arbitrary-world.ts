@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { EndpointSlice, Service } from '../../src/core/kubernetes.ts';
 import type { Family } from '../../src/core/ip.ts';
-import { ServiceTable } from '../../src/core/service-table.ts';
-import { PROTOCOLS, type DataplaneOptions, type Snapshot } from '../../src/core/snapshot.ts';
+import { ServiceTable } from '../../src/core/service/service-table.ts';
+import { PROTOCOLS, type DataplaneOptions, type Snapshot } from '../../src/core/service/snapshot.ts';
 import type { NodeFacts, Packet } from '../../src/plan/trace/packet.ts';
 
 /** A node, its Services and packets that come by. */

@@ -1,5 +1,5 @@
 import { parseAddress, parsePrefix, prefixContains } from '../../src/core/ip.ts';
-import type { Backend, DataplaneOptions, ServicePort, Snapshot } from '../../src/core/snapshot.ts';
+import type { Backend, DataplaneOptions, ServicePort, Snapshot } from '../../src/core/service/snapshot.ts';
 import { isLocalAddress, type NodeFacts, type Outcome, type Packet } from '../../src/plan/trace/packet.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { API_VERSION } from '../../core/api/meta.ts';
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../core/api/proxy-profile.ts';
-import { hasFinalizer } from '../../core/rollout-release.ts';
+import { hasFinalizer } from '../../core/rollout/release.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { isApiStatus } from '../../kube/error.ts';
 import type { Clock } from '../../support/clock.ts';

@@ -1,8 +1,8 @@
 import type { ObjectMeta } from '../../core/api/meta.ts';
 import type { NodeProxyState, RenderedConfig } from '../../core/api/node-proxy-state.ts';
 import type { EndpointSlice, Service } from '../../core/kubernetes.ts';
-import type { ClusterObjects, SnapshotNode } from '../../core/node-snapshot.ts';
-import type { RolloutNode } from '../../core/rollout-node.ts';
+import type { ClusterObjects, SnapshotNode } from '../../core/node/node-snapshot.ts';
+import type { RolloutNode } from '../../core/rollout/node.ts';
 import type { ClusterApi } from './cluster-api.ts';
 import { listIfAllowed } from './fleet.ts';
 

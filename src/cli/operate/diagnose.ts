@@ -1,5 +1,5 @@
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
-import { nodeOfLease } from '../../core/agent-lease.ts';
+import { nodeOfLease } from '../../core/node/agent-lease.ts';
 import { diagnose } from '../../core/diagnose/diagnose.ts';
 import type { AgentLease, Evidence, EvidenceService } from '../../core/diagnose/evidence.ts';
 import type { Finding } from '../../core/diagnose/finding.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
-import { ImportError, importKubeProxyConfig, type ImportedProfile } from '../../core/kube-proxy-import.ts';
+import { ImportError, importKubeProxyConfig, type ImportedProfile } from '../../core/kube-proxy/import.ts';
 import { ApiError, isApiStatus } from '../../kube/error.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';

@@ -1,6 +1,6 @@
 import type { TraceFlags } from './trace-flags.ts';
 import { Command, Option } from 'commander';
-import { ENTRANCES } from '../../core/flow-subject.ts';
+import { ENTRANCES } from '../../core/service/flow-subject.ts';
 import { MODES } from '../../core/mode.ts';
 import { act, PEOPLE_AND_PROGRAMS, profileArgument, USUAL } from './command-parts.ts';
 import type { DiagnoseFlags } from './diagnose.ts';

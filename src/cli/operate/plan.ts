@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { proxyProfileDocument, proxyProfileSpec, type ProxyProfile } from '../../core/api/proxy-profile.ts';
 import { fieldProblems } from '../../core/api/problems.ts';
 import { renderProfile, revisionOf } from '../../core/revision.ts';
-import { rehearseRollout, type Rehearsal, type RehearsedStep } from '../../core/rollout-rehearsal.ts';
+import { rehearseRollout, type Rehearsal, type RehearsedStep } from '../../core/rollout/rehearsal.ts';
 import type { NodeProxyState, RenderedConfig } from '../../core/api/node-proxy-state.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';

@@ -1,5 +1,5 @@
 import type { ProxyProfile } from '../../core/api/proxy-profile.ts';
-import { APPROVAL_ANNOTATION } from '../../core/rollout-scene.ts';
+import { APPROVAL_ANNOTATION } from '../../core/rollout/scene.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';
 import { EXIT } from './exit-code.ts';

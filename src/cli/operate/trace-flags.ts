@@ -1,4 +1,4 @@
-import type { Entrance } from '../../core/flow-subject.ts';
+import type { Entrance } from '../../core/service/flow-subject.ts';
 import type { Mode } from '../../core/mode.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
 

@@ -1,5 +1,5 @@
 import type { TraceFlags } from './trace-flags.ts';
-import { MAX_TRACE_SECONDS, type LiveTrace } from '../../core/live-trace.ts';
+import { MAX_TRACE_SECONDS, type LiveTrace } from '../../core/node/live-trace.ts';
 import type { ClusterApi } from './cluster-api.ts';
 import { usageError } from './exit-code.ts';
 import { isForPrograms, note, renderValue, say } from './output.ts';

@@ -1,4 +1,4 @@
-import { liveTrace, type LiveTrace, type LiveTraceRequest, type TracedPacket } from '../../core/live-trace.ts';
+import { liveTrace, type LiveTrace, type LiveTraceRequest, type TracedPacket } from '../../core/node/live-trace.ts';
 import { decidingHit, outcomeText, type Outcome } from '../../plan/trace/packet.ts';
 import { askForTrace } from './ask-node.ts';
 import type { ClusterApi } from './cluster-api.ts';

@@ -1,6 +1,6 @@
 import { familyOfText, parseAddress } from '../../core/ip.ts';
-import type { NodeSnapshot } from '../../core/node-snapshot.ts';
-import type { LocalDetector } from '../../core/snapshot.ts';
+import type { NodeSnapshot } from '../../core/node/node-snapshot.ts';
+import type { LocalDetector } from '../../core/service/snapshot.ts';
 import { UserError } from '../../support/errors.ts';
 import type { Pod } from '../../core/pod.ts';
 import type { NodeJson } from './cluster-objects.ts';

@@ -1,7 +1,7 @@
-import { frontendsOf, type Entrance } from '../../core/flow-subject.ts';
+import { frontendsOf, type Entrance } from '../../core/service/flow-subject.ts';
 import type { Service } from '../../core/kubernetes.ts';
-import type { NodeSnapshot } from '../../core/node-snapshot.ts';
-import { PROTOCOLS, type Protocol } from '../../core/snapshot.ts';
+import type { NodeSnapshot } from '../../core/node/node-snapshot.ts';
+import { PROTOCOLS, type Protocol } from '../../core/service/snapshot.ts';
 import { UserError } from '../../support/errors.ts';
 import { usageError } from './exit-code.ts';
 import { addressIn } from './trace-sender.ts';

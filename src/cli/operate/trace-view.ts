@@ -1,4 +1,4 @@
-import type { Frontend } from '../../core/flow-subject.ts';
+import type { Frontend } from '../../core/service/flow-subject.ts';
 import type { Mode } from '../../core/mode.ts';
 import { decidingHit, outcomeText, type Branch, type Packet } from '../../plan/trace/packet.ts';
 import { paint, printable } from './output.ts';

@@ -1,10 +1,10 @@
 import type { TraceFlags } from './trace-flags.ts';
-import { frontendAt } from '../../core/flow-subject.ts';
+import { frontendAt } from '../../core/service/flow-subject.ts';
 import { familyOfText } from '../../core/ip.ts';
 import type { Mode } from '../../core/mode.ts';
 import type { NodeProxyState, RenderedConfig } from '../../core/api/node-proxy-state.ts';
 import { objectsAround } from '../../core/objects-around.ts';
-import { snapshotOfNode, type ClusterObjects } from '../../core/node-snapshot.ts';
+import { snapshotOfNode, type ClusterObjects } from '../../core/node/node-snapshot.ts';
 import { TRACERS } from '../../plan/trace/tracers.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { IPVS_SCHEDULERS } from '../ipvs-options.ts';
+import { IPVS_SCHEDULERS } from '../service/ipvs-options.ts';
 import { MODES } from '../mode.ts';
-import { COMPARISONS, isSingleNumber, SYSCTL_NAME, SYSCTL_VALUE } from '../sysctl.ts';
+import { COMPARISONS, isSingleNumber, SYSCTL_NAME, SYSCTL_VALUE } from '../node/sysctl.ts';
 import { cidr } from './dataplane-config.ts';
 import { celRules, duration } from './meta.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { IMPLEMENTED_MODES, MODES } from '../mode.ts';
-import { COMPARISONS } from '../sysctl.ts';
+import { COMPARISONS } from '../node/sysctl.ts';
 import { checkDataplaneRules, dataplaneFields, DATAPLANE_RULES } from './dataplane-config.ts';
-import { nodeAnswer } from '../node-question.ts';
+import { nodeAnswer } from '../node/node-question.ts';
 import { kernelFields } from './kernel-config.ts';
 import { probeFields } from './probe-config.ts';
 import { type API_VERSION, celRules, conditions, type ObjectMeta } from './meta.ts';

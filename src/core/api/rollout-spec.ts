@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { ExpressionError, parseCondition } from '../rollout-expression.ts';
-import { isTimeZone, WEEKDAYS } from '../rollout-window.ts';
+import { ExpressionError, parseCondition } from '../rollout/expression.ts';
+import { isTimeZone, WEEKDAYS } from '../rollout/window.ts';
 import { duration, labelSelector } from './meta.ts';
 
 const MAX_UNAVAILABLE = 'must be a whole number of at least 1, or a percentage from "1%" to "100%"';

@@ -1,6 +1,6 @@
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
-import { AGENT_LOST } from '../agent-lease.ts';
-import { conditionOf } from '../rollout-health.ts';
+import { AGENT_LOST } from '../node/agent-lease.ts';
+import { conditionOf } from '../rollout/health.ts';
 import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
 import { logsOf, STALE, stateFinding } from './state-finding.ts';

@@ -1,9 +1,9 @@
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import type { ProxyProfile } from '../api/proxy-profile.ts';
 import type { EndpointSlice, Service } from '../kubernetes.ts';
-import type { SnapshotNode } from '../node-snapshot.ts';
+import type { SnapshotNode } from '../node/node-snapshot.ts';
 import type { Pod } from '../pod.ts';
-import type { RolloutNode } from '../rollout-node.ts';
+import type { RolloutNode } from '../rollout/node.ts';
 import type { NodeReport } from './node-report.ts';
 
 type ServiceSpec = NonNullable<Service['spec']>;

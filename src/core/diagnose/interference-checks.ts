@@ -1,6 +1,6 @@
 import type { Condition } from '../api/meta.ts';
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
-import { conditionOf } from '../rollout-health.ts';
+import { conditionOf } from '../rollout/health.ts';
 import type { Finding } from './finding.ts';
 import type { NodeReport } from './node-report.ts';
 import { stateFinding } from './state-finding.ts';

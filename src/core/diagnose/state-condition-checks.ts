@@ -1,5 +1,5 @@
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
-import { conditionOf } from '../rollout-health.ts';
+import { conditionOf } from '../rollout/health.ts';
 import type { Finding } from './finding.ts';
 import { stateFinding } from './state-finding.ts';
 

@@ -1,4 +1,4 @@
-import type { FlowScope } from '../../core/conntrack.ts';
+import type { FlowScope } from '../../core/service/conntrack.ts';
 import { KernelError } from '../error.ts';
 import { AttributeWriter } from '../netlink/attributes.ts';
 import { failure, NetlinkConnection } from '../netlink/connection.ts';

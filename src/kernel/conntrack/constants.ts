@@ -1,4 +1,4 @@
-import type { ReviewedProtocol } from '../../core/conntrack.ts';
+import type { ReviewedProtocol } from '../../core/service/conntrack.ts';
 
 /** linux/netfilter/nfnetlink.h */
 const NFNL_SUBSYS_CTNETLINK = 1;

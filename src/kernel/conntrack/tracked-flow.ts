@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import type { Flow, FlowEnd, FlowScope } from '../../core/conntrack.ts';
+import type { Flow, FlowEnd, FlowScope } from '../../core/service/conntrack.ts';
 import { eachAttribute, malformed } from '../netlink/attributes.ts';
 import { CTA, CTA_IP, CTA_PROTO, CTA_TUPLE, FAMILY_NUMBERS, IPS_DST_NAT, PROTOCOL_NUMBERS } from './constants.ts';
 

@@ -1,5 +1,5 @@
 import { addressBits, familyOfText } from '../../core/ip.ts';
-import { PROTOCOLS } from '../../core/snapshot.ts';
+import { PROTOCOLS } from '../../core/service/snapshot.ts';
 import type { SetMember } from '../../plan/ipvs/objects.ts';
 import { PROTOCOL_NUMBERS } from '../ipvs/constants.ts';
 import { addressFromBytes, addressToBytes } from '../netlink/address-bytes.ts';

@@ -6,8 +6,8 @@ import {
   limitAffinity,
   type AffinityEntry,
   type AffinityMemory,
-} from '../../core/affinity.ts';
-import type { Backend, ServicePort, Snapshot } from '../../core/snapshot.ts';
+} from '../../core/service/affinity.ts';
+import type { Backend, ServicePort, Snapshot } from '../../core/service/snapshot.ts';
 import { backendChain } from '../../plan/iptables/names.ts';
 import type { AffinityImport } from '../dataplane.ts';
 import type { RecentEntry, RecentLists } from './recent-lists.ts';

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
+import type { Snapshot } from '../../core/service/snapshot.ts';
 import { diffRuleset } from '../../plan/iptables/diff.ts';
 import { renderRestore, type Operation } from '../../plan/iptables/operation.ts';
 import { NO_RULESET } from '../../plan/iptables/ruleset.ts';

@@ -1,5 +1,5 @@
 import { frontendKey, type Frontend, type RealServer, type VirtualServer } from '../../plan/ipvs/objects.ts';
-import type { IpvsTimeouts } from '../../core/ipvs-options.ts';
+import type { IpvsTimeouts } from '../../core/service/ipvs-options.ts';
 import type { ServerOperation } from '../../plan/ipvs/operation.ts';
 import { KernelError } from '../error.ts';
 import { failure, NetlinkConnection } from '../netlink/connection.ts';

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
-import { PROTOCOLS } from '../../core/snapshot.ts';
+import { PROTOCOLS } from '../../core/service/snapshot.ts';
 import { familyOf, type Frontend, type VirtualServer } from '../../plan/ipvs/objects.ts';
 import { addressFromBytes, addressToBytes } from '../netlink/address-bytes.ts';
 import { AF_INET, AF_INET6, IP_VS_SVC_F_PERSISTENT, IP_VS_SVC_F_SCHED_MASK, PROTOCOL_NUMBERS } from './constants.ts';

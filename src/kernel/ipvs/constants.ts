@@ -1,4 +1,4 @@
-import type { Protocol } from '../../core/snapshot.ts';
+import type { Protocol } from '../../core/service/snapshot.ts';
 
 /** linux/ip_vs.h */
 export const IPVS_GENL_NAME = 'IPVS';

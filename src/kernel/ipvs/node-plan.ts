@@ -1,7 +1,7 @@
 import { familyOfText, type Family } from '../../core/ip.ts';
-import type { DataplaneOptions, ServicePortChange, Snapshot } from '../../core/snapshot.ts';
+import type { DataplaneOptions, ServicePortChange, Snapshot } from '../../core/service/snapshot.ts';
 import { Ledger } from '../../plan/ipvs/ledger.ts';
-import { DEFAULT_IPVS_OPTIONS } from '../../core/ipvs-options.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../../core/service/ipvs-options.ts';
 import { planServicePort } from '../../plan/ipvs/service-port.ts';
 import type { LackedSchedulers } from '../../plan/ipvs/scheduling.ts';
 import type { SourceFor } from '../../plan/ipvs/transition.ts';

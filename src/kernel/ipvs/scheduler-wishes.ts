@@ -1,5 +1,5 @@
-import { DEFAULT_IPVS_OPTIONS } from '../../core/ipvs-options.ts';
-import type { DataplaneOptions } from '../../core/snapshot.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../../core/service/ipvs-options.ts';
+import type { DataplaneOptions } from '../../core/service/snapshot.ts';
 import type { LackedSchedulers } from '../../plan/ipvs/scheduling.ts';
 import { MissingSchedulerError } from './missing-scheduler.ts';
 

@@ -1,4 +1,4 @@
-import type { ReviewedProtocol } from '../../core/conntrack.ts';
+import type { ReviewedProtocol } from '../../core/service/conntrack.ts';
 import { FAMILIES } from '../../core/ip.ts';
 import { familyOf, frontendKey, type Frontend } from '../../plan/ipvs/objects.ts';
 import { ConntrackClient } from '../conntrack/client.ts';

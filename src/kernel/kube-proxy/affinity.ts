@@ -5,8 +5,8 @@ import {
   limitAffinity,
   type AffinityEntry,
   type AffinityMemory,
-} from '../../core/affinity.ts';
-import type { ServicePort, Snapshot } from '../../core/snapshot.ts';
+} from '../../core/service/affinity.ts';
+import type { ServicePort, Snapshot } from '../../core/service/snapshot.ts';
 import { endpointChain, endpointIdentity, parseAffinitySet } from '../../plan/kube-proxy/affinity.ts';
 import { NFT_TABLE } from '../../plan/kube-proxy/names.ts';
 import { readTemplates, templatesFor } from '../../plan/ipvs/persistence.ts';

@@ -1,5 +1,5 @@
 import { parseAddress, parsePrefix, prefixContains } from '../../core/ip.ts';
-import type { Protocol } from '../../core/snapshot.ts';
+import type { Protocol } from '../../core/service/snapshot.ts';
 import { frontendKey, type Frontend } from '../../plan/ipvs/objects.ts';
 import { SET_NAMES, VIP_DEVICE } from '../../plan/kube-proxy/names.ts';
 import { KernelError } from '../error.ts';

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
-import { PROTOCOLS, type Protocol, type ServicePort } from '../../core/snapshot.ts';
+import { PROTOCOLS, type Protocol, type ServicePort } from '../../core/service/snapshot.ts';
 import {
   missingVips,
   servedByIptables,

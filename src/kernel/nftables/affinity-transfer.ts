@@ -1,6 +1,6 @@
-import { limitAffinity, type AffinityEntry, type AffinityMemory } from '../../core/affinity.ts';
+import { limitAffinity, type AffinityEntry, type AffinityMemory } from '../../core/service/affinity.ts';
 import { FAMILIES, type Family } from '../../core/ip.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
+import type { Snapshot } from '../../core/service/snapshot.ts';
 import { affinityEntryElements, readAffinity } from '../../plan/nftables/affinity-memory.ts';
 import { bytesKey } from '../../plan/nftables/bytes.ts';
 import { fingerprint } from '../../plan/nftables/diff.ts';

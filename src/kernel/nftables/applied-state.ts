@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { DataplaneOptions } from '../../core/snapshot.ts';
+import type { DataplaneOptions } from '../../core/service/snapshot.ts';
 import { fingerprint } from '../../plan/nftables/diff.ts';
 import type { WantedTable } from '../../plan/nftables/ruleset.ts';
 

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { parseAddress, type Family } from '../../core/ip.ts';
-import type { LiveTraceRequest } from '../../core/live-trace.ts';
+import type { LiveTraceRequest } from '../../core/node/live-trace.ts';
 import type { Expression } from '../../plan/nftables/expression.ts';
 import { LAYOUTS } from '../../plan/nftables/layout.ts';
 import { loadAddress, loadDestinationPort, loadProtocol } from '../../plan/nftables/load.ts';

@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { DataplaneOptions, ServicePort, ServicePortChange } from '../../core/snapshot.ts';
+import type { DataplaneOptions, ServicePort, ServicePortChange } from '../../core/service/snapshot.ts';
 import { NO_FRAGMENT, type Chain, type Entry, type Fragment, type Jump, type Table } from './fragment.ts';
 import type { Operation } from './operation.ts';
 import { chainKey, type Ruleset, type WantedList } from './ruleset.ts';

@@ -1,6 +1,6 @@
 import { addressBits, familyOfText, parsePrefix, type Family } from '../../core/ip.ts';
-import { mayAcceptNodePorts } from '../../core/dataplane-options.ts';
-import type { Backend, DataplaneOptions, Protocol, ServicePort } from '../../core/snapshot.ts';
+import { mayAcceptNodePorts } from '../../core/service/dataplane-options.ts';
+import type { Backend, DataplaneOptions, Protocol, ServicePort } from '../../core/service/snapshot.ts';
 
 /** Each function gives a piece of rule text as `iptables-save` prints it. */
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Backend, ServicePort } from '../../core/snapshot.ts';
+import type { Backend, ServicePort } from '../../core/service/snapshot.ts';
 
 /** Every chain of ours starts with it, and nothing else may: it is the mark of ownership. */
 export const PREFIX = 'SWITCHYARD-';

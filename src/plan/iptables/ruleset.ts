@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
+import type { Snapshot } from '../../core/service/snapshot.ts';
 import type { Chain, Jump, ListChain, Table } from './fragment.ts';
 import { planServicePort } from './service-port.ts';
 import { planSkeleton, type KernelSettings } from './skeleton.ts';

@@ -1,4 +1,4 @@
-import type { Backend, DataplaneOptions, ServicePort } from '../../core/snapshot.ts';
+import type { Backend, DataplaneOptions, ServicePort } from '../../core/service/snapshot.ts';
 import type { Chain, Entry, Fragment } from './fragment.ts';
 import {
   destination,

@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { DataplaneOptions } from '../../core/snapshot.ts';
+import type { DataplaneOptions } from '../../core/service/snapshot.ts';
 import type { BuiltinChain, Chain, Jump, ListChain, Table } from './fragment.ts';
 import { localSources, markHex, nodePortDestinations, rule } from './match.ts';
 import { FORWARD, HEALTH, MARK_MASQ, MASQ_REMOTE, NODE_PORTS, POSTROUTING, REFUSE, SERVICES } from './names.ts';

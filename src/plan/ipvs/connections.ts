@@ -1,5 +1,5 @@
 import { parseAddress } from '../../core/ip.ts';
-import { PROTOCOLS } from '../../core/snapshot.ts';
+import { PROTOCOLS } from '../../core/service/snapshot.ts';
 import { frontendKey, type Frontend, type RealServer } from './objects.ts';
 
 /** One line of what IPVS has of connections. */

@@ -1,4 +1,4 @@
-import type { ServicePortChange, ServicePortKey } from '../../core/snapshot.ts';
+import type { ServicePortChange, ServicePortKey } from '../../core/service/snapshot.ts';
 import type { IpvsObject } from './objects.ts';
 
 /** An object, and the ServicePort that has it. */

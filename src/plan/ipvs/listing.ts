@@ -1,5 +1,5 @@
 import { parseAddress } from '../../core/ip.ts';
-import { PROTOCOLS } from '../../core/snapshot.ts';
+import { PROTOCOLS } from '../../core/service/snapshot.ts';
 import { frontendKey, realServerKey, type IpvsObject, type RealServer } from './objects.ts';
 
 interface ListedServer {

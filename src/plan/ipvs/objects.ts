@@ -1,6 +1,6 @@
 import type { Family } from '../../core/ip.ts';
 import { familyOfText } from '../../core/ip.ts';
-import type { Protocol } from '../../core/snapshot.ts';
+import type { Protocol } from '../../core/service/snapshot.ts';
 
 /** What packets are addressed to: identifies a virtual server. The address is canonical. */
 export interface Frontend {

@@ -1,6 +1,6 @@
-import { affinityPorts, backendsOf, backendText, limitAffinity } from '../../core/affinity.ts';
-import type { AffinityEntry, AffinityMemory } from '../../core/affinity.ts';
-import type { ServicePortKey, Snapshot } from '../../core/snapshot.ts';
+import { affinityPorts, backendsOf, backendText, limitAffinity } from '../../core/service/affinity.ts';
+import type { AffinityEntry, AffinityMemory } from '../../core/service/affinity.ts';
+import type { ServicePortKey, Snapshot } from '../../core/service/snapshot.ts';
 import type { Ledger } from './ledger.ts';
 import type { Connection } from './connections.ts';
 import { frontendKey, realServerKey } from './objects.ts';

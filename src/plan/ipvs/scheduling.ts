@@ -1,5 +1,5 @@
-import type { IpvsOptions, IpvsScheduler } from '../../core/ipvs-options.ts';
-import type { ServicePort } from '../../core/snapshot.ts';
+import type { IpvsOptions, IpvsScheduler } from '../../core/service/ipvs-options.ts';
+import type { ServicePort } from '../../core/service/snapshot.ts';
 
 /** IP_VS_SVC_F_SCHED_SH_FALLBACK and _MH_FALLBACK: a client whose real server retires gets another one, not a refusal. */
 const FALLBACK = 0x8;

@@ -1,6 +1,6 @@
 import { parseAddress, parsePrefix, prefixContains, type Family } from '../../core/ip.ts';
-import type { IpvsOptions } from '../../core/ipvs-options.ts';
-import type { Backend, ServicePort } from '../../core/snapshot.ts';
+import type { IpvsOptions } from '../../core/service/ipvs-options.ts';
+import type { Backend, ServicePort } from '../../core/service/snapshot.ts';
 import { frontendKey, memberKey, type Frontend, type IpvsObject, type RealServer, type SetMember } from './objects.ts';
 import { schedulingOf, type LackedSchedulers } from './scheduling.ts';
 import { setName, type SetRole } from './sets.ts';

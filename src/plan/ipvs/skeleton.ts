@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { DataplaneOptions } from '../../core/snapshot.ts';
+import type { DataplaneOptions } from '../../core/service/snapshot.ts';
 import type { BuiltinChain, Chain, Jump, Table } from '../iptables/fragment.ts';
 import { localSources, markHex, masqueradesClusterIPs, rejectTarget, rule } from '../iptables/match.ts';
 import type { Operation } from '../iptables/operation.ts';

@@ -1,5 +1,5 @@
-import type { Protocol, ServicePort } from '../../core/snapshot.ts';
-import type { Backend } from '../../core/snapshot.ts';
+import type { Protocol, ServicePort } from '../../core/service/snapshot.ts';
+import type { Backend } from '../../core/service/snapshot.ts';
 
 /** `namespace/name`, and the port's name after a colon where it has one. */
 export function servicePortName({ namespace, name, portName }: ServicePort): string {

@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { Protocol, ServicePort } from '../../core/snapshot.ts';
+import type { Protocol, ServicePort } from '../../core/service/snapshot.ts';
 import { NODE_PORTS, POSTROUTING, SERVICES } from './names.ts';
 import type { SavedRule, SavedTable } from './rules.ts';
 

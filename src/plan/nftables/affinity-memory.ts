@@ -5,9 +5,9 @@ import {
   limitAffinity,
   type AffinityEntry,
   type AffinityMemory,
-} from '../../core/affinity.ts';
+} from '../../core/service/affinity.ts';
 import type { Family } from '../../core/ip.ts';
-import type { Backend, ServicePort, ServicePortKey, Snapshot } from '../../core/snapshot.ts';
+import type { Backend, ServicePort, ServicePortKey, Snapshot } from '../../core/service/snapshot.ts';
 import { addressBytes, bytesKey, join, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
 import { LAYOUTS } from './layout.ts';

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import type { Protocol } from '../../core/snapshot.ts';
+import type { Protocol } from '../../core/service/snapshot.ts';
 
 /** IPPROTO_* */
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Record<Protocol, number>;

@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { ServicePort, ServicePortKey } from '../../core/snapshot.ts';
+import type { ServicePort, ServicePortKey } from '../../core/service/snapshot.ts';
 import { addressBytes, bytesKey, join, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
 import { LAYOUTS, type FamilyLayout } from './layout.ts';

@@ -1,4 +1,4 @@
-import type { DataplaneOptions, LocalDetector } from '../../core/snapshot.ts';
+import type { DataplaneOptions, LocalDetector } from '../../core/service/snapshot.ts';
 import { join, prefixBytes } from './bytes.ts';
 import type { Expression } from './expression.ts';
 import { loadAddress } from './load.ts';

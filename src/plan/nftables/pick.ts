@@ -1,4 +1,4 @@
-import type { Scheduler } from '../../core/snapshot.ts';
+import type { Scheduler } from '../../core/service/snapshot.ts';
 import type { RuleContext } from './detector.ts';
 import type { Expression, Word } from './expression.ts';
 import { loadAddress, loadKey, loadSourcePort } from './load.ts';

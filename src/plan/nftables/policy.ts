@@ -1,5 +1,5 @@
-import { SCHEDULERS } from '../../core/snapshot.ts';
-import type { Scheduler } from '../../core/snapshot.ts';
+import { SCHEDULERS } from '../../core/service/snapshot.ts';
+import type { Scheduler } from '../../core/service/snapshot.ts';
 import { join, numberBytes } from './bytes.ts';
 import type { Element, SetElement } from './objects.ts';
 

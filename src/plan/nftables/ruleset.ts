@@ -1,7 +1,7 @@
 import type { SetName } from './set-name.ts';
-import { mayAcceptNodePorts } from '../../core/dataplane-options.ts';
+import { mayAcceptNodePorts } from '../../core/service/dataplane-options.ts';
 import type { Family } from '../../core/ip.ts';
-import type { DataplaneOptions, ServicePort, Snapshot } from '../../core/snapshot.ts';
+import type { DataplaneOptions, ServicePort, Snapshot } from '../../core/service/snapshot.ts';
 import { addressBytes, bytesKey, join } from './bytes.ts';
 import type { RuleContext } from './detector.ts';
 import { LAYOUTS, TABLE_NAME } from './layout.ts';

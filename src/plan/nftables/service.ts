@@ -1,5 +1,5 @@
 import type { SetName } from './set-name.ts';
-import type { Backend, Scheduler, ServicePort } from '../../core/snapshot.ts';
+import type { Backend, Scheduler, ServicePort } from '../../core/service/snapshot.ts';
 import { affinityElements } from './affinity.ts';
 import { addressBytes, join, numberBytes, portBytes, protocolBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';

@@ -1,4 +1,4 @@
-import type { Backend } from '../../core/snapshot.ts';
+import type { Backend } from '../../core/service/snapshot.ts';
 
 /**
  * How many slots the hashes of clients fall into, for so many endpoints: eight or more for each, so that none goes without.

@@ -1,4 +1,4 @@
-import type { ServicePort } from '../../core/snapshot.ts';
+import type { ServicePort } from '../../core/service/snapshot.ts';
 import { join, prefixBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
 import type { SetElement } from './objects.ts';

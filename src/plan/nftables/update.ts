@@ -1,6 +1,6 @@
 import type { SetName } from './set-name.ts';
 import type { Family } from '../../core/ip.ts';
-import type { DataplaneOptions, ServicePort, ServicePortChange } from '../../core/snapshot.ts';
+import type { DataplaneOptions, ServicePort, ServicePortChange } from '../../core/service/snapshot.ts';
 import { addRules, sameElement } from './diff.ts';
 import { TABLE_NAME } from './layout.ts';
 import type { Element, Operation, SetElement } from './objects.ts';

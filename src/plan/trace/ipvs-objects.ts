@@ -1,6 +1,6 @@
 import { FAMILIES, familyOfText, parseAddress, parsePrefix, prefixContains, type Family } from '../../core/ip.ts';
-import { DEFAULT_IPVS_OPTIONS } from '../../core/ipvs-options.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../../core/service/ipvs-options.ts';
+import type { Snapshot } from '../../core/service/snapshot.ts';
 import { frontendKey, memberKey, type RealServer, type SetMember, type VirtualServer } from '../ipvs/objects.ts';
 import { planServicePort } from '../ipvs/service-port.ts';
 import { setDefinition } from '../ipvs/sets.ts';

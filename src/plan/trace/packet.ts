@@ -1,5 +1,5 @@
 import type { Family } from '../../core/ip.ts';
-import type { Protocol, Snapshot } from '../../core/snapshot.ts';
+import type { Protocol, Snapshot } from '../../core/service/snapshot.ts';
 
 /** The first packet of a new connection, as it arrives at (or leaves) the node whose rules are traced. */
 export interface Packet {

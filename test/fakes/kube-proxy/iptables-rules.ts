@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Family } from '../../../src/core/ip.ts';
-import type { Backend, ServicePort } from '../../../src/core/snapshot.ts';
+import type { Backend, ServicePort } from '../../../src/core/service/snapshot.ts';
 
 export interface RulesOptions {
   readonly clusterCIDR: string;

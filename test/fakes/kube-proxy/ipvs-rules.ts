@@ -1,5 +1,5 @@
 import type { Family } from '../../../src/core/ip.ts';
-import type { ServicePort } from '../../../src/core/snapshot.ts';
+import type { ServicePort } from '../../../src/core/service/snapshot.ts';
 import { ensureJumps, MASQUERADING, NAT_JUMPS, textOf, type RulesOptions } from './iptables-rules.ts';
 
 const SETS: readonly (readonly [string, string])[] = [

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ServicePort } from '../../../src/core/snapshot.ts';
+import type { ServicePort } from '../../../src/core/service/snapshot.ts';
 import type { RulesOptions } from './iptables-rules.ts';
 
 const CHAINS = [

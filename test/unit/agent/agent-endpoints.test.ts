@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { healthRoutes, metricsRoutes, type EndpointSources } from '../../../src/agent/agent-endpoints.ts';
-import { AgentMetrics } from '../../../src/agent/metrics.ts';
+import { AgentMetrics } from '../../../src/agent/metrics/metrics.ts';
 import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
-import type { Health } from '../../../src/core/health.ts';
-import type { Serving } from '../../../src/core/mode-switch.ts';
+import type { Health } from '../../../src/core/node/health.ts';
+import type { Serving } from '../../../src/core/node/mode-switch.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';
 
 describe('the agent answers', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { EventWriter, type ObjectEvent } from '../../../src/agent/events.ts';
-import { ServiceTable } from '../../../src/core/service-table.ts';
+import { ServiceTable } from '../../../src/core/service/service-table.ts';
 import { ApiError } from '../../../src/kube/error.ts';
 import { silentLog } from '../../../src/support/log.ts';
 import { FakeClock } from '../../fakes/fake-clock.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { checkInstallation } from '../../../src/cli/installation/check-installation.ts';
 import { releaseFleet } from '../../../src/cli/installation/release-fleet.ts';
-import { FINALIZER } from '../../../src/core/rollout-release.ts';
+import { FINALIZER } from '../../../src/core/rollout/release.ts';
 import { ApiError } from '../../../src/kube/error.ts';
 import type { Clock } from '../../../src/support/clock.ts';
 

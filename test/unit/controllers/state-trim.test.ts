@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { StateTrim } from '../../../src/controllers/state-trim.ts';
 import type { NodeProxyState } from '../../../src/core/api/node-proxy-state.ts';
-import { installed } from '../rollout-stories.ts';
+import { installed } from '../core/rollout/stories.ts';
 
 function states(): NodeProxyState[] {
   const cluster = installed(2, {});

@@ -1,5 +1,5 @@
 import type { EndpointJson, EndpointSlice, Service } from '../../../src/core/kubernetes.ts';
-import type { DataplaneOptions } from '../../../src/core/snapshot.ts';
+import type { DataplaneOptions } from '../../../src/core/service/snapshot.ts';
 
 export const OPTIONS: DataplaneOptions = {
   families: ['IPv4', 'IPv6'],

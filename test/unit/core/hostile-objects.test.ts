@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ServiceTable } from '../../../src/core/service-table.ts';
+import { ServiceTable } from '../../../src/core/service/service-table.ts';
 import { HOSTILE_CASES, type HostileCase } from '../../hostile-objects.ts';
 import { OPTIONS } from './api-objects.ts';
 

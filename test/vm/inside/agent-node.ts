@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { agentState } from '../../../src/core/agent-state.ts';
+import { agentState } from '../../../src/core/node/agent-state.ts';
 import type { AttemptPhase, NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
 import type { Mode } from '../../../src/core/mode.ts';
 import type { EndpointSlice, Service } from '../../../src/core/kubernetes.ts';

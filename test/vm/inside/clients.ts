@@ -5,7 +5,7 @@ import { IpvsClient } from '../../../src/kernel/ipvs/client.ts';
 import { RouteClient } from '../../../src/kernel/route/client.ts';
 import { KernelError } from '../../../src/kernel/error.ts';
 import type { SetMember, VirtualServer } from '../../../src/plan/ipvs/objects.ts';
-import { IPVS_SCHEDULERS } from '../../../src/core/ipvs-options.ts';
+import { IPVS_SCHEDULERS } from '../../../src/core/service/ipvs-options.ts';
 import type { SetType } from '../../../src/plan/ipvs/sets.ts';
 import { Testbed } from '../../../src/sandbox/net/testbed.ts';
 

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
-import { sysctlPath } from '../../../src/core/sysctl.ts';
-import { desiredSysctls } from '../../../src/core/sysctl-plan.ts';
+import { sysctlPath } from '../../../src/core/node/sysctl.ts';
+import { desiredSysctls } from '../../../src/core/node/sysctl-plan.ts';
 import { inNetns } from '../../../src/kernel/netns.ts';
 
 /** What an agent sets before it programs IPVS mode; the module ip_vs must be there. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { renderedConfig } from '../../../src/core/api/node-proxy-state.ts';
-import { modulesFor } from '../../../src/core/module.ts';
+import { modulesFor } from '../../../src/core/node/module.ts';
 import { IMPLEMENTED_MODES, MODES } from '../../../src/core/mode.ts';
 import { ModuleIndex } from '../../../src/kernel/module-index.ts';
 import { BareNode, differences, isLoaded, reach, sh, snapshot, sysctl } from './bare-node.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assertProperty } from '../../../property.ts';
-import type { ServicePortChange, Snapshot } from '../../../../src/core/snapshot.ts';
+import type { ServicePortChange, Snapshot } from '../../../../src/core/service/snapshot.ts';
 import { diffChanges, diffRuleset } from '../../../../src/plan/iptables/diff.ts';
 import { countOperations, renderRestore } from '../../../../src/plan/iptables/operation.ts';
 import { planRemoval } from '../../../../src/plan/iptables/removal.ts';

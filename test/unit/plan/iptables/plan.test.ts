@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { DataplaneOptions, ServicePort } from '../../../../src/core/snapshot.ts';
+import type { DataplaneOptions, ServicePort } from '../../../../src/core/service/snapshot.ts';
 import { diffChanges, diffRuleset } from '../../../../src/plan/iptables/diff.ts';
 import { localSources, nodePortDestinations, oneIn } from '../../../../src/plan/iptables/match.ts';
 import { renderRestore } from '../../../../src/plan/iptables/operation.ts';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Backend, DataplaneOptions, ServicePort, Snapshot } from '../../../../src/core/snapshot.ts';
+import type { Backend, DataplaneOptions, ServicePort, Snapshot } from '../../../../src/core/service/snapshot.ts';
 
 export const OPTIONS: DataplaneOptions = {
   families: ['IPv4'],

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AffinityEntry } from '../../../../src/core/affinity.ts';
-import { DEFAULT_IPVS_OPTIONS } from '../../../../src/core/ipvs-options.ts';
-import type { ServicePort, Snapshot } from '../../../../src/core/snapshot.ts';
+import type { AffinityEntry } from '../../../../src/core/service/affinity.ts';
+import { DEFAULT_IPVS_OPTIONS } from '../../../../src/core/service/ipvs-options.ts';
+import type { ServicePort, Snapshot } from '../../../../src/core/service/snapshot.ts';
 import { encodeSyncMessages } from '../../../../src/kernel/ipvs/sync-message.ts';
 import { neededFrontends, parseConnections } from '../../../../src/plan/ipvs/connections.ts';
 import { Ledger } from '../../../../src/plan/ipvs/ledger.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ServicePort } from '../../../../src/core/snapshot.ts';
+import type { ServicePort } from '../../../../src/core/service/snapshot.ts';
 import { planRefusalRemoval, planChainRemoval, planChains } from '../../../../src/plan/ipvs/skeleton.ts';
 import { diffRuleset } from '../../../../src/plan/iptables/diff.ts';
 import { renderRestore } from '../../../../src/plan/iptables/operation.ts';
 import { parseSaved } from '../../../../src/plan/iptables/saved.ts';
-import { DEFAULT_IPVS_OPTIONS, type IpvsOptions } from '../../../../src/core/ipvs-options.ts';
+import { DEFAULT_IPVS_OPTIONS, type IpvsOptions } from '../../../../src/core/service/ipvs-options.ts';
 import { frontendKey, realServerKey } from '../../../../src/plan/ipvs/objects.ts';
 import { schedulingOf, type Scheduling } from '../../../../src/plan/ipvs/scheduling.ts';
 import { planServicePort } from '../../../../src/plan/ipvs/service-port.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ServicePort } from '../../../../src/core/snapshot.ts';
+import type { ServicePort } from '../../../../src/core/service/snapshot.ts';
 import { missingVips, servedByIptables, wantedVips } from '../../../../src/plan/kube-proxy/completeness.ts';
 import { parseTables } from '../../../../src/plan/kube-proxy/rules.ts';
 

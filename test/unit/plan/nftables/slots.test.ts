@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assertProperty } from '../../../property.ts';
-import type { Backend } from '../../../../src/core/snapshot.ts';
+import type { Backend } from '../../../../src/core/service/snapshot.ts';
 import { slotOwners } from '../../../../src/plan/nftables/slots.ts';
 
 function backend(number: number): Backend {

@@ -3,8 +3,13 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assertProperty } from '../../../property.ts';
 import { FAMILIES } from '../../../../src/core/ip.ts';
-import { SCHEDULERS } from '../../../../src/core/snapshot.ts';
-import type { Backend, DataplaneOptions, ServicePort, ServicePortChange } from '../../../../src/core/snapshot.ts';
+import { SCHEDULERS } from '../../../../src/core/service/snapshot.ts';
+import type {
+  Backend,
+  DataplaneOptions,
+  ServicePort,
+  ServicePortChange,
+} from '../../../../src/core/service/snapshot.ts';
 import { bytesKey } from '../../../../src/plan/nftables/bytes.ts';
 import { diffTable, fingerprint } from '../../../../src/plan/nftables/diff.ts';
 import type { ObservedTable } from '../../../../src/plan/nftables/diff.ts';

@@ -1,0 +1,142 @@
+import type { Verdict } from '../verdict.ts';
+import type { EventContent, RolloutEvent, Transition } from './transition.ts';
+import { createHash } from 'node:crypto';
+import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from '../api/proxy-profile.ts';
+import { AGENT_LOST } from '../node/agent-lease.ts';
+import { canonicalJson } from '../revision.ts';
+import type { Assignment } from './assignment.ts';
+import { stepEvents } from './step-events.ts';
+import { inPhase, LONG_NOT_READY, modeOf, UNSUPPORTED_OS, type RolloutView } from './view.ts';
+
+const MAX_MESSAGE = 1_000;
+
+export function conditionOf(status: ProxyProfileStatus | undefined, type: ProxyProfileConditionType) {
+  return status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Named by what it is about and by the status it leads away from, so that telling it twice makes one event. */
+export function nameEvent(profile: ProxyProfile, { about, ...content }: EventContent): RolloutEvent {
+  const identity = canonicalJson([
+    profile.metadata.uid,
+    profile.metadata.generation,
+    content.reason,
+    about ?? profile.status?.conditions ?? null,
+  ]);
+  const digest = createHash('sha256').update(identity).digest('hex').slice(0, 16);
+  const message = content.message.slice(0, MAX_MESSAGE);
+  return { ...content, message, name: `${profile.metadata.name.slice(0, 200)}.${digest}` };
+}
+
+/** Nothing was left to do. */
+const AT_REST = ['Complete', 'Rejected', 'NotAccepted'];
+
+function targetEvents({ profile }: Transition, view: RolloutView): EventContent[] {
+  const old = profile.status?.revision?.target;
+  const { target } = view.course;
+  if (old === target) return [];
+  const reason = conditionOf(profile.status, 'Progressing')?.reason;
+  const events: EventContent[] = [];
+  if (old !== undefined && reason !== undefined && !AT_REST.includes(reason)) {
+    const message = `Revision ${old} is superseded by ${target}; nodes in progress finish or go back first.`;
+    events.push({ type: 'Normal', reason: 'RolloutSuperseded', message });
+  }
+  const message = `Revision ${target} (${modeOf(view)}) accepted for ${view.nodes.length} nodes.`;
+  events.push({ type: 'Normal', reason: 'RevisionAccepted', message });
+  return events;
+}
+
+/** What the new state of Progressing is worth telling, where it differs from the old one. */
+function progressReason(oldReason: string | undefined, now: Verdict): string | undefined {
+  if (now.status === 'True') {
+    if (now.reason === 'RollingBack') return undefined;
+    return oldReason === undefined || AT_REST.includes(oldReason) ? 'RolloutStarted' : 'RolloutResumed';
+  }
+  const told: Record<string, string> = {
+    Complete: 'RolloutCompleted',
+    Rejected: 'RollbackCompleted',
+    Paused: 'RolloutPaused',
+    DryRun: 'RolloutPaused',
+    OutsideWindow: 'RolloutPaused',
+    PreflightFailed: 'PreflightFailed',
+    NoCanary: 'NoCanary',
+    FailureBudgetSpent: 'FailureBudgetSpent',
+    DeadlineExceeded: 'DeadlineExceeded',
+  };
+  return told[now.reason];
+}
+
+const WARNINGS = ['FailureBudgetSpent', 'DeadlineExceeded', 'PreflightFailed', 'NoCanary'];
+
+function progressEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
+  const isSameTarget = profile.status?.revision?.target === view.course.target;
+  const old = isSameTarget ? conditionOf(profile.status, 'Progressing') : undefined;
+  const now = conditionOf(next, 'Progressing');
+  if (now === undefined) return [];
+  const isSame = now.status === 'True' ? old?.status === 'True' : old?.reason === now.reason;
+  const reason = isSame ? undefined : progressReason(old?.reason, now);
+  if (reason === undefined) return [];
+  return [{ type: WARNINGS.includes(reason) ? 'Warning' : 'Normal', reason, message: now.message }];
+}
+
+const SKIPPED = [UNSUPPORTED_OS, LONG_NOT_READY, 'PreflightFailed', 'BaselineProbeFailed'];
+
+/** Of the nodes that the status names now and did not before; the others are told of by its counts. */
+function nodeEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
+  const key = ({ node, reason }: { node: string; reason: string }) => `${node} ${reason}`;
+  const known = new Set((profile.status?.problems ?? []).map(key));
+  const news = (next.problems ?? []).filter((problem) => !known.has(key(problem)));
+  const failed = new Map(inPhase(view, 'Failed').map((each) => [each.node.metadata.name, each]));
+  return news.flatMap(({ node, reason, message }): EventContent[] => {
+    const assessment = failed.get(node);
+    if (assessment?.failure?.code === reason) {
+      const { attempt, settled } = assessment.state?.spec ?? {};
+      const about = [node, attempt?.id ?? settled, reason];
+      const text = `Node ${node} failed ${view.course.target}: ${reason}: ${message}`;
+      return [{ type: 'Warning', reason: 'NodeFailed', message: text, about }];
+    }
+    const about = [node, reason, profile.status?.conditions ?? null];
+    if (reason === AGENT_LOST) return [{ type: 'Warning', reason, message: `Node ${node}: ${message}`, about }];
+    if (!SKIPPED.includes(reason)) return [];
+    return [{ type: 'Normal', reason: 'NodeSkipped', message: `Node ${node} is skipped: ${message}`, about }];
+  });
+}
+
+/** What is wrong with nodes beside the rollout. */
+function ailmentEvents({ profile, next }: Transition): EventContent[] {
+  const now = conditionOf(next, 'Degraded');
+  const isNews = now !== undefined && conditionOf(profile.status, 'Degraded')?.reason !== now.reason;
+  if (!isNews || !['AgentsMissing', 'DriftPersistent'].includes(now.reason)) return [];
+  return [{ type: 'Warning', reason: now.reason, message: now.message }];
+}
+
+function refusalEvents({ profile, next }: Transition): EventContent[] {
+  const old = conditionOf(profile.status, 'Accepted');
+  const now = conditionOf(next, 'Accepted');
+  if (now === undefined || now.status === 'True') return [];
+  if (old?.reason === now.reason && old.observedGeneration === now.observedGeneration) return [];
+  return [{ type: 'Warning', reason: now.reason, message: now.message }];
+}
+
+/**
+ * The events of the step from the status that a profile has to its next one: none when nothing changes, so a controller
+ * that starts anew repeats nothing.
+ */
+export function rolloutEvents(
+  { profile }: Assignment,
+  next: ProxyProfileStatus,
+  view: RolloutView | undefined,
+): RolloutEvent[] {
+  const transition: Transition = { profile, next };
+  const refusals = refusalEvents(transition);
+  const isRefused = view === undefined || refusals.length > 0 || conditionOf(next, 'Accepted')?.status !== 'True';
+  const contents = isRefused
+    ? refusals
+    : [
+        ...targetEvents(transition, view),
+        ...stepEvents(transition, view),
+        ...progressEvents(transition, view),
+        ...nodeEvents(transition, view),
+        ...ailmentEvents(transition),
+      ];
+  return contents.map((content) => nameEvent(profile, content));
+}
