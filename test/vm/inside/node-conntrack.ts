@@ -32,6 +32,8 @@ describe('a node whose connection tracking table fills up', () => {
     node.start();
     api.want({ conntrack: { maxPerCore: 0, udpTimeout: '600s' } });
     await node.untilReason('Ready', 'Ready');
+    // The look at the table comes at intervals; the first may be before there was one.
+    await node.untilReason('ConntrackHealthy', 'TableHasRoom');
     roomy = Number(sysctl('net.netfilter.nf_conntrack_max'));
     setConntrackMax(MAX);
   });
@@ -41,7 +43,6 @@ describe('a node whose connection tracking table fills up', () => {
   });
 
   it('says so before it is full, in metrics, a condition and an event', async () => {
-    assert.equal(node.condition('ConntrackHealthy')?.reason, 'TableHasRoom');
     await openFlows(0, MAX * 0.85);
     await node.untilReason('ConntrackHealthy', 'TableNearlyFull');
     await node.untilTrue('the event is there', () => api.reasons.includes('TableNearlyFull'));
