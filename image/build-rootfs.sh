@@ -75,7 +75,7 @@ done
 node_modules/node/bin/node image/pack-application.ts "$root/opt/switchyard"
 # Compiled once here: the root is read-only later. With the flags of the Dockerfile, since V8 takes nothing that was compiled
 # with others.
-chroot "$root" /usr/bin/node --max-semi-space-size=2 --expose-gc --no-memory-protection-keys -e '
+chroot "$root" /usr/bin/node --max-semi-space-size=2 --expose-gc --liftoff-only -e '
   const { enableCompileCache, flushCompileCache } = require("node:module");
   enableCompileCache("/opt/switchyard/.compiled");
   const parts = ["cli/main", "agent/main", "controllers/main", "cli/installation/run"];

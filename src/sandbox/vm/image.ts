@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../net/command.ts';
 import { CpioWriter } from './cpio.ts';
-import { BUSYBOX, COMMAND_FILE, INIT_FILE, PROJECT, SHELL } from './init-script.ts';
+import { BUSYBOX, COMMAND_FILE, INIT_FILE, PRELOAD, PRELOAD_FILE, PROJECT, SHELL } from './init-script.ts';
 import { packageClosure } from './package-closure.ts';
 import { TOOL_PACKAGES, unpackPackages } from './packages.ts';
 import { VmUnavailable } from './unavailable.ts';
@@ -114,6 +114,7 @@ export function composeImage(folder: string, base: BaseImage, overlay: Overlay):
   writeArchive(path, (archive) => {
     archive.file(INIT_FILE, overlay.init, true);
     archive.file(COMMAND_FILE, overlay.command);
+    archive.file(PRELOAD_FILE, PRELOAD);
     const inside = PROJECT.slice(1);
     for (const part of PROJECT_PARTS) archive.tree(join(PROJECT_FOLDER, part), join(inside, part));
     // An optional package for another platform is not installed.
