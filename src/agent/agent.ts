@@ -103,7 +103,7 @@ export class NodeAgent {
       ...parts,
       table,
       network: () => this.#network.value,
-      createDataplane: (mode) => createDataplane(mode, this.#ipvs()),
+      createDataplane: (mode) => createDataplane(mode, { ...this.#ipvs(), procSysDir: places.procSysDir }),
       metrics,
       missingFor: (config) => this.#node.missingFor(config),
       ensureAnchor,

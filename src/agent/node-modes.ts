@@ -13,7 +13,7 @@ import { systemProbe } from '../kernel/probe.ts';
 import { UserError } from '../support/errors.ts';
 
 /** What IPVS mode asks of its surroundings. */
-export type IpvsWishes = Pick<IpvsDataplaneOptions, 'drain' | 'onMissingScheduler'>;
+export type IpvsWishes = Pick<IpvsDataplaneOptions, 'drain' | 'onMissingScheduler' | 'procSysDir'>;
 
 /**
  * The data plane of a mode in this process's network namespace. Without `drain`, removing IPVS mode cuts off the

@@ -31,6 +31,8 @@ export interface IpvsDataplaneOptions {
   readonly netns?: string;
   /** Absent: the one in use there. */
   readonly flavour?: Flavour;
+  /** Where settings of a device are written; default `/proc/sys`. */
+  readonly procSysDir?: string | undefined;
   /** How often real servers that have retired are looked at. */
   readonly retirementIntervalMs?: number;
   /**
@@ -75,12 +77,13 @@ class KernelIpvsDataplane implements Dataplane {
   #last: Promise<unknown> = Promise.resolve();
   #applied: Applied | undefined;
 
-  constructor({ netns, flavour, retirementIntervalMs, drain, onMissingScheduler }: IpvsDataplaneOptions) {
+  constructor(options: IpvsDataplaneOptions) {
+    const { netns, flavour, procSysDir, retirementIntervalMs, drain, onMissingScheduler } = options;
     this.#netns = netns;
     this.#flavour = flavour;
     this.#drain = drain ?? (() => ({ deadlineMs: 0 }));
     this.#schedulers = new SchedulerWishes(onMissingScheduler);
-    this.#kernel = new IpvsKernel(netns);
+    this.#kernel = new IpvsKernel(netns, procSysDir);
     this.#chains = new IpvsChains(netns, flavour);
     this.#look = new IpvsLook(netns, this.#kernel.sets);
     this.#retirement = new Retirement({

@@ -24,11 +24,11 @@ export class IpvsKernel {
 
   readonly netns: string | undefined;
 
-  constructor(netns: string | undefined) {
+  constructor(netns: string | undefined, procSysDir?: string) {
     this.netns = netns;
     this.servers = new IpvsClient(netns);
     this.sets = new IpsetClient(netns);
-    this.routes = new RouteClient(netns);
+    this.routes = new RouteClient(netns, procSysDir);
   }
 
   /** Everything of ours, and the real servers of what else is at the `wanted` frontends. */

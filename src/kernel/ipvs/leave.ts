@@ -28,6 +28,7 @@ export async function stopServing({ kernel, chains }: IpvsParts): Promise<void> 
     }
   }
   await kernel.apply(operations);
+  await kernel.routes.device.leave();
 }
 
 /**

@@ -7,7 +7,9 @@ import { failure, NetlinkConnection, type Request } from '../netlink/connection.
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/message.ts';
 import { sendAll } from '../netlink/pipeline.ts';
 import { FAMILY_NUMBERS, KERNEL_PROTOCOL, NETLINK_ROUTE, ROUTE_PROTOCOL, RT_SCOPE_HOST, RTM } from './constants.ts';
-import { addressRequest, VipDevice } from './vip-device.ts';
+import { DuplicateDetection } from './duplicate-detection.ts';
+import { addressRequest } from './vip-address.ts';
+import { VipDevice } from './vip-device.ts';
 import { binary, container, field, text, u32 } from '../netlink/schema.ts';
 
 const RT_TABLE_LOCAL = 255;
@@ -60,9 +62,10 @@ export class RouteClient {
   readonly #connection: NetlinkConnection;
   readonly device: VipDevice;
 
-  constructor(netnsPath?: string) {
+  /** `procSysDir`: where settings are written, `/proc/sys` unless a container has another one for that. */
+  constructor(netnsPath?: string, procSysDir?: string) {
     this.#connection = new NetlinkConnection(NETLINK_ROUTE, netnsPath);
-    this.device = new VipDevice(this.#connection);
+    this.device = new VipDevice(this.#connection, new DuplicateDetection(netnsPath, procSysDir));
   }
 
   /** Those that routes of ours bind. */
@@ -171,12 +174,18 @@ export class RouteClient {
   }
 }
 
-function requestsFor(operation: AddressOperation, device: { index: number } | undefined): readonly Request[] {
+interface OwnDevice {
+  readonly index: number;
+  readonly isQuiet?: boolean;
+}
+
+function requestsFor(operation: AddressOperation, device: OwnDevice | undefined): readonly Request[] {
   const { address } = operation;
   const own = ownRoute(operation);
   if (device === undefined) return [own];
   if (operation.kind === 'unbindAddress') return [addressRequest('delete', address, device), own];
-  return [own, addressRequest('add', address, device), kernelRouteRemoval(address, device)];
+  const isShown = device.isQuiet === true || familyOfText(address) === 'IPv4';
+  return [own, ...(isShown ? [addressRequest('add', address, device)] : []), kernelRouteRemoval(address, device)];
 }
 
 function ownRoute(operation: AddressOperation): Request {

@@ -10,11 +10,14 @@ const INTERFACE_GROUPS = [1, 5, 9];
 /** rtm_protocol in struct rtmsg; ifa_prefixlen in struct ifaddrmsg. */
 const PROTOCOL_OFFSET = 5;
 const PREFIX_OFFSET = 1;
+/** ifi_flags in struct ifinfomsg; IFF_UP. */
+const FLAGS_OFFSET = 8;
+const IFF_UP = 0x1;
 const WHOLE_ADDRESS: readonly number[] = [32, 128];
 
 /**
- * Tells when another process has taken away a route of ours, an address like those that we show, or their device, or may
- * have: when the kernel had to drop notifications. Returns when `signal` aborts. Throws `KernelError`.
+ * Tells when another process has taken away a route of ours, an address like those that we show, or their device, has turned
+ * that on, or may have: when the kernel had to drop notifications. Returns when `signal` aborts. Throws `KernelError`.
  */
 export async function watchBoundAddresses(onLoss: () => void, signal: AbortSignal, netnsPath?: string): Promise<void> {
   const subscription = new NetlinkSubscription(NETLINK_ROUTE, GROUPS, netnsPath);
@@ -42,8 +45,15 @@ function isLoss({ type, portId, payload }: Message): boolean {
       return WHOLE_ADDRESS.includes(payload[PREFIX_OFFSET] ?? 0) && !isOwnPort(portId);
     case RTM.DELLINK:
       // Also when it was ourselves: with kube-proxy's device goes what it showed for us.
-      return payload.includes(`${VIP_DEVICE}\0`);
+      return isVipDevice(payload);
+    case RTM.NEWLINK:
+      // Up, it has routes of the kernel.
+      return (payload.readUInt32LE(FLAGS_OFFSET) & IFF_UP) !== 0 && isVipDevice(payload);
     default:
       return false;
   }
+}
+
+function isVipDevice(link: Buffer): boolean {
+  return link.includes(`${VIP_DEVICE}\0`);
 }

@@ -1,50 +1,58 @@
-import { addressBits, familyOfText } from '../../core/ip.ts';
+import { familyOfText } from '../../core/ip.ts';
 import { VIP_DEVICE } from '../../plan/kube-proxy/names.ts';
-import { addressFromBytes, addressToBytes } from '../netlink/address-bytes.ts';
+import { addressFromBytes } from '../netlink/address-bytes.ts';
 import type { AttributeWriter } from '../netlink/attributes.ts';
 import { KernelError } from '../error.ts';
-import type { NetlinkConnection, Request } from '../netlink/connection.ts';
+import type { NetlinkConnection } from '../netlink/connection.ts';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts';
-import { binary, container, field, text, u32 } from '../netlink/schema.ts';
-import { FAMILY_NUMBERS, RT_SCOPE_HOST, RTM } from './constants.ts';
+import { container, field, text } from '../netlink/schema.ts';
+import { RTM } from './constants.ts';
+import type { DuplicateDetection } from './duplicate-detection.ts';
+import { addressSchema } from './vip-address.ts';
 
 /** Tells our device from kube-proxy's. */
 const OWN_ALIAS = 'switchyard';
 
 const LINK_HEADER_BYTES = 16;
 const ADDRESS_HEADER_BYTES = 8;
+/** ifi_flags in struct ifinfomsg */
+const FLAGS_OFFSET = 8;
+const IFF_UP = 0x1;
 const IFF_NOARP = 0x80;
-/** IFA_F_NODAD, IFA_F_NOPREFIXROUTE */
-const ADDRESS_FLAGS = 0x02 | 0x200;
-const FOREVER = 0xffffffff;
+/** With either of them the kernel makes routes for addresses of IPv6. */
+const ROUTING_FLAGS = IFF_UP | IFF_NOARP;
 
 const linkSchema = container({
   name: field(3, text),
   alias: field(20, text),
   info: field(18, container({ kind: field(1, text) })),
 });
-const addressSchema = container({
-  address: field(1, binary),
-  local: field(2, binary),
-  cacheInfo: field(6, binary),
-  flags: field(8, u32),
-});
 
 interface Device {
   readonly index: number;
   /** We have made it, and nobody else's addresses were on it. */
   readonly isOurs: boolean;
+  readonly flags: number;
+}
+
+interface ReadyDevice extends Device {
+  /** The kernel makes no routes for addresses of IPv6 that are put on it. */
+  readonly isQuiet: boolean;
 }
 
 /**
  * The dummy device that shows the addresses of Services; it is down and carries nothing. It has the name that kube-proxy gives
- * it, because other software (Calico) knows a node in IPVS mode by it. All methods throw `KernelError`.
+ * it, because other software (Calico) knows a node in IPVS mode by it. For an address of IPv6 the kernel would make a route
+ * a moment later, which goes before any other and has the address itself as source, so it is kept from that: by duplicate
+ * address detection that never ends. All methods throw `KernelError`.
  */
 export class VipDevice {
   readonly #connection: NetlinkConnection;
+  readonly #detection: DuplicateDetection;
 
-  constructor(connection: NetlinkConnection) {
+  constructor(connection: NetlinkConnection, detection: DuplicateDetection) {
     this.#connection = connection;
+    this.#detection = detection;
   }
 
   async find(): Promise<Device | undefined> {
@@ -57,26 +65,42 @@ export class VipDevice {
       },
       (payload): Device | undefined => {
         const { name, alias } = linkSchema.decode(payload.subarray(LINK_HEADER_BYTES));
-        return name === VIP_DEVICE ? { index: payload.readUInt32LE(4), isOurs: alias === OWN_ALIAS } : undefined;
+        if (name !== VIP_DEVICE) return undefined;
+        const [index, flags] = [payload.readUInt32LE(4), payload.readUInt32LE(FLAGS_OFFSET)];
+        return { index, isOurs: alias === OWN_ALIAS, flags };
       },
     );
     return links.find((link) => link !== undefined);
   }
 
-  /** Makes it where it is missing; one with addresses that kube-proxy has put there is kube-proxy's. */
-  async ensure(): Promise<Device> {
+  /** Makes it where it is missing; one with addresses that kube-proxy has put there is kube-proxy's, and left as it is. */
+  async ensure(): Promise<ReadyDevice> {
     const found = (await this.find()) ?? (await this.#make());
-    if (found.isOurs || (await this.listAddresses()).size > 0) return found;
+    if (!found.isOurs) {
+      if ((await this.listAddresses()).size > 0) return { ...found, isQuiet: false };
+      await this.#change('mark', found, { alias: OWN_ALIAS });
+    }
+    if ((found.flags & ROUTING_FLAGS) !== 0) await this.#change('quieten', found, { mask: ROUTING_FLAGS });
+    return { ...found, isOurs: true, isQuiet: this.#detection.turnOn() };
+  }
+
+  /** From now on it is as kube-proxy makes it, which may use what it finds. */
+  async leave(): Promise<void> {
+    const device = await this.find();
+    if (device?.isOurs === true) await this.#change('leave', device, { flags: IFF_NOARP, mask: IFF_NOARP });
+  }
+
+  async #change(operation: string, { index }: Device, change: LinkChange): Promise<void> {
+    const { alias } = change;
     await this.#connection.request({
-      operation: 'mark',
+      operation,
       object: `link ${VIP_DEVICE}`,
       type: RTM.SETLINK,
       write(writer) {
-        writeLinkHeader(writer, found.index);
-        linkSchema.encode(writer, { alias: OWN_ALIAS });
+        writeLinkHeader(writer, index, change);
+        if (alias !== undefined) linkSchema.encode(writer, { alias });
       },
     });
-    return { ...found, isOurs: true };
   }
 
   async #make(): Promise<Device> {
@@ -96,12 +120,17 @@ export class VipDevice {
     return made;
   }
 
-  /** Whether an address is on it; what is on kube-proxy's is kube-proxy's business. */
+  /**
+   * Whether an address is on it as it should be; what is on kube-proxy's is kube-proxy's business, and an address of IPv6 is
+   * not put where the kernel cannot be kept from making a route.
+   */
   async shows(): Promise<(address: string) => boolean> {
     const device = await this.find();
     if (device?.isOurs === false) return () => true;
+    if (device !== undefined && (device.flags & ROUTING_FLAGS) !== 0) return () => false;
     const shown = await this.listAddresses();
-    return (address) => shown.has(address);
+    const isQuiet = device === undefined || this.#detection.isOn;
+    return (address) => shown.has(address) || (!isQuiet && familyOfText(address) === 'IPv6');
   }
 
   /** The addresses on it, whoever put them there. */
@@ -151,46 +180,20 @@ export class VipDevice {
   }
 }
 
-/** Puts an address on the device, or takes it away; it is chosen as source by nobody. */
-export function addressRequest(
-  kind: 'add' | 'delete',
-  address: string,
-  { index }: { readonly index: number },
-): Request {
-  const family = familyOfText(address);
-  return {
-    operation: kind,
-    object: `address ${address} on ${VIP_DEVICE}`,
-    type: kind === 'add' ? RTM.NEWADDR : RTM.DELADDR,
-    flags: kind === 'add' ? NLM_F_CREATE | NLM_F_EXCL : 0,
-    write(writer) {
-      writer.u8(FAMILY_NUMBERS[family]);
-      writer.u8(addressBits(family));
-      writer.u8(0);
-      writer.u8(family === 'IPv4' ? RT_SCOPE_HOST : 0);
-      writer.u32(index);
-      const bytes = addressToBytes(address);
-      const lifetimes = Buffer.alloc(16);
-      // Deprecated from the start, and valid for ever.
-      lifetimes.writeUInt32LE(FOREVER, 4);
-      const isNew = kind === 'add';
-      addressSchema.encode(writer, {
-        address: bytes,
-        local: bytes,
-        ...(isNew && family === 'IPv6' ? { cacheInfo: lifetimes } : {}),
-        ...(isNew ? { flags: ADDRESS_FLAGS } : {}),
-      });
-    },
-  };
+interface LinkChange {
+  readonly alias?: string;
+  /** Of the flags in `mask` those that are to be set. */
+  readonly flags?: number;
+  readonly mask?: number;
 }
 
 /** struct ifinfomsg */
-function writeLinkHeader(writer: AttributeWriter, index: number): void {
+function writeLinkHeader(writer: AttributeWriter, index: number, { flags = 0, mask = 0 }: LinkChange = {}): void {
   writer.u8(0);
   writer.u8(0);
   writer.u8(0);
   writer.u8(0);
   writer.u32(index);
-  writer.u32(IFF_NOARP);
-  writer.u32(IFF_NOARP);
+  writer.u32(flags);
+  writer.u32(mask);
 }
