@@ -77,8 +77,13 @@ const NO_REST: Rest = { hold: undefined, soakUntilMs: undefined, gateRequests: [
 function findRest(scene: Scene, trial: Trial): Rest {
   const unrecorded = recordHold(scene, trial);
   if (unrecorded !== undefined) return { ...NO_REST, hold: unrecorded };
-  const gateRequests = requestGates(scene, trial);
-  const gates = findGates(gateRequests, scene.gateResults);
+  const { findings: gates, requests: gateRequests } = findGates({
+    profile: scene.profile,
+    target: scene.course.target,
+    batch: trial.batch,
+    requests: requestGates(scene, trial),
+    results: scene.gateResults,
+  });
   const soak = soakHold(scene, trial);
   const hold = soak.hold ?? gateHold(scene, gates, trial) ?? approvalHold(scene, trial);
   return { hold, soakUntilMs: hold?.reason === 'Soaking' ? soak.untilMs : undefined, gateRequests, gates };
