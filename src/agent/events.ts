@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { API_VERSION } from '../core/api/meta.ts';
+import { eventName } from '../core/event-name.ts';
 import type { ObjectReference, ReportedProblem } from '../core/service/service-problems.ts';
 import type { Taken } from '../core/service/service-table.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -131,12 +131,10 @@ function eventBody({ reference, type, reason, action, note, about }: ObjectEvent
   const { kind, namespace, name, uid, resourceVersion } = reference;
   // Not its version: nodes that hear of another one say the same of it.
   const identity = JSON.stringify([kind, namespace, name, uid, reason, note, about]);
-  const digest = createHash('sha256').update(identity).digest('hex').slice(0, 16);
-  const prefix = name.slice(0, 200).replace(/[-.]+$/, '');
   return {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
-    metadata: { name: `${prefix}.${digest}`, namespace: namespace === '' ? CLUSTER_NAMESPACE : namespace },
+    metadata: { name: eventName(name, identity), namespace: namespace === '' ? CLUSTER_NAMESPACE : namespace },
     eventTime: new Date(nowMs).toISOString().replace('Z', '000Z'),
     reportingController: CONTROLLER,
     reportingInstance: nodeName,

@@ -1,22 +1,22 @@
 import type { RolloutEvent } from '../core/rollout/transition.ts';
-import { CoreV1Api, CustomObjectsApi, type CoreV1Event, type KubeConfig } from '@kubernetes/client-node';
+import { CoreV1Api, CustomObjectsApi, type KubeConfig } from '@kubernetes/client-node';
 import { GROUP, VERSION } from '../core/api/meta.ts';
 import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
 import { nameEvent } from '../core/rollout/events.ts';
+import { profileOf, takesSlot } from '../core/rollout/actions.ts';
 import { FINALIZER, type FinalizerAction } from '../core/rollout/release.ts';
 import type { ProfilePlan, RolloutPlan, StateAction } from '../core/rollout/rollout.ts';
 import type { ApiError } from '../kube/error.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import { toApiError } from './api-failure.ts';
+import { EventTeller, type Telling } from './event-teller.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { RevisionStore } from './revision-store.ts';
 import { StateWriter } from './state-writer.ts';
 
 export const FIELD_MANAGER = 'switchyard-controller';
-/** Where events of objects without a namespace live. */
-const EVENT_NAMESPACE = 'default';
 
 const PROFILES = { group: GROUP, version: VERSION, plural: 'proxyprofiles' } as const;
 
@@ -43,8 +43,10 @@ export interface WriteResult {
   readonly restInMs: number | undefined;
 }
 
-function takesSlot(action: StateAction): boolean {
-  return action.kind === 'Create' || (action.kind === 'ReplaceSpec' && ['Grant', 'Release'].includes(action.purpose));
+interface Told {
+  readonly failure: ApiError | undefined;
+  /** Events and status are as the plan says. */
+  readonly isTold: boolean;
 }
 
 type Step = () => Promise<ApiError | undefined>;
@@ -57,14 +59,18 @@ export class PlanWriter {
   readonly #parts: PlanWriterParts;
   readonly #objects: CustomObjectsApi;
   readonly #states: StateWriter;
-  readonly #core: CoreV1Api;
+  readonly #teller: EventTeller;
   /** By name of the profile, when its status was last written. */
   readonly #statusWrittenMs = new Map<string, number>();
 
   constructor(parts: PlanWriterParts) {
     this.#parts = parts;
     this.#objects = parts.kubeConfig.makeApiClient(CustomObjectsApi);
-    this.#core = parts.kubeConfig.makeApiClient(CoreV1Api);
+    this.#teller = new EventTeller({
+      ...parts,
+      core: parts.kubeConfig.makeApiClient(CoreV1Api),
+      component: FIELD_MANAGER,
+    });
     this.#states = new StateWriter({ ...parts, fieldManager: FIELD_MANAGER });
   }
 
@@ -79,21 +85,30 @@ export class PlanWriter {
       }
     };
     const touched = new Set(plan.finalizers.map(({ profile }) => profile.metadata.name));
+    const held = new Set(plan.tellFirst);
+    const tell = (each: ProfilePlan) => async () => {
+      const { failure, isTold } = await this.#tellProfile(each, now, signal);
+      if (isTold) held.delete(each.profile.metadata.name);
+      return failure;
+    };
+    await run([() => this.#teller.settle(signal)]);
     await run(plan.profiles.flatMap((each) => this.#recordSteps(each)));
-    await run(this.#releaseEvents(plan, now));
-    await run(plan.finalizers.map((each) => () => this.#writeFinalizer(each)));
-    const grants = plan.actions.filter(takesSlot);
-    const others = plan.actions.filter((action) => !takesSlot(action));
+    await run(plan.finalizers.map((each) => () => this.#writeFinalizer(each, plan, now)));
     const before = failures.length;
-    await run(others.map((action) => () => this.#writeState(action)));
+    await run(plan.actions.filter((action) => !takesSlot(action)).map((action) => () => this.#writeState(action)));
     // A slot that could not be given back because its node has just reported is free for others in the next plan only. A node
     // that could not be started takes none from the others.
     const isFree = !failures.slice(before).some((failure) => failure.status === 409);
-    if (isFree) await run(grants.map((action) => () => this.#writeState(action)));
     // The others have just changed; the next plan writes their status.
     const rest = plan.profiles.filter(({ profile }) => !touched.has(profile.metadata.name));
-    const waits = rest.map((each) => this.#statusWaitMs(each));
-    await run(rest.flatMap((each, index) => ((waits[index] ?? 0) > 0 ? [] : this.#profileSteps(each, now))));
+    const [first, later] = [true, false].map((isFirst) =>
+      rest.filter(({ profile }) => plan.tellFirst.has(profile.metadata.name) === isFirst),
+    ) as [ProfilePlan[], ProfilePlan[]];
+    await run(first.map(tell));
+    const grants = plan.actions.filter((action) => takesSlot(action) && !held.has(profileOf(action)));
+    if (isFree) await run(grants.map((action) => () => this.#writeState(action)));
+    const waits = later.map((each) => this.#statusWaitMs(each));
+    await run(later.filter((_, index) => (waits[index] ?? 0) <= 0).map(tell));
     const waiting = waits.filter((ms) => ms > 0);
     return { failures, restInMs: waiting.length === 0 ? undefined : Math.min(...waiting) };
   }
@@ -105,15 +120,19 @@ export class PlanWriter {
   }
 
   /** Events first: were the status first, a process that ends between the two would never tell them. */
-  #profileSteps(plan: ProfilePlan, now: Date): Step[] {
-    return [
-      ...plan.events.map((event) => async () => {
-        const failure = await this.#writeEvent(plan.profile, event, now);
-        if (failure === undefined) this.#parts.onEvent(plan, event);
-        return failure;
-      }),
-      ...(plan.isChanged ? [() => this.#writeStatus(plan)] : []),
-    ];
+  async #tellProfile(plan: ProfilePlan, now: Date, signal: AbortSignal): Promise<Told> {
+    const { profile, events, isChanged } = plan;
+    let last: ApiError | undefined;
+    for (const event of events) {
+      if (signal.aborted) return { failure: last, isTold: false };
+      const onTold = () => this.#parts.onEvent(plan, event);
+      const { failure, mayGoOn } = await this.#teller.tell({ profile, event, at: now, onTold });
+      if (!mayGoOn) return { failure, isTold: false };
+      last = failure ?? last;
+    }
+    if (signal.aborted) return { failure: last, isTold: false };
+    const failure = isChanged ? await this.#writeStatus(plan) : undefined;
+    return { failure: failure ?? last, isTold: failure === undefined };
   }
 
   #recordSteps({ profile, record }: ProfilePlan): Step[] {
@@ -122,25 +141,36 @@ export class PlanWriter {
     return [() => this.#attempt('record', object, () => this.#parts.revisions.record(profile, record))];
   }
 
-  #releaseEvents({ released }: RolloutPlan, now: Date): Step[] {
-    return released.flatMap(({ profile, unanswered }) =>
-      unanswered.map((node) => {
-        const message = `Node ${node} did not release in time and keeps what it runs.`;
-        const event = nameEvent(profile, { type: 'Warning', reason: 'NodeSkipped', message, about: [node, 'release'] });
-        return () => this.#writeEvent(profile, event, now);
-      }),
-    );
+  /** Once the profile is gone, nobody could tell which nodes did not answer. */
+  async #tellUnanswered(profile: ProxyProfile, { released }: RolloutPlan, at: Date): Promise<Telling> {
+    const isOf = (each: RolloutPlan['released'][number]) => each.profile.metadata.uid === profile.metadata.uid;
+    let last: ApiError | undefined;
+    for (const node of released.filter(isOf).flatMap(({ unanswered }) => unanswered)) {
+      const message = `Node ${node} did not release in time and keeps what it runs.`;
+      const event = nameEvent(profile, { type: 'Warning', reason: 'NodeSkipped', message, about: [node, 'release'] });
+      const { failure, mayGoOn } = await this.#teller.tell({ profile, event, at });
+      if (!mayGoOn) return { failure, mayGoOn };
+      last = failure ?? last;
+    }
+    return { failure: last, mayGoOn: true };
   }
 
-  async #writeFinalizer({ profile, present }: FinalizerAction): Promise<ApiError | undefined> {
+  async #writeFinalizer(
+    { profile, present }: FinalizerAction,
+    plan: RolloutPlan,
+    now: Date,
+  ): Promise<ApiError | undefined> {
+    const { failure, mayGoOn } = await this.#tellUnanswered(profile, plan, now);
+    if (!mayGoOn) return failure;
     const { name, finalizers = [] } = profile.metadata;
     const others = finalizers.filter((each) => each !== FINALIZER);
-    return this.#attempt('update the finalizers of', `ProxyProfile ${name}`, async () => {
+    const failed = await this.#attempt('update the finalizers of', `ProxyProfile ${name}`, async () => {
       const metadata = { ...profile.metadata, finalizers: present ? [...others, FINALIZER] : others };
       const request = { ...PROFILES, name, fieldManager: FIELD_MANAGER, body: { ...profile, metadata } };
       const written: unknown = await this.#objects.replaceClusterCustomObject(request);
       if (present) this.#parts.profiles.recordWrite(written as ProxyProfile);
     });
+    return failed ?? failure;
   }
 
   async #attempt(verb: string, object: string, write: () => Promise<void>): Promise<ApiError | undefined> {
@@ -173,30 +203,5 @@ export class PlanWriter {
       this.#parts.profiles.recordWrite(written as ProxyProfile);
       this.#statusWrittenMs.set(name, this.#parts.clock.monotonicMs());
     });
-  }
-
-  async #writeEvent(profile: ProxyProfile, event: RolloutEvent, now: Date): Promise<ApiError | undefined> {
-    const { log, identity } = this.#parts;
-    const { apiVersion, kind, metadata } = profile;
-    const { name, type, reason, message } = event;
-    const body = {
-      metadata: { name, namespace: EVENT_NAMESPACE },
-      involvedObject: { apiVersion, kind, name: metadata.name, ...(metadata.uid ? { uid: metadata.uid } : {}) },
-      type,
-      reason,
-      message,
-      firstTimestamp: now,
-      lastTimestamp: now,
-      count: 1,
-      source: { component: FIELD_MANAGER },
-      reportingComponent: FIELD_MANAGER,
-      reportingInstance: identity,
-    } satisfies CoreV1Event;
-    const failure = await this.#attempt('create', `Event ${name}`, async () => {
-      await this.#core.createNamespacedEvent({ namespace: EVENT_NAMESPACE, body });
-      log.info({ profile: metadata.name, reason, detail: message }, 'event');
-    });
-    // Told before: a status that could not be written after it leads here again.
-    return failure?.status === 409 ? undefined : failure;
   }
 }

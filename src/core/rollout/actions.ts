@@ -36,6 +36,17 @@ export type StateAction =
       readonly status: NodeProxyStateStatus;
     };
 
+/** Whether it starts something on its node, so that it waits for what is to be told first. */
+export function takesSlot(action: StateAction): boolean {
+  return action.kind === 'Create' || (action.kind === 'ReplaceSpec' && ['Grant', 'Release'].includes(action.purpose));
+}
+
+/** The name of the profile in whose name the node is asked. */
+export function profileOf(action: StateAction): string {
+  if (action.kind === 'Create') return action.object.spec.profile.name;
+  return (action.kind === 'ReplaceSpec' ? action.spec : action.observed.spec).profile.name;
+}
+
 export function profileReference({ metadata }: ProxyProfile): NodeProxyStateSpec['profile'] {
   return { name: metadata.name, uid: metadata.uid ?? '', generation: metadata.generation ?? 0 };
 }

@@ -1,8 +1,8 @@
 import type { Verdict } from '../verdict.ts';
 import type { EventContent, RolloutEvent, Transition } from './transition.ts';
-import { createHash } from 'node:crypto';
 import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from '../api/proxy-profile.ts';
 import { AGENT_LOST } from '../node/agent-lease.ts';
+import { eventName } from '../event-name.ts';
 import { canonicalJson } from '../revision.ts';
 import type { Assignment } from './assignment.ts';
 import { stepEvents } from './step-events.ts';
@@ -14,17 +14,18 @@ export function conditionOf(status: ProxyProfileStatus | undefined, type: ProxyP
   return status?.conditions?.find((condition) => condition.type === type);
 }
 
-/** Named by what it is about and by the status it leads away from, so that telling it twice makes one event. */
-export function nameEvent(profile: ProxyProfile, { about, ...content }: EventContent): RolloutEvent {
-  const identity = canonicalJson([
-    profile.metadata.uid,
-    profile.metadata.generation,
-    content.reason,
-    about ?? profile.status?.conditions ?? null,
-  ]);
-  const digest = createHash('sha256').update(identity).digest('hex').slice(0, 16);
-  const message = content.message.slice(0, MAX_MESSAGE);
-  return { ...content, message, name: `${profile.metadata.name.slice(0, 200)}.${digest}` };
+/**
+ * Named by what it is about and by the status it leads away from, so that telling it twice makes one event. `of` tells it
+ * from what another wish of the user leads to from the same status.
+ */
+export function nameEvent(
+  profile: ProxyProfile,
+  { about, ...content }: EventContent,
+  of: unknown = profile.metadata.generation,
+): RolloutEvent {
+  const { name, uid } = profile.metadata;
+  const identity = canonicalJson([uid, of, content.reason, about ?? profile.status?.conditions ?? null]);
+  return { ...content, message: content.message.slice(0, MAX_MESSAGE), name: eventName(name, identity) };
 }
 
 /** Nothing was left to do. */
@@ -67,10 +68,19 @@ function progressReason(oldReason: string | undefined, now: Verdict): string | u
 
 const WARNINGS = ['FailureBudgetSpent', 'DeadlineExceeded', 'PreflightFailed', 'NoCanary'];
 
-function progressEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
-  const isSameTarget = profile.status?.revision?.target === view.course.target;
-  const old = isSameTarget ? conditionOf(profile.status, 'Progressing') : undefined;
-  const now = conditionOf(next, 'Progressing');
+function isRejected({ revision }: ProxyProfileStatus): boolean {
+  return (revision?.rejected ?? []).length > 0;
+}
+
+/** What Progressing said of this very try; undefined where it is another revision, or one that is tried again. */
+function progressBefore({ profile: { status }, next }: Transition, { course }: RolloutView) {
+  if (status === undefined || status.revision?.target !== course.target) return undefined;
+  return isRejected(status) && !isRejected(next) ? undefined : conditionOf(status, 'Progressing');
+}
+
+function progressEvents(transition: Transition, view: RolloutView): EventContent[] {
+  const old = progressBefore(transition, view);
+  const now = conditionOf(transition.next, 'Progressing');
   if (now === undefined) return [];
   const isSame = now.status === 'True' ? old?.status === 'True' : old?.reason === now.reason;
   const reason = isSame ? undefined : progressReason(old?.reason, now);
@@ -138,5 +148,7 @@ export function rolloutEvents(
         ...nodeEvents(transition, view),
         ...ailmentEvents(transition),
       ];
-  return contents.map((content) => nameEvent(profile, content));
+  // An edit of the knobs of a rollout leads nowhere else.
+  const of = isRefused ? profile.metadata.generation : view.course.target;
+  return contents.map((content) => nameEvent(profile, content, of));
 }

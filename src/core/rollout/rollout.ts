@@ -1,3 +1,4 @@
+import { announcesStart } from './transition.ts';
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import type { ProxyProfile } from '../api/proxy-profile.ts';
 import type { StateAction } from './actions.ts';
@@ -35,6 +36,8 @@ export interface RolloutPlan {
   readonly actions: readonly StateAction[];
   readonly finalizers: readonly FinalizerAction[];
   readonly profiles: readonly ProfilePlan[];
+  /** Names of the profiles whose nodes may start only once the events and the status of this plan are written. */
+  readonly tellFirst: ReadonlySet<string>;
   /** Profiles that are being deleted, with the nodes that did not answer in time. */
   readonly released: readonly { readonly profile: ProxyProfile; readonly unanswered: readonly string[] }[];
   /** The gates that are to be asked from now on, and no others. */
@@ -116,6 +119,9 @@ export function planRollout(input: RolloutInput, memory = new PlanMemory()): Rol
       events,
       record,
     })),
+    tellFirst: new Set(
+      planned.filter(({ events }) => announcesStart(events)).map(({ profile }) => profile.metadata.name),
+    ),
     released: releases.map(({ profile, plan }) => ({ profile, unanswered: plan.unanswered })),
     gateRequests: planned.flatMap(({ gateRequests }) => gateRequests),
     wakeAtMs: future.length === 0 ? null : Math.min(...future),

@@ -26,7 +26,7 @@ function toldBy(progress: Progress | undefined) {
   const { batch = -1, step } = progress ?? {};
   return {
     hasStarted: (of: number) => of <= batch,
-    hasPassed: (of: number) => of <= batch && (of < batch || step === 'Done' || (of === 0 && step !== 'Canary')),
+    hasPassed: (of: number) => of < batch || (of === batch && (step === 'Done' || (of === 0 && step === 'Batch'))),
   };
 }
 
@@ -34,10 +34,10 @@ function toldBy(progress: Progress | undefined) {
  * Of every batch that began or passed since the last status, also where whole batches came and went between two: a
  * controller that ends between the grants and the status must not leave gaps in what is told.
  */
-function batchEvents({ profile, next }: Transition, { course, stage, rejecting, nodes }: RolloutView): EventContent[] {
+function batchEvents({ profile, next }: Transition, { course, stage, nodes }: RolloutView): EventContent[] {
   const before = profile.status;
   const now = next.rollout;
-  if (now?.batch === undefined || stage === undefined || rejecting !== undefined) return [];
+  if (now?.batch === undefined || stage === undefined) return [];
   const [newest, from] = [now.batch, origin(profile)];
   const [was, is] = [toldBy(before?.revision?.target === course.target ? before.rollout : undefined), toldBy(now)];
   const started = nodes.batches(0, FACT.waiting).filter((batch) => batch < newest);

@@ -16,3 +16,20 @@ export interface Transition {
   readonly profile: ProxyProfile;
   readonly next: ProxyProfileStatus;
 }
+
+/** What tells that nodes are going to be changed; failures and the way back are not announced but told. */
+const ANNOUNCEMENTS = [
+  'RevisionAccepted',
+  'RolloutSuperseded',
+  'RolloutStarted',
+  'RolloutResumed',
+  'GiveBackStarted',
+] as const;
+
+/**
+ * Whether no node may start before these events and the status that goes with them are written: otherwise a controller
+ * that ends in between leaves nodes that have moved, and nothing from which the next one could tell that it owes the word.
+ */
+export function announcesStart(events: readonly RolloutEvent[]): boolean {
+  return events.some(({ reason }) => ANNOUNCEMENTS.some((each) => each === reason));
+}

@@ -1,6 +1,7 @@
 import { API_VERSION } from '../../../../src/core/api/meta.ts';
 import type { NodeProxyState, NodeProxyStateStatus } from '../../../../src/core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../../../src/core/api/proxy-profile.ts';
+import { profileOf, takesSlot } from '../../../../src/core/rollout/actions.ts';
 import type { KnownRevision } from '../../../../src/core/rollout/course.ts';
 import type { GateResult } from '../../../../src/core/rollout/gates.ts';
 import {
@@ -70,7 +71,9 @@ export class SimulatedCluster {
   }
 
   apply(plan: RolloutPlan): void {
-    for (const action of plan.actions) this.#write(action);
+    const told = new Set(plan.profiles.map(({ profile: { metadata } }) => metadata.name));
+    const isHeld = (name: string) => plan.tellFirst.has(name) && !told.has(name);
+    for (const action of plan.actions) if (!takesSlot(action) || !isHeld(profileOf(action))) this.#write(action);
     for (const { profile: of, status, events, record } of plan.profiles) {
       this.events.push(...events.map(({ reason }) => reason));
       if (record !== undefined) this.#record(of, record);

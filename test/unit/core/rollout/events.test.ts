@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { SimulatedCluster } from './cluster.ts';
-import { installed } from './stories.ts';
+import { installed, settle } from './stories.ts';
 
 const NODES = ['n1', 'n2', 'n3', 'n4'];
 
-/** A controller that grants, and ends before it can write a status or an event. */
+/** A controller that grants what it may before it tells, and ends then. */
 function grantOnly(cluster: SimulatedCluster): void {
   cluster.apply({ ...cluster.plan(), profiles: [] });
 }
@@ -18,22 +18,62 @@ describe('the events of a rollout', () => {
     'RolloutCompleted',
   ].sort();
 
-  for (const unseen of [[], [0], [1], [2], [0, 1], [0, 1, 2]]) {
-    const what = unseen.length === 0 ? 'no controller ends' : `a controller ends after granting batch ${unseen.join()}`;
-    it(`tell of every batch once when ${what}`, () => {
+  const lives = { never: [], first: [0], second: [1], 'first two': [0, 1], 'first eight': [0, 1, 2, 3, 4, 5, 6, 7] };
+  for (const [which, unseen] of Object.entries<number[]>(lives)) {
+    it(`tell of every step once when controllers end before they tell: ${which}`, () => {
       const cluster = installed(4, { canary: { soak: '0s' }, maxUnavailable: 2, batchSoak: '0s' });
-      for (let batch = 0; batch < 3; batch++) {
-        if (unseen.includes(batch)) grantOnly(cluster);
+      for (let round = 0; round < 16; round++) {
+        if (unseen.includes(round)) grantOnly(cluster);
         else cluster.reconcile();
         cluster.succeed(...NODES);
       }
-      for (let round = 0; round < 3; round++) cluster.reconcile();
       assert.equal(cluster.condition('all', 'Progressing'), 'False/Complete');
-      // Where nobody saw it go on, there is only its end to tell of; the batches are told all the same.
-      const seen = unseen.length < 3 ? expected : expected.filter((reason) => reason !== 'RolloutStarted');
-      assert.deepEqual(cluster.events.toSorted(), seen);
+      assert.deepEqual(cluster.events.toSorted(), expected);
     });
   }
+
+  it('come before the first node that moves, and before the first one after a pause', () => {
+    const cluster = installed(4, { canary: { count: 0 } });
+    grantOnly(cluster);
+    assert.deepEqual(cluster.moved(), {});
+    cluster.reconcile();
+    assert.deepEqual(cluster.moved(), { n1: 'nftables*' });
+    cluster.editProfile('all', { rollout: { canary: { count: 0 }, paused: true } });
+    settle(cluster, 'n1');
+    cluster.editProfile('all', { rollout: { canary: { count: 0 } } });
+    grantOnly(cluster);
+    assert.deepEqual(cluster.moved(), { n1: 'nftables' });
+    cluster.reconcile();
+    assert.deepEqual(cluster.moved(), { n1: 'nftables', n2: 'nftables*' });
+    assert.deepEqual(cluster.events.slice(-2), ['RolloutResumed', 'BatchStarted'].toSorted());
+  });
+
+  it('tell of a rejected revision that is tried again, also while its nodes are still going back', () => {
+    const cluster = installed(3, { canary: { soak: '0s' } });
+    cluster.reconcile();
+    settle(cluster, 'n1');
+    cluster.fail('n2');
+    cluster.reconcile();
+    cluster.reconcile();
+    assert.equal(cluster.condition('all', 'Progressing'), 'True/RollingBack');
+    cluster.editProfile('all', { rollout: { canary: { soak: '0s' }, retryToken: 'again' } });
+    const told = cluster.events.length;
+    cluster.reconcile();
+    assert.ok(cluster.events.slice(told).includes('RolloutStarted'));
+  });
+
+  it('have a name of their own for each wish, and the same one whichever knob is turned', () => {
+    const cluster = installed(2, { canary: { count: 0 } });
+    const names = () => cluster.plan().profiles.flatMap(({ events }) => events.map(({ name }) => name));
+    const first = names();
+    cluster.editProfile('all', { rollout: { canary: { count: 0 }, batchSoak: '7s' } });
+    assert.deepEqual(names(), first);
+    cluster.editProfile('all', { masqueradeBit: 15, rollout: { canary: { count: 0 } } });
+    assert.deepEqual(
+      names().filter((name) => first.includes(name)),
+      [],
+    );
+  });
 
   it('warn of what is wrong, and of nothing else', () => {
     const cluster = installed(3, { canary: { soak: '0s' } });

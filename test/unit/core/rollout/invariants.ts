@@ -9,6 +9,7 @@ import { renderProfile, revisionOf } from '../../../../src/core/revision.ts';
 import { durationMs } from '../../../../src/core/api/meta.ts';
 import { resolveMaxUnavailable } from '../../../../src/core/rollout/budget.ts';
 import type { ProfilePlan, RolloutPlan, StateAction } from '../../../../src/core/rollout/rollout.ts';
+import type { RolloutNode } from '../../../../src/core/rollout/node.ts';
 import type { SimulatedCluster } from './cluster.ts';
 import { rolloutOf } from './scenario.ts';
 
@@ -154,17 +155,24 @@ function soaking(cluster: SimulatedCluster, target: string): Settled[] {
     const isOfProfile = spec.profile.uid === uid;
     if (!isOwn || !isOfProfile || spec.revision !== target || spec.attempt !== undefined || spec.settled === undefined)
       return [];
-    const isLost = isDead(cluster, spec.nodeName) || hasFallenIll(state, spec.settled, cluster.nowMs - limitMs);
+    const kubelet = cluster.nodes.get(spec.nodeName)?.status?.conditions;
+    const isLost =
+      isDead(cluster, spec.nodeName) || hasFallenIll(state, kubelet, spec.settled, cluster.nowMs - limitMs);
     return isLost ? [] : [spec.settled];
   });
 }
 
 /** For as long as a node may take in all, so that it counts among the failed ones. */
-function hasFallenIll({ status }: NodeProxyState, settled: Settled, untilMs: number): boolean {
+function hasFallenIll(
+  { status }: NodeProxyState,
+  kubelet: NonNullable<RolloutNode['status']>['conditions'],
+  settled: Settled,
+  untilMs: number,
+): boolean {
   const since = [
-    ...(status?.conditions ?? [])
+    ...[...(status?.conditions ?? []), ...(kubelet ?? [])]
       .filter(({ type, status: value }) => type === 'Ready' && value !== 'True')
-      .map(({ lastTransitionTime }) => lastTransitionTime),
+      .map(({ lastTransitionTime = '' }) => lastTransitionTime),
     ...(status?.probes ?? []).filter(({ result }) => result === 'Fail').map(({ at }) => at),
   ];
   return since.some((at) => untilMs >= Math.max(Date.parse(at), Date.parse(settled.at)));
@@ -269,4 +277,24 @@ export function checkPlan(cluster: SimulatedCluster, plan: RolloutPlan): void {
   );
   checkCure(cluster, grants, story);
   checkProgress(planned, plan);
+}
+
+const attemptOf = ({ spec: { nodeName, attempt } }: NodeProxyState) => `${nodeName} ${attempt?.id}`;
+
+export function attempts(cluster: SimulatedCluster): ReadonlySet<string> {
+  return new Set([...cluster.states.values()].map(attemptOf));
+}
+
+/** What has just begun in a batch began in the name of what the status says; `before` has the attempts that there were. */
+export function checkAnnounced(cluster: SimulatedCluster, before: ReadonlySet<string>): void {
+  const begun = [...cluster.states.values()].filter((state) => !before.has(attemptOf(state)));
+  for (const { spec } of begun.filter((state) => state.spec.attempt?.batch !== undefined)) {
+    const { revision } = cluster.profile('all').status ?? {};
+    assert.equal(revision?.target, spec.revision, 'moved a node for a revision that the status does not name');
+    assert.match(
+      cluster.condition('all', 'Progressing'),
+      /^True/,
+      'moved a node while the status says that none moves',
+    );
+  }
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { assertProperty } from '../../../property.ts';
 import { proxyProfileStatus } from '../../../../src/core/api/proxy-profile.ts';
 import { planRollout } from '../../../../src/core/rollout/rollout.ts';
-import { checkPlan } from './invariants.ts';
+import { attempts, checkAnnounced, checkPlan } from './invariants.ts';
 import { begin, happen, NAMES, rolloutOf, scenario, type Scenario } from './scenario.ts';
 import type { SimulatedCluster } from './cluster.ts';
 
@@ -83,7 +83,9 @@ describe('whatever happens to a rollout', () => {
         for (const one of given.happenings) {
           const plan = cluster.plan();
           checkPlan(cluster, plan);
+          const before = attempts(cluster);
           cluster.apply({ ...plan, actions: plan.actions.filter(isLucky), profiles: plan.profiles.filter(isLucky) });
+          checkAnnounced(cluster, before);
           happen(cluster, one);
           cluster.nowMs += 1_000;
         }
@@ -96,6 +98,7 @@ describe('whatever happens to a rollout', () => {
     assertProperty(
       fc.property(scenario, (given) => {
         const cluster = play(given);
+        cluster.succeed(...NAMES);
         const { canary, ...others } = rolloutOf(cluster);
         const free = { paused: false, dryRun: false, windows: [], retryToken: 'once more' };
         cluster.editProfile('all', { rollout: { ...others, ...free, canary: { ...canary, approval: 'Auto' } } });
