@@ -18,6 +18,8 @@ const API_VERSIONS: Readonly<Record<string, string>> = {
   NodeProxyState: API_VERSION,
 };
 const MAX_NOTE_BYTES = 1024;
+/** Of the API server; names of nodes may be longer. The admission policy of the chart knows of it. */
+const MAX_INSTANCE = 128;
 /** A hostile client can make objects wrong faster than thousands of nodes should complain. */
 const BURST = 25;
 const REFILL_MS = 10_000;
@@ -137,7 +139,7 @@ function eventBody({ reference, type, reason, action, note, about }: ObjectEvent
     metadata: { name: eventName(name, identity), namespace: namespace === '' ? CLUSTER_NAMESPACE : namespace },
     eventTime: new Date(nowMs).toISOString().replace('Z', '000Z'),
     reportingController: CONTROLLER,
-    reportingInstance: nodeName,
+    reportingInstance: nodeName.slice(0, MAX_INSTANCE),
     type,
     reason,
     action,

@@ -257,6 +257,17 @@ describeApiServer(
       assert.equal((await writeStatus(other, 'n1')).status, 403);
     });
 
+    it('lets an agent report by as much of a long name as an event has room for, and by no other', async () => {
+      const node = `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.d`;
+      const token = await server().accountToken({ namespace: 'kube-system', name: 'switchyard-agent', node });
+      const told = await attempt(token, { method: 'POST', path: EVENTS, body: eventOf(node.slice(0, 128)) });
+      assert.equal(told.status, 201, told.text);
+      for (const instance of [node.slice(0, 127), `${node.slice(0, 127)}x`, 'n1']) {
+        const { status, text } = await attempt(token, { method: 'POST', path: EVENTS, body: eventOf(instance) });
+        assert.equal(status, 403, text);
+      }
+    });
+
     it('leaves everybody else alone', async () => {
       const { client } = server();
       const changed = await client.patch(`${STATES}/n2`, 'merge-patch+json', { metadata: { labels: { a: 'b' } } });

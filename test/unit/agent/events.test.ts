@@ -101,6 +101,21 @@ describe('event writer', () => {
     assert.equal(only.reportingInstance, 'n1');
   });
 
+  it('tells of objects and nodes of whatever name within what an event has room for', async () => {
+    const long = `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(7)}.${'e'.repeat(52)}`;
+    const { reference } = event('');
+    newWriter(long).say({
+      ...event('of a node'),
+      reference: { ...reference, kind: 'Node', namespace: '', name: long },
+    });
+    await settled();
+    const [only] = [...api.written.values()];
+    assert.equal(only?.reportingInstance, long.slice(0, 128));
+    assert.match(only.metadata.name, /^[a-z]([-a-z0-9.]*[a-z])?\.[0-9a-f]{16}$/);
+    assert.ok(only.metadata.name.length <= 253);
+    assert.equal(only.regarding['name'], long);
+  });
+
   it('makes one event when two nodes tell the same, of whichever version of the object', async () => {
     badService('7');
     writer.taken(table.take());
