@@ -31,6 +31,8 @@ export interface PlanWriterParts {
   readonly identity: string;
   readonly onWrite: (kind: string, verb: string, error: ApiError | undefined) => void;
   readonly onGrant: (profile: string) => void;
+  /** What is to be kept of a state in an answer. */
+  readonly readState: (written: NodeProxyState) => NodeProxyState;
   readonly onEvent: (plan: ProfilePlan, event: RolloutEvent) => void;
 }
 

@@ -16,6 +16,7 @@ import { createGateProbe } from './gates/gate-job.ts';
 import { GateRunner, type GateProbe } from './gates/gate-runner.ts';
 import { HeapLimit } from './heap-limit.ts';
 import { ReconcileLoop, type ReconcileResult } from './reconcile-loop.ts';
+import { IllnessClock } from './illness-clock.ts';
 import { StateTrim } from './state-trim.ts';
 import { RevisionStore } from './revision-store.ts';
 import { ReliableOperator, type OperatorParts } from './reliable-operator.ts';
@@ -46,6 +47,7 @@ export class ProxyOperator extends ReliableOperator {
   readonly #leases: AgentLeases;
   readonly #keeper: KubeProxyKeeper;
   readonly #stateTrim = new StateTrim();
+  readonly #illness = new IllnessClock();
   readonly #heapLimit = new HeapLimit();
   readonly #loop: ReconcileLoop;
   /** Of each node, what the planner looks at, to tell changes from heartbeats. */
@@ -69,6 +71,7 @@ export class ProxyOperator extends ReliableOperator {
       identity: parts.identity,
       onWrite: (kind, verb, error) => parts.metrics.countWrite(kind, verb, error?.status),
       onGrant: (profile) => this.#observeGrant(profile),
+      readState: (written) => this.#readState(written),
       onEvent: (plan, event) => parts.metrics.countEvent(plan, event),
     });
     this.#keeper = new KubeProxyKeeper({
@@ -95,7 +98,10 @@ export class ProxyOperator extends ReliableOperator {
     this.track(this.#leases.run(this.stopped));
     await Promise.all([
       this.watchResource(GROUP, VERSION, 'proxyprofiles', changed),
-      this.watchResource(GROUP, VERSION, 'nodeproxystates', changed),
+      this.watchResource(GROUP, VERSION, 'nodeproxystates', ({ type, meta }) => {
+        if (String(type) === 'DELETED') this.#illness.forget(meta.name);
+        return changed();
+      }),
       this.watchResource('', 'v1', NODES, (event) => {
         if (this.#isNews(event)) this.#loop.trigger();
         return Promise.resolve();
@@ -113,6 +119,10 @@ export class ProxyOperator extends ReliableOperator {
     return isNews;
   }
 
+  #readState(state: NodeProxyState): NodeProxyState {
+    return this.#illness.stamp(this.#stateTrim.trim(state), this.#clock.now());
+  }
+
   /** Most of a Node is of no use here. */
   protected override trim(id: string, object: CachedObject): CachedObject {
     // Who wrote which field takes more memory than all fields together. Left out of an update, the server keeps it.
@@ -121,7 +131,7 @@ export class ProxyOperator extends ReliableOperator {
         managedFields?: unknown;
       };
       const kept = { ...object, metadata: rest };
-      return id === STATES ? this.#stateTrim.trim(kept as NodeProxyState) : kept;
+      return id === STATES ? this.#readState(kept as NodeProxyState) : kept;
     }
     const { apiVersion, kind, metadata, status } = object as ClusterNode;
     const { name, uid, labels, creationTimestamp, resourceVersion } = metadata;

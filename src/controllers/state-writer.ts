@@ -20,6 +20,8 @@ export interface StateWriterParts {
   readonly log: Log;
   readonly fieldManager: string;
   readonly onGrant: (profile: string) => void;
+  /** What is to be kept of an answer. */
+  readonly readState: (written: NodeProxyState) => NodeProxyState;
 }
 
 /** Writes what a plan says of single nodes; every write names the version that the plan rests on. */
@@ -51,7 +53,7 @@ export class StateWriter {
       return;
     }
     const written = (await this.#send(action)) as NodeProxyState;
-    states.recordWrite(written);
+    states.recordWrite(this.#parts.readState(written));
     if (action.kind === 'ReportLost') {
       log.warn({ node }, 'the agent of a node is not heard any more');
       return;

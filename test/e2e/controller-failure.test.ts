@@ -138,6 +138,7 @@ describe('what fails', { timeout: 300_000 }, () => {
     await pool.act('Committed', 1);
     await pool.until('Progressing=True/Soaking');
     await pool.report(1, pool.ready('False', 'StaleProgramming'));
+    await pool.untilProblem('1', 'StaleProgramming');
     clock.skip(6 * MINUTE);
     await pool.untilRejected('StaleProgramming');
     await pool.untilGranted({ 1: 'iptables*' });

@@ -73,20 +73,20 @@ export class SimulatedCluster {
   apply(plan: RolloutPlan): void {
     const told = new Set(plan.profiles.map(({ profile: { metadata } }) => metadata.name));
     const isHeld = (name: string) => plan.tellFirst.has(name) && !told.has(name);
-    for (const action of plan.actions) if (!takesSlot(action) || !isHeld(profileOf(action))) this.#write(action);
+    for (const action of plan.actions) if (!takesSlot(action) || !isHeld(profileOf(action))) this.write(action);
     for (const { profile: of, status, events, record } of plan.profiles) {
       this.events.push(...events.map(({ reason }) => reason));
-      if (record !== undefined) this.#record(of, record);
+      if (record !== undefined) this.record(of, record);
       this.profiles.set(of.metadata.name, { ...of, status });
     }
   }
 
-  #record({ metadata: { uid = '' } }: ProxyProfile, record: KnownRevision): void {
+  record({ metadata: { uid = '' } }: ProxyProfile, record: KnownRevision): void {
     const others = (this.histories.get(uid) ?? []).filter(({ revision }) => revision !== record.revision);
     this.histories.set(uid, [...others, record]);
   }
 
-  #write(action: StateAction): void {
+  write(action: StateAction): void {
     if (action.kind === 'Delete') this.states.delete(action.node);
     else if (action.kind === 'Create') {
       const metadata = { ...action.object.metadata, uid: `uid-nps-${action.node}`, generation: 1 };
