@@ -42,8 +42,10 @@ export interface SwitchGround {
   readonly log: Log;
 }
 
-const CARRY_TRIES = 6;
-const CARRY_PAUSE_MS = 20;
+/** One that fails goes on where it was; a kernel that refuses each tenth write lets most of them pass in the end. */
+const CARRY_TRIES = 20;
+const CARRY_PAUSE_MS = 50;
+const CARRY_DEADLINE_MS = 5_000;
 const PROBE_TRIES = 4;
 const PROBE_PAUSE_MS = 1_000;
 
@@ -247,8 +249,9 @@ async function takeBack(serving: Serving, ground: SwitchGround): Promise<void> {
   }
 }
 
-/** Tries for a while; a way back that forgets clients is better than none. */
+/** Tries for a while, during which one of both modes serves; a way back that forgets clients is better than none. */
 async function carryAffinityBack(from: Serving, to: Serving, ground: SwitchGround): Promise<void> {
+  const deadlineMs = ground.clock.monotonicMs() + CARRY_DEADLINE_MS;
   for (let trial = 1; trial <= CARRY_TRIES; trial += 1) {
     try {
       await carryAffinity(from, to, ground);
@@ -256,6 +259,7 @@ async function carryAffinityBack(from: Serving, to: Serving, ground: SwitchGroun
     } catch (error) {
       const fields = { from: from.config.mode, to: to.config.mode, trial, problem: (error as Error).message };
       ground.log.warn(fields, 'session affinity cannot be carried back');
+      if (ground.clock.monotonicMs() > deadlineMs) return;
       if (trial < CARRY_TRIES) await ground.clock.sleep(CARRY_PAUSE_MS);
     }
   }
