@@ -6,13 +6,14 @@ import { service, slices } from './iptables-fixture.ts';
 
 const VIP = '192.0.2.30';
 const ADDRESSES = ['10.96.0.30', 'fd00:96::30', VIP];
-/** A datagram that meets no rule is never answered. */
 const TIMEOUT_MS = 2_500;
 
 export interface Flips {
   readonly count: number;
   /** Packets for each of twelve targets. */
   readonly perSecond: number;
+  /** A datagram that meets no rule is never answered. */
+  readonly timeoutMs?: number;
 }
 
 export interface FlippedNode {
@@ -25,14 +26,14 @@ export interface FlippedNode {
  * Takes all endpoints of a Service away and gives them back, again and again, under load from a pod and from the node: what is
  * sent is answered by an endpoint or refused at once, at any moment.
  */
-export async function flipEndpoints(testbed: Testbed, node: FlippedNode, { count, perSecond }: Flips): Promise<void> {
+export async function flipEndpoints(testbed: Testbed, node: FlippedNode, flips: Flips): Promise<void> {
   const [own, client] = testbed.node('n1').pods;
   const [remote] = testbed.node('n2').pods;
   assert.ok(own !== undefined && client !== undefined && remote !== undefined);
   node.put(service('flips', ADDRESSES.slice(0, 2), { type: 'LoadBalancer' }, [VIP]), slices('flips', [own, remote]));
   await node.sync();
-  const loads = await Promise.all([client, testbed.node('n1')].map((host) => startLoad(testbed, host, perSecond)));
-  for (let flip = 0; flip < count; flip += 1) {
+  const loads = await Promise.all([client, testbed.node('n1')].map((host) => startLoad(testbed, host, flips)));
+  for (let flip = 0; flip < flips.count; flip += 1) {
     node.put(slices('flips', []));
     await node.update();
     node.put(slices('flips', [own, remote]));
@@ -49,12 +50,12 @@ export async function flipEndpoints(testbed: Testbed, node: FlippedNode, { count
   }
 }
 
-function startLoad(testbed: Testbed, from: Host, perSecond: number): Promise<TrafficLoad> {
+function startLoad(testbed: Testbed, from: Host, { perSecond, timeoutMs = TIMEOUT_MS }: Flips): Promise<TrafficLoad> {
   const targets = (['TCP', 'UDP'] as const).flatMap((protocol) =>
     ADDRESSES.map((address) => ({
       name: `${protocol} from ${from.name} to ${address}`,
       ...{ protocol, address, port: 80, backends: [], perSecond, held: 0 },
     })),
   );
-  return TrafficLoad.start(testbed, from, { targets, timeoutMs: TIMEOUT_MS, heldIntervalMs: TIMEOUT_MS });
+  return TrafficLoad.start(testbed, from, { targets, timeoutMs, heldIntervalMs: timeoutMs });
 }

@@ -77,6 +77,12 @@ const DAMAGES: readonly {
     has: /alias switchyard[^]*inet6 fd00:96::10\/128/,
   },
   {
+    name: 'the quiet of the device',
+    damage: 'ip link set kube-ipvs0 up',
+    look: `ip link show kube-ipvs0; ip -6 addr show kube-ipvs0; ip -6 route get ${VIP6}`,
+    has: /state DOWN[^]*inet6 fd00:96::10\/128[^]* src fd00:18::11 /,
+  },
+  {
     name: 'everything at once, and again while it is put back,',
     damage: `for time in 1 2 3 4; do ${EVERYTHING}; sleep 0.2; done`,
     look: 'ipvsadm -Sn; ipset save; iptables-save; ip6tables-save; ip addr show kube-ipvs0; sysctl net.ipv4.vs.conntrack',
