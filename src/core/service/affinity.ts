@@ -37,6 +37,16 @@ export function backendText({ address, port }: Pick<Backend, 'address' | 'port'>
   return `${address} ${port}`;
 }
 
+/** Of entries about the same client of the same ServicePort, the one that has the longest time left. */
+export function latestAffinity(entries: readonly AffinityEntry[]): readonly AffinityEntry[] {
+  const found = new Map<string, AffinityEntry>();
+  for (const entry of entries) {
+    const id = `${entry.client} ${entry.key}`;
+    if ((found.get(id)?.remainingSeconds ?? 0) < entry.remainingSeconds) found.set(id, entry);
+  }
+  return [...found.values()];
+}
+
 /** The entries that have the longest time left, and how many that leaves out. */
 export function limitAffinity(entries: readonly AffinityEntry[], limit = MAX_AFFINITY_ENTRIES): AffinityMemory {
   if (entries.length <= limit) return { entries, leftOut: 0 };

@@ -13,6 +13,8 @@ import { MissingSchedulerError } from './missing-scheduler.ts';
 import { encodeStep, ipvsRequest, type Step } from './operation.ts';
 import { commandSchema, type CommandValues } from './schema.ts';
 
+const LISTENER = 'the listener for connections';
+
 export interface ObservedRealServer extends RealServer {
   readonly weight: number;
   readonly activeConnections: number;
@@ -112,32 +114,47 @@ export class IpvsClient {
     await this.#connection.request(request);
   }
 
-  /** From now on it takes what is told of connections on this interface. False when it does so already, for somebody else. */
+  /**
+   * From now on it takes what is told of connections on this interface. False when it does so already, for somebody else;
+   * what an earlier life of ours has begun goes on.
+   */
   async startBackup(interfaceName: string, syncId: number): Promise<boolean> {
-    const values = { daemon: { state: IP_VS_STATE_BACKUP, interfaceName, syncId } };
     try {
-      await this.#request('NEW_DAEMON', values, 'the listener for connections');
+      await this.#request('NEW_DAEMON', { daemon: { state: IP_VS_STATE_BACKUP, interfaceName, syncId } });
       return true;
     } catch (error) {
-      if (error instanceof KernelError && error.errno === 'EEXIST') return false;
+      if (error instanceof KernelError && error.errno === 'EEXIST') return this.hasBackup(interfaceName, syncId);
       throw error;
     }
   }
 
+  async hasBackup(interfaceName: string, syncId: number): Promise<boolean> {
+    const daemons = await this.#dump('GET_DAEMON', {}, LISTENER, ({ daemon }) => daemon);
+    return daemons.some(
+      (daemon) =>
+        daemon?.state === IP_VS_STATE_BACKUP && daemon.interfaceName === interfaceName && daemon.syncId === syncId,
+    );
+  }
+
+  /** Nothing there is success. */
   async stopBackup(): Promise<void> {
-    await this.#request('DEL_DAEMON', { daemon: { state: IP_VS_STATE_BACKUP } }, 'the listener for connections');
+    try {
+      await this.#request('DEL_DAEMON', { daemon: { state: IP_VS_STATE_BACKUP } });
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== 'ESRCH') throw error;
+    }
   }
 
   close(): void {
     this.#connection.close();
   }
 
-  async #request(name: 'NEW_DAEMON' | 'DEL_DAEMON', values: CommandValues, about: string): Promise<void> {
-    await this.#connection.request(ipvsRequest(await this.#resolvedFamily(), name, { values, about }));
+  async #request(name: 'NEW_DAEMON' | 'DEL_DAEMON', values: CommandValues): Promise<void> {
+    await this.#connection.request(ipvsRequest(await this.#resolvedFamily(), name, { values, about: LISTENER }));
   }
 
   async #dump<T>(
-    name: 'GET_SERVICE' | 'GET_DEST',
+    name: 'GET_SERVICE' | 'GET_DEST' | 'GET_DAEMON',
     values: CommandValues,
     about: string,
     read: (values: CommandValues) => T,

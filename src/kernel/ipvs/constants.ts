@@ -14,6 +14,7 @@ export const IPVS_CMD = {
   GET_DEST: 8,
   NEW_DAEMON: 9,
   DEL_DAEMON: 10,
+  GET_DAEMON: 11,
   SET_CONFIG: 12,
   GET_CONFIG: 13,
 } as const;

@@ -7,6 +7,7 @@ import type { IpvsChains } from './chains.ts';
 import { listConnections } from './connections.ts';
 import type { IpvsKernel } from './kernel-state.ts';
 import { forgetFlows } from './stale-flows.ts';
+import { stopListening } from './templates.ts';
 
 /** What IPVS mode consists of in one network namespace. */
 export interface IpvsParts {
@@ -37,6 +38,7 @@ export async function stopServing({ kernel, chains }: IpvsParts): Promise<void> 
  */
 export async function removeRest({ netns, kernel, chains }: IpvsParts): Promise<void> {
   const servers = await ownServers(kernel);
+  if (servers.length > 0) await stopListening(kernel.servers);
   await kernel.apply(servers.map((server): Operation => ({ kind: 'deleteServer', server })));
   const bound = await kernel.routes.listBound();
   await kernel.apply(bound.map(({ address }): Operation => ({ kind: 'unbindAddress', address })));

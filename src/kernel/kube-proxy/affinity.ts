@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   affinityPorts,
   backendText,
+  latestAffinity,
   limitAffinity,
   type AffinityEntry,
   type AffinityMemory,
@@ -31,7 +32,9 @@ export async function exportKubeProxyAffinity(snapshot: Snapshot, hasNftables: b
   const listed = await exportAffinity(new RecentLists(undefined), snapshot, listOf);
   const held = hasNftables ? await heldByNftables(snapshot) : [];
   const templates = await withVirtualServers((kernel) => heldByIpvs(kernel, snapshot));
-  const { entries, leftOut } = limitAffinity([...listed.entries, ...held, ...(templates?.entries ?? [])]);
+  // What it left of another mode may still be there.
+  const latest = latestAffinity([...listed.entries, ...held, ...(templates?.entries ?? [])]);
+  const { entries, leftOut } = limitAffinity(latest);
   return { entries, leftOut: leftOut + listed.leftOut + (templates?.leftOut ?? 0) };
 }
 

@@ -1,4 +1,4 @@
-import { affinityPorts, backendsOf, backendText, limitAffinity } from '../../core/service/affinity.ts';
+import { affinityPorts, backendsOf, backendText, latestAffinity, limitAffinity } from '../../core/service/affinity.ts';
 import type { AffinityEntry, AffinityMemory } from '../../core/service/affinity.ts';
 import type { ServicePortKey, Snapshot } from '../../core/service/snapshot.ts';
 import type { Ledger } from './ledger.ts';
@@ -8,8 +8,24 @@ import { frontendKey, realServerKey } from './objects.ts';
 /** What IPVS remembers of a client of a persistent virtual server: a connection from port 0 that carries nothing. */
 export type Template = Pick<Connection, 'frontend' | 'client' | 'realServer' | 'remainingSeconds'>;
 
+/** Of a client that is listed twice, what is first: the kernel goes by the one that it finds first. */
 export function templatesOf(connections: readonly Connection[]): readonly Template[] {
-  return connections.filter(({ clientPort }) => clientPort === 0);
+  return firstOfEach(connections.filter(({ clientPort }) => clientPort === 0));
+}
+
+/** One of each client of a virtual server, as of the first list that has it. */
+export function firstOfEach(...lists: readonly (readonly Template[])[]): readonly Template[] {
+  const found = new Map<string, Template>();
+  for (const template of lists.flat()) {
+    const id = templateId(template);
+    if (!found.has(id)) found.set(id, template);
+  }
+  return [...found.values()];
+}
+
+/** The client and the virtual server that remembers it. */
+export function templateId({ client, frontend }: Template): string {
+  return `${client} ${frontendKey(frontend)}`;
 }
 
 /** Of a client that is known at several addresses of a Service, the one that it used last. */
@@ -23,16 +39,12 @@ export function readTemplates(
   const backends = new Map(
     affinityPorts(snapshot).map((port) => [port.key, new Set(backendsOf(port).map(backendText))] as const),
   );
-  const found = new Map<string, AffinityEntry>();
-  for (const { frontend, client, realServer: backend, remainingSeconds } of templates) {
+  const entries = templates.flatMap(({ frontend, client, realServer, remainingSeconds }): AffinityEntry[] => {
     const key = owners.get(frontendKey(frontend)) ?? '';
-    if (backends.get(key)?.has(backendText(backend)) !== true) continue;
-    const id = `${client} ${key}`;
-    if ((found.get(id)?.remainingSeconds ?? 0) < remainingSeconds) {
-      found.set(id, { key, client, backend, remainingSeconds });
-    }
-  }
-  return limitAffinity([...found.values()]);
+    if (backends.get(key)?.has(backendText(realServer)) !== true) return [];
+    return [{ key, client, backend: realServer, remainingSeconds }];
+  });
+  return limitAffinity(latestAffinity(entries));
 }
 
 /**

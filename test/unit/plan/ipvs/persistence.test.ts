@@ -6,7 +6,13 @@ import type { ServicePort, Snapshot } from '../../../../src/core/service/snapsho
 import { encodeSyncMessages } from '../../../../src/kernel/ipvs/sync-message.ts';
 import { neededFrontends, parseConnections } from '../../../../src/plan/ipvs/connections.ts';
 import { Ledger } from '../../../../src/plan/ipvs/ledger.ts';
-import { readTemplates, templatesFor, templatesOf, type Template } from '../../../../src/plan/ipvs/persistence.ts';
+import {
+  firstOfEach,
+  readTemplates,
+  templatesFor,
+  templatesOf,
+  type Template,
+} from '../../../../src/plan/ipvs/persistence.ts';
 import { planServicePort } from '../../../../src/plan/ipvs/service-port.ts';
 import { backend, OPTIONS, servicePort } from '../iptables/service-ports.ts';
 
@@ -58,6 +64,21 @@ describe('what IPVS remembers of clients', () => {
         '198.51.100.7,192.0.2.7,TCP,80,10.180.0.9,8080,12',
         '198.51.100.8,172.30.0.41,TCP,80,10.180.0.99,8080,50',
         'fd00:98::1,fd00:96::10,UDP,53,fd00:244::2,8081,33',
+      ],
+    );
+  });
+
+  it('is what is listed first of a client that IPVS was told anew, and what either of two lists has', () => {
+    const line = (client: string, backend: string) =>
+      `TCP ${client} 0000 AC1E0029 0050 ${backend} 1F90 NONE           9\n`;
+    const [first, second] = ['C6336407', 'C6336408'];
+    const told = templatesOf(parseConnections(line(first, '0AB40009') + line(first, '0AB40001')));
+    const listed = templatesOf(parseConnections(line(first, '0AB40001') + line(second, '0AB40001')));
+    assert.deepEqual(
+      firstOfEach(told, listed).map(({ client, realServer }) => [client, realServer.address]),
+      [
+        ['198.51.100.7', '10.180.0.9'],
+        ['198.51.100.8', '10.180.0.1'],
       ],
     );
   });
