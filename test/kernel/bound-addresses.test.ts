@@ -73,7 +73,7 @@ describe('addresses that IPVS mode binds', () => {
         assert.deepEqual((await shown()).toSorted(), VIPS);
         await client.apply(VIPS.map((address) => ({ kind: 'unbindAddress', address })));
         assert.doesNotMatch(await local(), /fd00:96::/);
-        await client.device.removeIfUnused();
+        await client.device.giveUp();
         assert.equal(await client.device.find(), undefined);
       } finally {
         client.close();
@@ -123,6 +123,10 @@ describe('addresses that IPVS mode binds', () => {
       await untilRoutesAreMade();
       assert.match(await local(), /local fd00:96::99 dev kube-ipvs0 /);
       assert.deepEqual(await sources(), expected(), await local());
+      await client.apply(VIPS.map((address) => ({ kind: 'unbindAddress', address })));
+      await client.device.giveUp();
+      assert.equal(await client.device.isForeign(), true);
+      assert.deepEqual([...(await client.device.listAddresses())], ['fd00:96::99']);
     } finally {
       client.close();
     }

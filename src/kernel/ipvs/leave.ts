@@ -42,7 +42,7 @@ export async function removeRest({ netns, kernel, chains }: IpvsParts): Promise<
   await kernel.apply(servers.map((server): Operation => ({ kind: 'deleteServer', server })));
   const bound = await kernel.routes.listBound();
   await kernel.apply(bound.map(({ address }): Operation => ({ kind: 'unbindAddress', address })));
-  await kernel.routes.device.removeIfUnused();
+  await kernel.routes.device.giveUp();
   await forgetFlows(servers, netns);
   await chains.remove();
   const names = new Set((await kernel.sets.listSets()).map(({ name }) => name));

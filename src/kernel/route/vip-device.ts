@@ -164,10 +164,12 @@ export class VipDevice {
     if (device?.isOurs === false) await this.#remove(device);
   }
 
-  /** Removes ours if nobody has an address on it. */
-  async removeIfUnused(): Promise<void> {
+  /** Removes ours; one on which others have put addresses meanwhile is theirs from now on. */
+  async giveUp(): Promise<void> {
     const device = await this.find();
-    if (device?.isOurs === true && (await this.listAddresses()).size === 0) await this.#remove(device);
+    if (device?.isOurs !== true) return;
+    if ((await this.listAddresses()).size === 0) await this.#remove(device);
+    else await this.#change('hand over', device, { alias: '' });
   }
 
   async #remove({ index }: Device): Promise<void> {

@@ -262,7 +262,7 @@ describe('bound addresses', () => {
     const unbind = addresses.map((address) => ({ kind: 'unbindAddress', address }) as const);
     await client.apply([...unbind, ...unbind]);
     assert.deepEqual(await client.listBound(), []);
-    await client.device.removeIfUnused();
+    await client.device.giveUp();
     assert.deepEqual(await client.listAddresses(), before);
     client.close();
   });
@@ -273,7 +273,7 @@ describe('bound addresses', () => {
     await run('ip', 'addr', 'add', '10.96.0.10/32', 'dev', 'kube-ipvs0');
     await client.apply([{ kind: 'bindAddress', address: '10.96.0.10', source: '172.18.0.11' }]);
     assert.match(await run('ip', 'route', 'get', '10.96.0.10'), / src 10\.96\.0\.10 /);
-    await client.device.removeIfUnused();
+    await client.device.giveUp();
     assert.equal((await client.device.shows())('10.96.0.10'), true);
     await run('ip', 'link', 'del', 'kube-ipvs0');
     assert.equal((await client.device.shows())('10.96.0.10'), false);
