@@ -14,7 +14,7 @@ const warning = (reason: string, message: string, about?: unknown): EventContent
   type: 'Warning',
 });
 
-type Progress = NonNullable<ProxyProfileStatus['rollout']>;
+type Progress = Pick<NonNullable<ProxyProfileStatus['rollout']>, 'step' | 'batch'>;
 
 /** The status that a transition leads away from: it stays the same until what the transition leads to is written. */
 function origin({ status }: Transition['profile']): unknown {
@@ -30,16 +30,23 @@ function toldBy(progress: Progress | undefined) {
   };
 }
 
+/** How far the status has told of this revision: of what stayed when one batch went back, it told when that came to be. */
+function toldOf({ profile: { status } }: Transition, target: string): Progress | undefined {
+  if (status?.revision?.target !== target) return undefined;
+  const { scope, batch } = status.revision.rejected?.[0] ?? {};
+  if (scope !== 'Batch' || batch === undefined || status.rollout?.batch !== undefined) return status.rollout;
+  return { step: 'Done', batch: batch - 1 };
+}
+
 /**
  * Of every batch that began or passed since the last status, also where whole batches came and went between two: a
  * controller that ends between the grants and the status must not leave gaps in what is told.
  */
-function batchEvents({ profile, next }: Transition, { course, stage, nodes }: RolloutView): EventContent[] {
-  const before = profile.status;
-  const now = next.rollout;
+function batchEvents(transition: Transition, { course, stage, nodes }: RolloutView): EventContent[] {
+  const now = transition.next.rollout;
   if (now?.batch === undefined || stage === undefined) return [];
-  const [newest, from] = [now.batch, origin(profile)];
-  const [was, is] = [toldBy(before?.revision?.target === course.target ? before.rollout : undefined), toldBy(now)];
+  const [newest, from] = [now.batch, origin(transition.profile)];
+  const [was, is] = [toldBy(toldOf(transition, course.target)), toldBy(now)];
   const started = nodes.batches(0, FACT.waiting).filter((batch) => batch < newest);
   const isNews = (batch: number) => !was.hasStarted(batch) || (is.hasPassed(batch) && !was.hasPassed(batch));
   return [...started, newest].filter(isNews).flatMap((batch): EventContent[] => {

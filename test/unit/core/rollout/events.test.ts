@@ -62,6 +62,20 @@ describe('the events of a rollout', () => {
     assert.ok(cluster.events.slice(told).includes('RolloutStarted'));
   });
 
+  it('do not tell again of the batches that stayed when one went back', () => {
+    const rollout = { canary: { count: 0 }, onFailure: { fleet: 'RollbackBatch' } };
+    const cluster = installed(4, rollout);
+    cluster.reconcile();
+    settle(cluster, 'n1');
+    settle(cluster, 'n2');
+    cluster.fail('n3');
+    while (cluster.condition('all', 'Progressing') !== 'False/Rejected') cluster.reconcile();
+    cluster.editProfile('all', { rollout: { ...rollout, retryToken: 'again' } });
+    const messages = cluster.plan().profiles.flatMap(({ events }) => events.map(({ message }) => message));
+    assert.match(messages[0] ?? '', /^Batch 3 of 4 .* has started: n3\.$/);
+    assert.equal(messages.length, 2);
+  });
+
   it('have a name of their own for each wish, and the same one whichever knob is turned', () => {
     const cluster = installed(2, { canary: { count: 0 } });
     const names = () => cluster.plan().profiles.flatMap(({ events }) => events.map(({ name }) => name));
