@@ -12,12 +12,24 @@ const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const PROFILES = `/apis/${API_VERSION}/proxyprofiles`;
 const STATES = `/apis/${API_VERSION}/nodeproxystates`;
 
+const JOB_TEMPLATE = 'spec.rollout.gates.custom[0].job.template';
+
 /** What must be refused, by zod and by the API server alike, and the fields that the refusal must name. */
 const BAD: readonly { name: string; spec: unknown; paths: readonly string[]; says?: RegExp }[] = [
   { name: 'no spec at all', spec: undefined, paths: ['spec'] },
   { name: 'no mode', spec: {}, paths: ['spec.mode'] },
   { name: 'an unknown mode', spec: { mode: 'ebpf' }, paths: ['spec.mode'], says: /iptables.*nftables/ },
   { name: 'a mode of the wrong type', spec: { mode: 3 }, paths: ['spec.mode'] },
+  {
+    name: 'the template of a pod where the spec of a Job belongs',
+    spec: jobGate({ spec: { restartPolicy: 'Never', containers: [{ name: 'smoke', image: 'smoke' }] } }),
+    paths: [JOB_TEMPLATE],
+  },
+  {
+    name: 'a Job whose pod says nothing of restarts',
+    spec: jobGate({ template: { spec: { containers: [{ name: 'smoke', image: 'smoke' }] } } }),
+    paths: [JOB_TEMPLATE],
+  },
   {
     name: 'no node at a time',
     spec: rollout({ maxUnavailable: 0 }),
@@ -102,6 +114,10 @@ const BAD: readonly { name: string; spec: unknown; paths: readonly string[]; say
   },
 ];
 
+function jobGate(template: object): object {
+  return rollout({ gates: { custom: [{ name: 'smoke', job: { namespace: 'default', template } }] } });
+}
+
 function rollout(fields: object): object {
   return { mode: 'nftables', rollout: fields };
 }
@@ -112,6 +128,10 @@ function selector(requirement: object): object {
 
 const GOOD: readonly { name: string; spec: object }[] = [
   { name: 'nothing but a mode', spec: { mode: 'nftables' } },
+  {
+    name: 'a Job',
+    spec: jobGate({ backoffLimit: 0, template: { spec: { restartPolicy: 'Never', containers: [{ name: 'smoke' }] } } }),
+  },
   { name: 'a percentage', spec: rollout({ maxUnavailable: '10%', nodeDeadline: '1h30m' }) },
   { name: 'selectors', spec: selector({ key: 'example.com/pool', operator: 'NotIn', values: ['a', ''] }) },
   {

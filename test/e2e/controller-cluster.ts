@@ -195,6 +195,7 @@ export class ControllerCluster {
     const at = new Date().toISOString();
     const failure = {
       revision: spec.revision,
+      ...(spec.attempt ? { attempt: spec.attempt.id } : {}),
       phase: 'Verify',
       code: 'VerifyFailed',
       message: 'no',

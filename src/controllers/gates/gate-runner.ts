@@ -96,10 +96,13 @@ export class GateRunner {
   async #run({ key, profile, gate }: GateRequest, signal: AbortSignal): Promise<void> {
     const { clock, onChange, onMeasurement } = this.#parts;
     const tally: Tally = { passed: 0, failed: 0 };
-    for (let turn = 0; !signal.aborted; turn += 1) {
-      const measured = await this.#measure({ gate, profile, key, turn }, signal);
+    let turn = 0;
+    while (!signal.aborted) {
+      const { wasAsked, measured } = await this.#measure({ gate, profile, key, turn }, signal);
       if (signal.aborted) return;
       onMeasurement(profile, gate.name, measured.kind);
+      // What could not be asked is asked again, not followed by another one of another name.
+      if (wasAsked) turn += 1;
       const result = resultOf(gate, tally, add(tally, gate, measured), measured.message);
       const before = this.#results.get(key);
       this.#results.set(key, result);
@@ -111,13 +114,16 @@ export class GateRunner {
     }
   }
 
-  async #measure(one: GateTry, signal: AbortSignal): Promise<Measurement> {
+  async #measure(
+    one: GateTry,
+    signal: AbortSignal,
+  ): Promise<{ readonly wasAsked: boolean; readonly measured: Measurement }> {
     try {
-      return await this.#parts.probe(one, signal);
+      return { wasAsked: true, measured: await this.#parts.probe(one, signal) };
     } catch (error) {
       const message = (error as Error).message;
       if (!signal.aborted) this.#parts.log.warn({ gate: one.gate.name, problem: message }, 'a gate could not be asked');
-      return { kind: 'NoData', message };
+      return { wasAsked: false, measured: { kind: 'NoData', message } };
     }
   }
 }

@@ -77,6 +77,35 @@ const secretRef = z
 
 const ONE_SOURCE = 'exactly one of prometheus, http and job must be given';
 
+const FREE = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } as const;
+const free = z.record(z.string(), z.unknown());
+
+/** As much of a Job as people get wrong: one that cannot be made would be noticed after the canary only. */
+const jobSpec = free
+  .refine((spec) => {
+    const pod = free.safeParse(free.safeParse(spec['template']).data?.['spec']).data;
+    return Array.isArray(pod?.['containers']) && ['OnFailure', 'Never'].includes(String(pod['restartPolicy']));
+  }, 'must be the spec of a Job: template.spec.containers, and template.spec.restartPolicy OnFailure or Never, are required')
+  .describe('The spec of a batch/v1 Job, so with a template of its own. It passes when the Job completes.')
+  .meta({
+    ...FREE,
+    required: ['template'],
+    properties: {
+      template: {
+        ...FREE,
+        description: 'The pod of the Job.',
+        required: ['spec'],
+        properties: {
+          spec: {
+            ...FREE,
+            description: 'The spec of the pod; containers, and restartPolicy OnFailure or Never, are required.',
+            required: ['containers', 'restartPolicy'],
+          },
+        },
+      },
+    },
+  });
+
 const gate = z
   .strictObject({
     name: z.string().max(63).regex(DNS_LABEL).describe('Name of the gate, for messages and metrics.'),
@@ -102,10 +131,7 @@ const gate = z
     job: z
       .strictObject({
         namespace: z.string().max(63).regex(DNS_LABEL).describe('Where the Jobs are made.'),
-        template: z
-          .record(z.string(), z.unknown())
-          .describe('The spec of a batch/v1 Job. It passes when the Job completes.')
-          .meta({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true }),
+        template: jobSpec,
       })
       .optional()
       .describe('Run a Job and wait for its end.'),

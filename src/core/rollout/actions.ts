@@ -54,7 +54,19 @@ export function profileReference({ metadata }: ProxyProfile): NodeProxyStateSpec
 /** How far a clock may have been wrong before what it wrote is written anew. */
 const CLOCK_TOLERANCE_MS = 60_000;
 
-/** The attempt is numbered by the second of its grant: unlike a count, that never comes back when objects are lost. */
+/**
+ * Numbered by the second of its grant: unlike a count, that never comes back when objects are lost. What the node tells of an
+ * earlier try of the revision, in the same second or by a clock that was ahead, must not be taken for this one.
+ */
+function attemptId(revision: string, { state }: NodeAssessment, nowMs: number): string {
+  const known = [state?.spec.attempt?.id, state?.status?.attempt?.id, state?.status?.lastFailure?.attempt];
+  const numbers = known.flatMap((id) => {
+    const number = id?.startsWith(`${revision}-`) === true ? Number(id.slice(revision.length + 1)) : NaN;
+    return Number.isSafeInteger(number) ? [number + 1] : [];
+  });
+  return `${revision}-${Math.max(Math.floor(nowMs / 1000), ...numbers)}`;
+}
+
 function grantedSpec({ profile, spec, course, nowMs }: Scene, grant: Grant): NodeProxyStateSpec | undefined {
   const { revision, batch, node } = grant;
   const rendered = course.configOf(revision);
@@ -66,7 +78,7 @@ function grantedSpec({ profile, spec, course, nowMs }: Scene, grant: Grant): Nod
     profile: profileReference(profile),
     revision,
     attempt: {
-      id: `${revision}-${Math.floor(nowMs / 1000)}`,
+      id: attemptId(revision, node, nowMs),
       ...(batch === undefined ? {} : { batch }),
       ...(retryToken === '' ? {} : { retryToken }),
       grantedAt: timeText(nowMs),

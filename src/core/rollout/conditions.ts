@@ -4,7 +4,7 @@ import type { Verdict } from '../verdict.ts';
 import { hasNoAgent } from './ailment.ts';
 import { FACT } from './facts.ts';
 import { progressing } from './progress.ts';
-import { inPhase, isAccepted, modeOf, nodeNames, type RolloutView } from './view.ts';
+import { allNodes, inPhase, isAccepted, modeOf, nodeCount, nodeNames, type RolloutView } from './view.ts';
 
 /** A condition without what the object and the clock add to it. */
 export type Findings = Record<ProxyProfileConditionType, Verdict>;
@@ -33,7 +33,7 @@ function accepted({ assignment, course, spec }: RolloutView): Verdict {
         : 'spec.nodeSelector matches no Linux node.';
     return { status: 'False', reason: 'NoMatchingNodes', message: why };
   }
-  const message = `Revision ${course.target} (${modeOf({ spec })}) is for ${nodes.length} nodes.`;
+  const message = `Revision ${course.target} (${modeOf({ spec })}) is for ${nodeCount(nodes.length)}.`;
   return { status: 'True', reason: 'Valid', message };
 }
 
@@ -63,7 +63,11 @@ function available(view: RolloutView): Verdict {
     };
   }
   const left = dead === 0 ? '' : ` ${dead} dead nodes are left out; see status.problems.`;
-  return { status: 'True', reason: 'AllNodesReady', message: `All ${nodes.length} nodes are Ready in ${what}.${left}` };
+  return {
+    status: 'True',
+    reason: 'AllNodesReady',
+    message: `${allNodes(nodes.length, 'are')} Ready in ${what}.${left}`,
+  };
 }
 
 const RETRY = 'Change the spec, or spec.rollout.retryToken to try it again.';

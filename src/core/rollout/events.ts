@@ -1,18 +1,14 @@
-import type { Verdict } from '../verdict.ts';
-import type { EventContent, RolloutEvent, Transition } from './transition.ts';
-import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from '../api/proxy-profile.ts';
+import { AT_REST, conditionOf, type EventContent, type RolloutEvent, type Transition } from './transition.ts';
+import type { ProxyProfile, ProxyProfileStatus } from '../api/proxy-profile.ts';
 import { AGENT_LOST } from '../node/agent-lease.ts';
 import { eventName } from '../event-name.ts';
 import { canonicalJson } from '../revision.ts';
 import type { Assignment } from './assignment.ts';
+import { progressEvents } from './progress-events.ts';
 import { stepEvents } from './step-events.ts';
-import { inPhase, LONG_NOT_READY, modeOf, UNSUPPORTED_OS, type RolloutView } from './view.ts';
+import { inPhase, LONG_NOT_READY, modeOf, nodeCount, UNSUPPORTED_OS, type RolloutView } from './view.ts';
 
 const MAX_MESSAGE = 1_000;
-
-export function conditionOf(status: ProxyProfileStatus | undefined, type: ProxyProfileConditionType) {
-  return status?.conditions?.find((condition) => condition.type === type);
-}
 
 /**
  * Named by what it is about and by the status it leads away from, so that telling it twice makes one event. `of` tells it
@@ -28,64 +24,20 @@ export function nameEvent(
   return { ...content, message: content.message.slice(0, MAX_MESSAGE), name: eventName(name, identity) };
 }
 
-/** Nothing was left to do. */
-const AT_REST = ['Complete', 'Rejected', 'NotAccepted'];
-
 function targetEvents({ profile }: Transition, view: RolloutView): EventContent[] {
   const old = profile.status?.revision?.target;
   const { target } = view.course;
-  if (old === target) return [];
+  const wasRefused = conditionOf(profile.status, 'Accepted')?.status === 'False';
+  if (old === target && !wasRefused) return [];
   const reason = conditionOf(profile.status, 'Progressing')?.reason;
   const events: EventContent[] = [];
-  if (old !== undefined && reason !== undefined && !AT_REST.includes(reason)) {
+  if (old !== undefined && old !== target && reason !== undefined && !AT_REST.includes(reason)) {
     const message = `Revision ${old} is superseded by ${target}; nodes in progress finish or go back first.`;
     events.push({ type: 'Normal', reason: 'RolloutSuperseded', message });
   }
-  const message = `Revision ${target} (${modeOf(view)}) accepted for ${view.nodes.length} nodes.`;
+  const message = `Revision ${target} (${modeOf(view)}) accepted for ${nodeCount(view.nodes.length)}.`;
   events.push({ type: 'Normal', reason: 'RevisionAccepted', message });
   return events;
-}
-
-/** What the new state of Progressing is worth telling, where it differs from the old one. */
-function progressReason(oldReason: string | undefined, now: Verdict): string | undefined {
-  if (now.status === 'True') {
-    if (now.reason === 'RollingBack') return undefined;
-    return oldReason === undefined || AT_REST.includes(oldReason) ? 'RolloutStarted' : 'RolloutResumed';
-  }
-  const told: Record<string, string> = {
-    Complete: 'RolloutCompleted',
-    Rejected: 'RollbackCompleted',
-    Paused: 'RolloutPaused',
-    DryRun: 'RolloutPaused',
-    OutsideWindow: 'RolloutPaused',
-    PreflightFailed: 'PreflightFailed',
-    NoCanary: 'NoCanary',
-    FailureBudgetSpent: 'FailureBudgetSpent',
-    DeadlineExceeded: 'DeadlineExceeded',
-  };
-  return told[now.reason];
-}
-
-const WARNINGS = ['FailureBudgetSpent', 'DeadlineExceeded', 'PreflightFailed', 'NoCanary'];
-
-function isRejected({ revision }: ProxyProfileStatus): boolean {
-  return (revision?.rejected ?? []).length > 0;
-}
-
-/** What Progressing said of this very try; undefined where it is another revision, or one that is tried again. */
-function progressBefore({ profile: { status }, next }: Transition, { course }: RolloutView) {
-  if (status === undefined || status.revision?.target !== course.target) return undefined;
-  return isRejected(status) && !isRejected(next) ? undefined : conditionOf(status, 'Progressing');
-}
-
-function progressEvents(transition: Transition, view: RolloutView): EventContent[] {
-  const old = progressBefore(transition, view);
-  const now = conditionOf(transition.next, 'Progressing');
-  if (now === undefined) return [];
-  const isSame = now.status === 'True' ? old?.status === 'True' : old?.reason === now.reason;
-  const reason = isSame ? undefined : progressReason(old?.reason, now);
-  if (reason === undefined) return [];
-  return [{ type: WARNINGS.includes(reason) ? 'Warning' : 'Normal', reason, message: now.message }];
 }
 
 const SKIPPED = [UNSUPPORTED_OS, LONG_NOT_READY, 'PreflightFailed', 'BaselineProbeFailed'];

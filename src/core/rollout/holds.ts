@@ -43,7 +43,7 @@ export function soakHold({ spec, nowMs }: Scene, trial: Trial): { hold?: Hold; u
   if (trial.batch === undefined || trial.settled.length === 0) return {};
   const soakMs = soakOf(spec, trial.batch);
   const untilMs = Math.max(...trial.settled.map(({ settledAtMs }) => settledAtMs ?? 0)) + soakMs;
-  const what = trial.batch === 0 ? 'the canary' : `batch ${trial.batch}`;
+  const what = trial.batch === 0 ? 'The canary' : `Batch ${trial.batch}`;
   const ill = trial.settled.filter(({ isWell }) => !isWell);
   if (nowMs < untilMs) {
     return {
@@ -67,13 +67,13 @@ export function gateHold(scene: Scene, gates: readonly GateFinding[], trial: Tri
   ];
   if (unknown.length > 0 && !mayPass) {
     const message =
-      `no data from gate ${unknown.slice(0, 5).join(', ')}; it goes on when data come, or with the annotation ` +
+      `No data from gate ${unknown.slice(0, 5).join(', ')}; it goes on when data come, or with the annotation ` +
       `${APPROVAL_ANNOTATION}=${course.target}`;
     return { reason: 'GateInconclusive', message };
   }
   const running = gates.filter(({ outcome }) => outcome === 'Running');
   if (running.length === 0) return undefined;
-  return { reason: 'GateRunning', message: `gate ${running.map(({ name }) => name).join(', ')} is being asked` };
+  return { reason: 'GateRunning', message: `Gate ${running.map(({ name }) => name).join(', ')} is being asked` };
 }
 
 export function approvalHold(scene: Scene, trial: Trial): Hold | undefined {
@@ -81,7 +81,7 @@ export function approvalHold(scene: Scene, trial: Trial): Hold | undefined {
   const isLeft = nodes.count(FACT.waiting) > 0;
   if (spec.rollout.canary.approval !== 'Manual' || trial.batch !== 0 || !isLeft || isApproved(scene)) return undefined;
   const command = `kubectl annotate --overwrite pp ${profile.metadata.name} ${APPROVAL_ANNOTATION}=${course.target}`;
-  return { reason: 'AwaitingApproval', message: `the canary is well; to go on: ${command}` };
+  return { reason: 'AwaitingApproval', message: `The canary is well; to go on: ${command}` };
 }
 
 /** Batches need a canary that is well; where none is left to try, a person has to say how to go on. */
@@ -91,8 +91,8 @@ function noCanary({ nodes, spec }: Scene, { batch = 0, settled, canaryWanted }: 
   const failed = nodes.where(FACT.canary | FACT.failed);
   const message =
     failed.length === 0
-      ? 'no node that can be started matches spec.rollout.canary.selector'
-      : `the canary ${names(failed)} failed, and no other node that can be started matches spec.rollout.canary.selector`;
+      ? 'No node that can be started matches spec.rollout.canary.selector'
+      : `The canary ${names(failed)} failed, and no other node that can be started matches spec.rollout.canary.selector`;
   return { reason: 'NoCanary', message };
 }
 
@@ -123,8 +123,11 @@ export function runningHold({ course }: Scene, { busy, batch }: Trial): Hold | u
 }
 
 export function windowHold({ spec, nowMs }: Scene): { readonly shut?: Hold; readonly wakeAtMs?: number } {
-  const { isOpen, changesAtMs } = windowState(spec.rollout.windows, nowMs);
+  const { isOpen, changesAtMs, nextMs } = windowState(spec.rollout.windows, nowMs);
   if (isOpen || changesAtMs === null) return {};
-  const message = `outside of spec.rollout.windows; the next change of that at ${at(changesAtMs)}`;
-  return { shut: { reason: 'OutsideWindow', message }, wakeAtMs: changesAtMs };
+  const next = nextMs === undefined ? 'none opens within nine days' : `the next one opens at ${at(nextMs)}`;
+  return {
+    shut: { reason: 'OutsideWindow', message: `Outside of spec.rollout.windows; ${next}` },
+    wakeAtMs: changesAtMs,
+  };
 }

@@ -1,7 +1,7 @@
 import type { Verdict } from '../verdict.ts';
 import { FACT } from './facts.ts';
 import type { HoldReason } from './holds.ts';
-import { inPhase, isComplete, modeOf, nodeNames, type RolloutView } from './view.ts';
+import { allNodes, inPhase, isComplete, modeOf, nodeNames, type RolloutView } from './view.ts';
 
 /** What a hold means for the condition Progressing. */
 const HOLDS: Record<HoldReason, Pick<Verdict, 'status' | 'reason'>> = {
@@ -29,7 +29,7 @@ function ended(view: RolloutView): Verdict {
     const message = `${course.target} (${modeOf(view)}) was rejected; the nodes are back in what they ran before it. See Degraded.`;
     return { status: 'False', reason: 'Rejected', message };
   }
-  const message = `All ${nodes.length} nodes run ${course.target} (${modeOf(view)}).`;
+  const message = `${allNodes(nodes.length, 'run')} ${course.target} (${modeOf(view)}).`;
   return { status: 'False', reason: 'Complete', message };
 }
 

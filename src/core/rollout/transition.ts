@@ -1,4 +1,4 @@
-import type { ProxyProfile, ProxyProfileStatus } from '../api/proxy-profile.ts';
+import type { ProxyProfile, ProxyProfileConditionType, ProxyProfileStatus } from '../api/proxy-profile.ts';
 
 /** What to tell about a transition of a profile. The same transition always has the same `name`. */
 export interface RolloutEvent {
@@ -25,6 +25,13 @@ const ANNOUNCEMENTS = [
   'RolloutResumed',
   'GiveBackStarted',
 ] as const;
+
+export function conditionOf(status: ProxyProfileStatus | undefined, type: ProxyProfileConditionType) {
+  return status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Reasons of Progressing while nothing is left to do. */
+export const AT_REST = ['Complete', 'Rejected', 'NotAccepted'];
 
 /**
  * Whether no node may start before these events and the status that goes with them are written: otherwise a controller

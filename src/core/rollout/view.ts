@@ -58,6 +58,16 @@ export function isComplete(view: RolloutView): boolean {
   return isProven && view.nodes.length > 0;
 }
 
+/** For people: `All 3 nodes run`, `Its one node runs`. */
+export function allNodes(count: number, verb: string): string {
+  if (count !== 1) return `All ${count} nodes ${verb}`;
+  return `Its one node ${verb === 'are' ? 'is' : `${verb}s`}`;
+}
+
+export function nodeCount(count: number): string {
+  return count === 1 ? '1 node' : `${count} nodes`;
+}
+
 export function nodeNames(nodes: readonly NodeAssessment[]): string {
   const names = nodes.map(({ node }) => node.metadata.name).sort();
   const shown = names.slice(0, 5).join(', ');

@@ -91,14 +91,16 @@ export interface WindowState {
   readonly isOpen: boolean;
   /** The next moment, at most, at which `isOpen` may change; null without windows. */
   readonly changesAtMs: number | null;
+  /** The next moment at which it changes, where that is within nine days. */
+  readonly nextMs: number | undefined;
 }
 
 /** Whether a change may start now: always without windows, else inside any of them. */
 export function windowState(windows: readonly RolloutWindow[], nowMs: number): WindowState {
-  if (windows.length === 0) return { isOpen: true, changesAtMs: null };
+  if (windows.length === 0) return { isOpen: true, changesAtMs: null, nextMs: undefined };
+  const isAnyOpen = (atMs: number) => windows.some((window) => isOpenAt(window, atMs));
+  const isOpen = isAnyOpen(nowMs);
   const edges = windows.flatMap((window) => edgesOf(window, nowMs)).filter((edge) => edge > nowMs);
-  return {
-    isOpen: windows.some((window) => isOpenAt(window, nowMs)),
-    changesAtMs: edges.length === 0 ? nowMs + DAY_MS : Math.min(...edges),
-  };
+  const nextMs = edges.sort((a, b) => a - b).find((edge) => isAnyOpen(edge) !== isOpen);
+  return { isOpen, changesAtMs: nextMs ?? nowMs + DAY_MS, nextMs };
 }

@@ -55,6 +55,25 @@ describe('a gate', () => {
     ['takes no data as a pass', { count: 1, onNoData: 'Pass' }, ['NoData'], ['Passed']],
     ['takes no data as a failure', { onNoData: 'Fail' }, ['NoData'], ['Failed']],
   ];
+  it('that could not be asked is asked the same again, so that no Job is named that there never is', async () => {
+    const clock = new FakeClock();
+    const turns: number[] = [];
+    const probe = ({ turn }: { turn: number }): Promise<Measurement> => {
+      turns.push(turn);
+      if (turns.length <= 2) return Promise.reject(new Error('may not be made'));
+      return Promise.resolve({ kind: turns.length === 3 ? 'NoData' : 'Pass', message: 'm' });
+    };
+    const [onChange, onMeasurement] = [() => undefined, () => undefined];
+    const runner = new GateRunner({ clock, log: silentLog, probe, onChange, onMeasurement });
+    runner.update([{ key: 'k', profile: 'all', gate: gate() }]);
+    for (let round = 0; round < 5; round++) {
+      await flush();
+      clock.advance(30_000);
+    }
+    runner.stop();
+    assert.deepEqual(turns, [0, 0, 0, 1, 2]);
+  });
+
   for (const [name, given, kinds, expected] of table) {
     it(name, async () => assert.deepEqual(await outcomes(gate(given), kinds), expected));
   }

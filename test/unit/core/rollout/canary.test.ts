@@ -28,7 +28,7 @@ describe('no batch without a canary that is well', () => {
     cluster.reconcile();
     assert.deepEqual(Object.keys(cluster.moved()), ['n1']);
     assert.equal(cluster.condition('all', 'Progressing'), 'False/NoCanary');
-    assert.match(cluster.message('all', 'Progressing'), /the canary n1 failed/);
+    assert.match(cluster.message('all', 'Progressing'), /The canary n1 failed/);
     cluster.nodes.set('n4', node('n4'));
     cluster.reconcile();
     assert.equal(cluster.granted()['n4'], 'iptables*', 'a new node is no canary and gets what is proven');

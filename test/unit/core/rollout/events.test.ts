@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { SimulatedCluster } from './cluster.ts';
+import { profile, type SimulatedCluster } from './cluster.ts';
 import { installed, settle } from './stories.ts';
 
 const NODES = ['n1', 'n2', 'n3', 'n4'];
@@ -60,6 +60,33 @@ describe('the events of a rollout', () => {
     const told = cluster.events.length;
     cluster.reconcile();
     assert.ok(cluster.events.slice(told).includes('RolloutStarted'));
+  });
+
+  for (const knob of ['paused', 'dryRun']) {
+    it(`tell of a start, not of going on, after ${knob} before the first node`, () => {
+      const cluster = installed(2, { canary: { count: 0 }, [knob]: true });
+      cluster.reconcile();
+      assert.deepEqual(cluster.events, ['RevisionAccepted', 'RolloutPaused']);
+      cluster.editProfile('all', { rollout: { canary: { count: 0 } } });
+      cluster.reconcile();
+      assert.deepEqual(cluster.events.slice(2), ['BatchStarted', 'RolloutStarted']);
+    });
+  }
+
+  it('tell that a profile is accepted once nobody else wants its nodes, and nothing else of one that had ended', () => {
+    const cluster = installed(2, { canary: { count: 0 }, maxUnavailable: 2 });
+    cluster.reconcile();
+    settle(cluster, 'n1', 'n2');
+    assert.equal(cluster.condition('all', 'Progressing'), 'False/Complete');
+    cluster.profiles.set('other', profile('other', {}));
+    cluster.events.length = 0;
+    cluster.reconcile();
+    assert.deepEqual(cluster.events, ['SelectorConflict', 'SelectorConflict']);
+    cluster.profiles.delete('other');
+    cluster.events.length = 0;
+    cluster.reconcile();
+    assert.deepEqual(cluster.events, ['RevisionAccepted']);
+    assert.match(cluster.message('all', 'Progressing'), /^All 2 nodes run/);
   });
 
   it('do not tell again of the batches that stayed when one went back', () => {

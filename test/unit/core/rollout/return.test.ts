@@ -65,6 +65,21 @@ describe('a revision that fails', () => {
     assert.equal(cluster.batches()['n1'], 0);
   });
 
+  it('tried again within the second is not taken for what failed', () => {
+    const cluster = failing();
+    cluster.report('n3', (status, { spec }) => {
+      if (status.lastFailure && spec.attempt) status.lastFailure = { ...status.lastFailure, attempt: spec.attempt.id };
+    });
+    reconcileWith(cluster, 6);
+    cluster.editProfile('all', { rollout: { ...QUICK, maxUnavailable: 5, retryToken: 'again' } });
+    cluster.reconcile();
+    settle(cluster, 'n1');
+    const first = cluster.states.get('n3')?.status?.attempt?.id;
+    assert.notEqual(cluster.states.get('n3')?.spec.attempt?.id, first);
+    assert.equal(cluster.granted()['n3'], 'nftables*');
+    assert.equal(cluster.profile('all').status?.revision?.rejected, undefined);
+  });
+
   it('gives way to another one, which starts with its own canary', () => {
     const cluster = failing();
     reconcileWith(cluster, 6);
