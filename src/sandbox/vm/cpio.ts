@@ -8,6 +8,13 @@ const DIRECTORY = 0o040755;
 const SYMBOLIC_LINK = 0o120777;
 const REGULAR_FILE = 0o100000;
 
+export interface TreeOptions {
+  /** Says of a path below the source, empty for itself, whether it is copied. */
+  readonly wants?: (below: string) => boolean;
+  /** What the file at a path holds inside. */
+  readonly read?: (path: string) => Uint8Array | string;
+}
+
 /** Writes one archive to an open file. The kernel unpacks several that follow each other, later files over earlier ones. */
 export class CpioWriter {
   readonly #fd: number;
@@ -36,20 +43,17 @@ export class CpioWriter {
     this.#entry(path, SYMBOLIC_LINK, Buffer.from(target));
   }
 
-  /**
-   * Copies the file, link or folder at `source` to `path`, all below it included that `wants` (a path below `source`,
-   * empty for itself) does not refuse. Sockets and devices are left out.
-   */
-  tree(source: string, path: string, wants: (below: string) => boolean = () => true, below = ''): void {
-    if (!wants(below)) return;
+  /** Copies the file, link or folder at `source` to `path`, all below it included. Sockets and devices are left out. */
+  tree(source: string, path: string, options: TreeOptions = {}, below = ''): void {
+    if (options.wants?.(below) === false) return;
     const from = join(source, below);
     const to = join(path, below);
     const stat = lstatSync(from);
     if (stat.isSymbolicLink()) this.link(to, readlinkSync(from));
-    else if (stat.isFile()) this.file(to, readFileSync(from), (stat.mode & 0o100) !== 0);
+    else if (stat.isFile()) this.file(to, (options.read ?? readFileSync)(from), (stat.mode & 0o100) !== 0);
     else if (stat.isDirectory()) {
       this.directory(to);
-      for (const name of readdirSync(from).sort()) this.tree(source, path, wants, join(below, name));
+      for (const name of readdirSync(from).sort()) this.tree(source, path, options, join(below, name));
     }
   }
 

@@ -15,8 +15,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../net/command.ts';
 import { CpioWriter } from './cpio.ts';
-import { BUSYBOX, COMMAND_FILE, INIT_FILE, PRELOAD, PRELOAD_FILE, PROJECT, SHELL } from './init-script.ts';
+import { BUSYBOX, COMMAND_FILE, INIT_FILE, PRELOAD_FILE, PROJECT, SHELL } from './init-script.ts';
 import { packageClosure } from './package-closure.ts';
+import { PRELOAD, readWithoutTypes } from './without-types.ts';
 import { TOOL_PACKAGES, unpackPackages } from './packages.ts';
 import { VmUnavailable } from './unavailable.ts';
 
@@ -83,7 +84,8 @@ async function buildBase(scratch: string): Promise<void> {
   copyFileSync(join(root, 'boot', `vmlinuz-${release}`), join(image, 'vmlinuz'));
   const modules = join('lib/modules', release);
   writeArchive(join(image, 'base.cpio'), (archive) => {
-    archive.tree(root, '', (below) => !LEFT_OUT.test(below) && below !== 'boot' && below !== join(modules, 'kernel'));
+    const wants = (below: string) => !LEFT_OUT.test(below) && below !== 'boot' && below !== join(modules, 'kernel');
+    archive.tree(root, '', { wants });
     for (const part of MODULE_FOLDERS) {
       const path = join(modules, 'kernel', part);
       archive.tree(join(root, path), path);
@@ -116,13 +118,16 @@ export function composeImage(folder: string, base: BaseImage, overlay: Overlay):
     archive.file(COMMAND_FILE, overlay.command);
     archive.file(PRELOAD_FILE, PRELOAD);
     const inside = PROJECT.slice(1);
-    for (const part of PROJECT_PARTS) archive.tree(join(PROJECT_FOLDER, part), join(inside, part));
+    for (const part of PROJECT_PARTS)
+      archive.tree(join(PROJECT_FOLDER, part), join(inside, part), { read: readWithoutTypes });
     // An optional package for another platform is not installed.
     const packages = packageClosure(PROJECT_FOLDER, NPM_PACKAGES).filter((name) =>
       existsSync(join(PROJECT_FOLDER, name)),
     );
     for (const name of packages) {
-      archive.tree(join(PROJECT_FOLDER, name), join(inside, name), (below) => !below.startsWith('node_modules'));
+      archive.tree(join(PROJECT_FOLDER, name), join(inside, name), {
+        wants: (below) => !below.startsWith('node_modules'),
+      });
     }
     archive.link(join(inside, 'node_modules/node/bin/node'), '/usr/bin/node');
   });

@@ -6,13 +6,6 @@ export const COMMAND_FILE = 'vm/command';
 export const INIT_FILE = 'init';
 /** Every Node inside loads it first. */
 export const PRELOAD_FILE = 'vm/preload.mjs';
-/**
- * V8 13.6 aborts now and then where it compiles WebAssembly a second time while it runs, on an emulated processor in one of
- * six starts (nodejs/node#64500), and Node takes the types out of TypeScript by WebAssembly.
- */
-export const PRELOAD = `import { setFlagsFromString } from 'node:v8';
-setFlagsFromString('--liftoff-only');
-`;
 /** Not busybox: its shell runs its own `ip` and `modprobe`, which know less, before it looks at PATH. */
 export const SHELL = 'usr/bin/sh';
 /** The small programs that the packages do not bring. */
@@ -51,7 +44,7 @@ export function initScript(token: string, { modules, hasDisk }: InitOptions): st
 /${BUSYBOX} mkdir -p /proc /sys /dev /tmp /run /root
 /${BUSYBOX} --install -s /bb
 export PATH=/usr/sbin:/sbin:/usr/bin:/bin:/bb HOME=/root LC_ALL=C
-# What has lost its types once keeps without them for every other process: it takes seconds here.
+# What one process has compiled, the others need not: it takes seconds here.
 export NODE_OPTIONS=--import=/${PRELOAD_FILE} NODE_COMPILE_CACHE=/tmp/compiled
 mount -t proc proc /proc
 mount -t sysfs sys /sys

@@ -44,7 +44,7 @@ describe('CpioWriter', () => {
       const path = join(folder, 'archive');
       const fd = openSync(path, 'w');
       const archive = new CpioWriter(fd);
-      archive.tree(source, 'a/b', (below) => below !== 'refused');
+      archive.tree(source, 'a/b', { wants: (below) => below !== 'refused' });
       archive.file('a/text', 'äöü');
       archive.end();
       closeSync(fd);
