@@ -7,9 +7,9 @@ import { testInsideVm } from './inside-tests.ts';
 describe('a virtual machine', () => {
   testInsideVm({
     name: 'is a ground for tests',
-    files: ['ground.ts'],
+    files: ['ground.ts', 'node-conntrack.ts'],
     modules: ['nf_conntrack'],
-    deadlineMs: 120_000,
+    deadlineMs: 400_000,
   });
 
   it('is killed at its deadline', async (t) => {
