@@ -54,7 +54,7 @@ export function findGates(scene: GateScene): Gates {
     if (heard !== undefined) return { name, ...heard };
     const told = toldOf(scene, name);
     const isKept = told?.outcome === 'Failed' || told?.outcome === 'Inconclusive';
-    return isKept ? told : { name, outcome: 'Running', message: 'not asked yet' };
+    return isKept ? told : { name, outcome: 'Running', message: 'no answer yet' };
   });
   const isOver = (index: number, key: string) => findings[index]?.outcome === 'Failed' && !scene.results.has(key);
   return { findings, requests: scene.requests.filter(({ key }, index) => !isOver(index, key)) };

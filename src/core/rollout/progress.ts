@@ -34,7 +34,7 @@ function ended(view: RolloutView): Verdict {
 }
 
 function standstill(view: RolloutView): Verdict | undefined {
-  const { spec, stage, isStopped } = view;
+  const { spec, isStopped } = view;
   const busy = inPhase(view, 'InFlight');
   const finishing = busy.length > 0 ? ` Still finishing: ${nodeNames(busy)}.` : '';
   if (spec.rollout.paused) {
@@ -45,12 +45,20 @@ function standstill(view: RolloutView): Verdict | undefined {
     const message = `Nothing is started; status.plan shows what would be.${finishing} Set spec.rollout.dryRun to false to start.`;
     return { status: 'False', reason: 'DryRun', message };
   }
-  if (!isStopped) return undefined;
+  return isStopped ? stopped(view, finishing) : undefined;
+}
+
+function stopped(view: RolloutView, finishing: string): Verdict {
+  const { spec, stage } = view;
+  const { cause, message: why = '' } = stage?.verdict ?? {};
+  if (cause === 'GateFailed') {
+    const message = `Stopped; ${done(view)}. ${why}.${finishing} Change the spec, or spec.rollout.retryToken to ask the gate again.`;
+    return { status: 'False', reason: 'GateFailed', message };
+  }
   const message =
-    `Stopped; ${done(view)}, ${stage?.verdict?.message} (spec.rollout.maxFailures ${spec.rollout.maxFailures}).` +
+    `Stopped; ${done(view)}, ${why} (spec.rollout.maxFailures ${spec.rollout.maxFailures}).` +
     `${finishing} See status.problems; change the spec, or spec.rollout.retryToken to try again what failed.`;
-  const reason = stage?.verdict?.cause === 'GateFailed' ? 'GateFailed' : 'FailureBudgetSpent';
-  return { status: 'False', reason, message };
+  return { status: 'False', reason: 'FailureBudgetSpent', message };
 }
 
 function waitingFinding(view: RolloutView): Verdict {

@@ -51,7 +51,7 @@ function requestGates({ profile, spec, course }: Scene, { batch, settled }: Tria
 function findVerdict({ nodes, spec, budget }: Scene, gates: readonly GateFinding[], trial: Trial): Verdict | undefined {
   const failed = gates.find(({ outcome }) => outcome === 'Failed');
   if (failed !== undefined) {
-    return { cause: 'GateFailed', message: `gate ${failed.name}: ${failed.message}`, batch: trial.batch };
+    return { cause: 'GateFailed', message: `Gate ${failed.name}: ${failed.message}`, batch: trial.batch };
   }
   if (budget.failed < spec.rollout.maxFailures) return undefined;
   const ill = nodes.where(FACT.failed);
@@ -91,8 +91,10 @@ function findRest(scene: Scene, trial: Trial): Rest {
 
 function hasPassedCanary({ spec }: Scene, { batch, settled }: Trial, rest: Rest | undefined): boolean {
   if (spec.rollout.canary.count === 0) return true;
-  if (batch === undefined) return false;
-  return batch > 0 || (settled.length > 0 && rest !== undefined && rest.hold === undefined);
+  if (batch === undefined || batch > 0) return batch !== undefined;
+  // A gate that failed holds nothing: it is the verdict.
+  const isGood = rest?.gates.every(({ outcome }) => outcome !== 'Failed') === true;
+  return settled.length > 0 && rest?.hold === undefined && isGood;
 }
 
 function earliest(nowMs: number, ...times: readonly (number | undefined)[]): number | undefined {

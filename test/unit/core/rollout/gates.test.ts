@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { GateResult } from '../../../../src/core/rollout/gates.ts';
-import type { SimulatedCluster } from './cluster.ts';
+import { node, type SimulatedCluster } from './cluster.ts';
 import { installed, settle } from './stories.ts';
 
 const GATE = { name: 'errors', http: { url: 'http://127.0.0.1:1/' } };
@@ -24,6 +24,18 @@ function takeOver(cluster: SimulatedCluster): void {
   cluster.events.length = 0;
   cluster.reconcile();
 }
+
+describe('a gate that fails after the canary', () => {
+  it('stops the rollout, says so, and lets nobody take the canary for well', () => {
+    const cluster = answered('Failed');
+    assert.equal(cluster.profile('all').status?.rollout?.step, 'Canary');
+    assert.ok(!cluster.events.includes('CanaryPassed'));
+    assert.match(cluster.message('all', 'Progressing'), /^Stopped; 1 of 2 nodes are done\. Gate errors: as it said\. /);
+    cluster.nodes.set('n3', node('n3'));
+    cluster.reconcile();
+    assert.equal(cluster.granted()['n3'], 'iptables*', 'a new node gets what is proven');
+  });
+});
 
 describe('a controller that takes over a gate', () => {
   it('that had no data goes on waiting, tells nothing anew, and asks', () => {
