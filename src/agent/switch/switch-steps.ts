@@ -138,7 +138,13 @@ const STEPS: Record<AttemptStep, Step> = {
     if (isLeft) await takeAway(from, ground);
     // Where nothing was taken away since the step before, it was read back there; to read many rules takes seconds.
     if (!isLeft && !takesOver) return;
-    requireComplete(to, await ground.open(to).verify(ground.servicePorts()));
+    const mode = ground.open(to);
+    const differences = await mode.verify(ground.servicePorts());
+    if (differences.length === 0) return;
+    if (!takesOver) requireComplete(to, differences);
+    // With kube-proxy's link went what it showed for us.
+    await mode.follow(ground.servicePorts(), []);
+    requireComplete(to, await mode.verify(ground.servicePorts()));
   },
 
   async soak(attempt, ground, signal) {

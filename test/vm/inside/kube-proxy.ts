@@ -11,6 +11,7 @@ import { AgentNode } from './agent-node.ts';
 const CASES: readonly { readonly from: Mode; readonly to: Mode }[] = [
   { from: 'ipvs', to: 'nftables' },
   { from: 'nftables', to: 'ipvs' },
+  { from: 'ipvs', to: 'ipvs' },
 ];
 const CONFIG = { ipvs: { udpTimeout: '5s' } };
 const WEB = ['10.96.0.10', 'fd00:96::10'] as const;
@@ -135,10 +136,13 @@ describe('taking over from kube-proxy and giving back, with IPVS', () => {
       });
       assert.match(await agent.run('ipvsadm', '-Sn'), new RegExp(FOREIGN.replaceAll('.', '\\.')));
 
-      if (from === 'ipvs') await startLoads();
+      if (to !== 'ipvs') await startLoads();
       agent.giveBack(to, CONFIG);
-      if (to === 'ipvs') await agent.until('it leaves IPVS', () => agent.status?.current?.mode === 'nftables');
-      if (from !== 'ipvs') await startLoads();
+      if (to === 'ipvs') {
+        await agent.until('it leaves IPVS', () => agent.status?.current?.mode === 'nftables');
+        await agent.until('nothing drains', () => agent.status?.draining === undefined);
+        await startLoads();
+      }
       await letTrafficFlow();
       startKubeProxy(from);
       await agent.until(
