@@ -75,7 +75,7 @@ describe('the gates of a profile', { timeout: 180_000 }, () => {
     assert.deepEqual(await granted(), []);
     const rejected = (await cluster.profile('all')).status?.revision?.rejected?.[0];
     assert.equal(rejected?.cause, 'GateFailed');
-    assert.match(rejected?.message ?? '', /gate check: result Infinity/);
+    assert.match(rejected?.message ?? '', /Gate check: result Infinity/);
   });
 
   it('HTTP: a bad answer takes the revision back, a good one leads on', async () => {
