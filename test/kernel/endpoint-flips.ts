@@ -10,10 +10,11 @@ const TIMEOUT_MS = 2_500;
 
 export interface Flips {
   readonly count: number;
-  /** Packets for each of twelve targets. */
+  /** Packets for each of six targets and each protocol. */
   readonly perSecond: number;
   /** A datagram that meets no rule is never answered. */
   readonly timeoutMs?: number;
+  readonly protocols?: readonly ('TCP' | 'UDP')[];
 }
 
 export interface FlippedNode {
@@ -50,8 +51,9 @@ export async function flipEndpoints(testbed: Testbed, node: FlippedNode, flips: 
   }
 }
 
-function startLoad(testbed: Testbed, from: Host, { perSecond, timeoutMs = TIMEOUT_MS }: Flips): Promise<TrafficLoad> {
-  const targets = (['TCP', 'UDP'] as const).flatMap((protocol) =>
+function startLoad(testbed: Testbed, from: Host, flips: Flips): Promise<TrafficLoad> {
+  const { perSecond, timeoutMs = TIMEOUT_MS, protocols = ['TCP', 'UDP'] } = flips;
+  const targets = protocols.flatMap((protocol) =>
     ADDRESSES.map((address) => ({
       name: `${protocol} from ${from.name} to ${address}`,
       ...{ protocol, address, port: 80, backends: [], perSecond, held: 0 },
