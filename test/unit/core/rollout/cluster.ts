@@ -35,6 +35,9 @@ export function node(name: string, extra: { labels?: Record<string, string>; bor
   return { metadata: { name, uid: `uid-${name}`, labels, creationTimestamp: born } };
 }
 
+/** One that the profile names. */
+const PROBE = 'registry';
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** An API server and agents as the planner sees them: objects, and changes of them that tests choose. */
@@ -174,6 +177,8 @@ export class SimulatedCluster {
         status.current = { revision: spec.revision, mode: spec.rendered.mode, since };
         if (spec.attempt) status.attempt = { id: spec.attempt.id, phase: 'Committed', startedAt: since };
         status.conditions = ready('True', 'Ready');
+        // An agent begins nothing while a probe of its profile fails.
+        status.probes = status.probes?.map((each) => (each.name === PROBE ? { ...each, result: 'Pass' } : each));
       });
     }
   }
@@ -192,7 +197,7 @@ export class SimulatedCluster {
         rolledBack: true,
         at,
       };
-      status.probes = [{ name: 'registry', result: 'Fail', at }];
+      status.probes = [{ name: PROBE, result: 'Fail', at }];
     });
   }
 
