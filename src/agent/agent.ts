@@ -82,8 +82,7 @@ export class NodeAgent {
     // Only its families matter here: each mode has options of its own.
     const dataplane = resolveOptions(renderedConfig.parse({ mode: 'iptables' }), this.#network.value);
     const table = new ServiceTable({ nodeName, dataplane });
-    this.#log = log;
-    this.#clock = clock;
+    [this.#log, this.#clock] = [log, clock];
     this.#companions = new Companions({
       ...parts,
       nodeName,
@@ -113,6 +112,7 @@ export class NodeAgent {
       observers: [...this.#companions.observers, this.#cache],
       stateFile: this.#stateFile,
       settings: this.#node.settings,
+      drains: (mode) => this.#draining.view?.mode === mode,
       release: (policy) => this.#node.release(policy, [this.#stateFile, this.#cache]),
       onTransition: () => this.#report.request(),
     });
@@ -141,7 +141,7 @@ export class NodeAgent {
       procSysDir: parts.places.procSysDir,
       view: () => engine.view(),
       servicePorts: () => engine.servicePorts,
-      differences: () => engine.inspect(),
+      inspect: () => engine.inspect(),
       state: () => this.#state,
       metrics: () => metrics.registry.metrics(),
       network: () => this.#network.value,

@@ -1,3 +1,4 @@
+import type { ImplementedMode } from '../core/mode.ts';
 import type { ServicePorts } from '../core/service/snapshot.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Attempt, Serving } from '../core/node/mode-switch.ts';
@@ -42,6 +43,8 @@ export interface EngineParts extends FollowerParts {
   /** An event on this node. */
   readonly say: (event: NodeEvent) => void;
   readonly probe: (config: RenderedConfig, servicePorts: () => ServicePorts) => Promise<readonly ProbeOutcome[]>;
+  /** Whether connections of this mode outlive it at this moment. */
+  readonly drains: (mode: ImplementedMode) => boolean;
   readonly stateFile: StateFile;
   /** A step of a switch was begun or ended, or the kernel began or ceased to take the rules. */
   readonly onTransition: () => void;

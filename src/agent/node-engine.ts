@@ -191,7 +191,10 @@ export class NodeEngine {
     if (this.#release.isWanted) return (await this.#release.step()) || hasFollowed;
     const hasStepped = await this.#switcher.step();
     if (hasFollowed || hasStepped || (await this.#tidy()) || (await this.#tidyKubeProxy())) return true;
-    return this.#inspection.perform(() => this.#follower.inspect());
+    return this.#inspection.perform(async () => ({
+      differences: await this.#follower.inspect(),
+      leftovers: await this.#lookForLeftovers(),
+    }));
   }
 
   async #follow(): Promise<boolean> {
@@ -211,10 +214,20 @@ export class NodeEngine {
   async #tidy(): Promise<boolean> {
     const { serving } = this.#switcher;
     if (serving === null || !this.#mayTidy()) return false;
-    const isKept = (mode: ImplementedMode) => mode === serving.config.mode || this.#follower.isProgrammed(mode);
-    if (!(await this.#leftovers.removeOnce(isKept))) return false;
+    if (!(await this.#leftovers.removeOnce((mode) => this.#isKept(mode)))) return false;
     this.#parts.metrics.setServing(serving);
     return true;
+  }
+
+  /** A mode stands while it serves, is to serve, or carries connections that are older than what serves. */
+  #isKept(mode: ImplementedMode): boolean {
+    const { drains } = this.#parts;
+    return mode === this.#switcher.serving?.config.mode || this.#follower.isProgrammed(mode) || drains(mode);
+  }
+
+  /** What somebody has put back since, as from a backup of the rules. */
+  async #lookForLeftovers(): Promise<readonly ImplementedMode[]> {
+    return this.#mayTidy() ? this.#leftovers.look((mode) => this.#isKept(mode)) : [];
   }
 
   #mayTidy(): boolean {

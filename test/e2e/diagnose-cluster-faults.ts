@@ -1,11 +1,8 @@
-import { WEEKDAYS } from '../../src/core/rollout/window.ts';
-import { PROXY_PROFILES_PATH } from '../../src/sandbox/demo/objects.ts';
-import { apply, conditions, remove, settled, until, wantMode, type Fault, type Scene } from './diagnose-scene.ts';
+import { apply, type Fault, type Scene } from './diagnose-scene.ts';
 
 const SERVICE = '/api/v1/namespaces/shop/services/web';
 const SLICE = '/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/web-1';
 const POD = '/api/v1/namespaces/shop/pods/web-n1';
-const OTHER_PROFILE = `${PROXY_PROFILES_PATH}/gpu`;
 const ALL = ['10.244.1.2', '10.244.2.2', '10.244.3.2'];
 
 const web = (spec: object) => ({
@@ -19,21 +16,26 @@ interface Slice {
   readonly addresses?: readonly string[];
   readonly conditions?: object;
   readonly ports?: readonly object[];
+  /** For which zone the endpoint of a node is meant. */
+  readonly zoneOf?: Readonly<Record<string, string>>;
 }
 
 const PORT = { name: 'main', protocol: 'TCP', port: 8080 };
 
-function slice({ addresses = ALL, conditions: of = { ready: true }, ports = [PORT] }: Slice): object {
+function slice({ addresses = ALL, conditions: of = { ready: true }, ports = [PORT], zoneOf = {} }: Slice): object {
+  const hintsOf = (nodeName: string) => {
+    const name = zoneOf[nodeName];
+    return name === undefined ? {} : { hints: { forZones: [{ name }] } };
+  };
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { name: 'web-1', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'web' } },
     addressType: 'IPv4',
-    endpoints: addresses.map((address) => ({
-      addresses: [address],
-      nodeName: `n${address.split('.')[2]}`,
-      conditions: of,
-    })),
+    endpoints: addresses.map((address) => {
+      const nodeName = `n${address.split('.')[2]}`;
+      return { addresses: [address], nodeName, conditions: of, ...hintsOf(nodeName) };
+    }),
     ports,
   };
 }
@@ -63,10 +65,15 @@ async function mended(scene: Scene): Promise<void> {
   await apply(scene, SLICE, slice({}));
 }
 
-/** One day of the week, and not this one. */
-const WINDOW = { start: '03:00', end: '04:00', days: [WEEKDAYS[(new Date().getUTCDay() + 3) % WEEKDAYS.length]] };
+/** Puts nodes into zones, or takes them out. */
+async function zones(scene: Scene, zoneOf: Readonly<Record<string, string | undefined>>): Promise<void> {
+  for (const [name, zone] of Object.entries(zoneOf)) {
+    const labels = zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone };
+    await apply(scene, `/api/v1/nodes/${name}`, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } });
+  }
+}
 
-/** What is wrong in objects; the agents are well. */
+/** What is wrong in the objects of a Service; the agents are well. */
 export const CLUSTER_FAULTS: readonly Fault[] = [
   {
     name: 'a Service with no endpoints',
@@ -127,6 +134,19 @@ export const CLUSTER_FAULTS: readonly Fault[] = [
     undo: mended,
   },
   {
+    name: 'uneven load: topology hints',
+    code: 'HintsUneven',
+    says: /zone b: 2 nodes for 1 endpoint$/m,
+    make: async (scene) => {
+      await zones(scene, { n1: 'a', n2: 'b', n3: 'b' });
+      await apply(scene, SLICE, slice({ zoneOf: { n1: 'a', n2: 'a', n3: 'b' } }));
+    },
+    undo: async (scene) => {
+      await mended(scene);
+      await zones(scene, { n1: undefined, n2: undefined, n3: undefined });
+    },
+  },
+  {
     name: 'unreachable from some nodes: internalTrafficPolicy Local',
     code: 'InternalPolicyLocal',
     says: /n2, n3/,
@@ -137,64 +157,6 @@ export const CLUSTER_FAULTS: readonly Fault[] = [
     undo: async (scene) => {
       await apply(scene, SERVICE, web({ internalTrafficPolicy: 'Cluster' }));
       await mended(scene);
-    },
-  },
-  {
-    name: 'a profile that matches no node',
-    code: 'ProfileMatchesNothing',
-    says: /pool/,
-    make: async (scene) => {
-      const spec = { mode: 'nftables', priority: 9, nodeSelector: { matchLabels: { pool: 'gpu' } } };
-      const metadata = { name: 'gpu' };
-      await apply(scene, OTHER_PROFILE, {
-        apiVersion: 'switchyard.dev/v1alpha1',
-        kind: 'ProxyProfile',
-        metadata,
-        spec,
-      });
-      await until('the profile is judged', async () => (await conditions(scene.stage, 'gpu')).includes('Accepted='));
-    },
-    undo: (scene) => remove(scene, OTHER_PROFILE),
-  },
-  {
-    name: 'a rollout that waits for its window',
-    code: 'RolloutOutsideWindow',
-    make: async (scene) => {
-      await wantMode(scene, 'iptables', { windows: [WINDOW] });
-      await until('the window is seen', async () => (await conditions(scene.stage, 'fleet')).includes('OutsideWindow'));
-    },
-    undo: async (scene) => {
-      await wantMode(scene, 'nftables');
-      await settled(scene);
-    },
-  },
-  {
-    name: 'a rollout that waits: paused',
-    code: 'RolloutPaused',
-    make: async (scene) => {
-      await wantMode(scene, 'iptables', { paused: true });
-      await until('the pause is seen', async () =>
-        (await conditions(scene.stage, 'fleet')).includes('Paused=True/UserRequested'),
-      );
-    },
-    undo: async (scene) => {
-      await wantMode(scene, 'nftables');
-      await settled(scene);
-    },
-  },
-  {
-    name: 'the module ip_vs is missing',
-    code: 'ModeUnsupported',
-    says: /ip_vs/,
-    make: async (scene) => {
-      await wantMode(scene, 'ipvs');
-      await until('the change is refused', async () =>
-        (await conditions(scene.stage, 'fleet')).includes('PreflightFailed'),
-      );
-    },
-    undo: async (scene) => {
-      await wantMode(scene, 'nftables');
-      await settled(scene);
     },
   },
 ];

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
-import { inNode, signalAgent, type Fault, type Scene } from './diagnose-scene.ts';
+import { driftOf, inNode, signalAgent, until, type Fault, type Scene } from './diagnose-scene.ts';
 
 const children: ChildProcess[] = [];
 
@@ -36,6 +36,26 @@ const closeWaits = (count: number) =>
 
 const STALE_FLOW =
   'conntrack -I -p udp -s 10.244.1.3 -d 10.96.0.53 --sport 4000 --dport 53 -r 10.244.9.9 -q 10.244.1.3 --reply-port-src 5353 --reply-port-dst 4000 -t 600';
+
+/** What another kube-proxy left, and a rule of somebody's that leads there, for which the agent lets it be. */
+const KUBE_PROXY_CHAINS = [
+  'iptables-nft -t nat -N KUBE-SERVICES',
+  'iptables-nft -t nat -N KUBE-SVC-BFCDPYSCE2EBL4JJ',
+  'iptables-nft -t nat -A KUBE-SERVICES -d 10.96.0.99/32 -p tcp --dport 80 -j KUBE-SVC-BFCDPYSCE2EBL4JJ',
+  'iptables-nft -t nat -N OTHERS',
+  'iptables-nft -t nat -A OTHERS -j KUBE-SERVICES',
+];
+
+const API_SERVER_CUT = [
+  'nft add table inet cut',
+  'nft "add chain inet cut out { type filter hook output priority 0; }"',
+  'nft "add chain inet cut in { type filter hook input priority 0; }"',
+  'nft add rule inet cut out tcp dport 6443 drop',
+  'nft add rule inet cut in tcp sport 6443 drop',
+];
+
+/** Somebody who removes our rules as often as they come back. */
+const FIGHT = 'echo ready; while :; do nft delete table ip switchyard 2>/dev/null; sleep 0.05; done';
 
 const undoFirewall = (scene: Scene) => inNode(scene, 'nft delete table inet hostfw');
 const hostFirewall = (...lines: readonly string[]) => [
@@ -162,6 +182,49 @@ export const NODE_FAULTS: readonly Fault[] = [
     code: 'TwoProxies',
     says: /kube-proxy/,
     make: (scene) => startInNode(scene, 'bash', '-c', 'echo ready; exec -a kube-proxy sleep 600'),
+    undo: endPrograms,
+  },
+  {
+    name: 'leftovers of another mode: chains of kube-proxy',
+    code: 'LeftoversOfOtherProxy',
+    says: /chain KUBE-SERVICES and 1 more \(nft, IPv4\)/,
+    make: (scene) => inNode(scene, ...KUBE_PROXY_CHAINS),
+    undo: (scene) => inNode(scene, 'iptables-nft -t nat -F', 'iptables-nft -t nat -X'),
+  },
+  {
+    name: 'leftovers of another mode: our own chains, put back from a backup',
+    code: 'Leftovers',
+    says: /serves in nftables mode and has rules of Switchyard in iptables mode/,
+    make: (scene) =>
+      inNode(
+        scene,
+        "printf '*nat\\n:SWITCHYARD-SERVICES -\\n-A PREROUTING -j SWITCHYARD-SERVICES\\nCOMMIT\\n' | iptables-nft-restore --noflush",
+      ),
+    // What it was asked about, the agent removes.
+    undo: (scene) =>
+      until('nothing of it is left', async () => {
+        const { stdout } = await scene.stage.testbed.exec(scene.n1, ['iptables-nft-save', '-t', 'nat']);
+        return !stdout.includes('SWITCHYARD');
+      }),
+  },
+  {
+    name: 'its rules are old: its agent is cut off from the API server',
+    code: 'AgentSilent',
+    says: /Lease of its agent was renewed \d+ seconds ago/,
+    argv: ['--no-connect'],
+    make: (scene) => inNode(scene, ...API_SERVER_CUT),
+    undo: (scene) => inNode(scene, 'nft delete table inet cut'),
+  },
+  // The last, since its agent remembers it for minutes.
+  {
+    name: 'unreachable from one node: rules flushed, again and again',
+    code: 'RulesMissing',
+    says: /n1: table ip switchyard: missing/,
+    argv: ['--no-connect'],
+    make: async (scene) => {
+      await startInNode(scene, 'bash', '-c', FIGHT);
+      await until('n1 repairs at intervals', async () => (await driftOf(scene, 'n1')).includes('RulesContested'));
+    },
     undo: endPrograms,
   },
 ];

@@ -65,6 +65,12 @@ export async function conditions({ client }: Stage, name?: string): Promise<stri
   return (profile?.status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status}/${reason}`).join(' ');
 }
 
+/** The reason that a node gives for its condition Drifted. */
+export async function driftOf({ stage }: Scene, node: string): Promise<string> {
+  const { status } = (await stage.client.get(`${NODE_PROXY_STATES_PATH}/${node}`)) as unknown as NodeProxyState;
+  return status?.conditions?.find(({ type }) => type === 'Drifted')?.reason ?? '';
+}
+
 /** Resolves when every node runs what the profile asks for. */
 export async function settled({ stage }: Scene): Promise<void> {
   await until('the rollout is complete', async () => {

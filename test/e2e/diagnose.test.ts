@@ -9,6 +9,7 @@ import { startProduct } from '../../src/sandbox/demo/product.ts';
 import { buildStage, makeFolder } from '../../src/sandbox/demo/stage.ts';
 import { CLUSTER_FAULTS } from './diagnose-cluster-faults.ts';
 import { NODE_FAULTS } from './diagnose-node-faults.ts';
+import { ROLLOUT_FAULTS } from './diagnose-rollout-faults.ts';
 import { settled, until, wantMode, type Scene } from './diagnose-scene.ts';
 import { switchyard, type Answer } from './operate.ts';
 
@@ -57,7 +58,7 @@ describe('kubectl switchyard diagnose, on real nodes with real faults', () => {
     await findNothing();
   });
 
-  for (const { name, code, says, argv, make, undo } of [...CLUSTER_FAULTS, ...NODE_FAULTS]) {
+  for (const { name, code, says, argv, make, undo } of [...CLUSTER_FAULTS, ...ROLLOUT_FAULTS, ...NODE_FAULTS]) {
     it(`finds first: ${name}`, async () => {
       try {
         await make(scene);

@@ -1,18 +1,26 @@
+import type { ImplementedMode } from '../../core/mode.ts';
 import type { Difference } from '../../kernel/dataplane.ts';
+
+export interface Inspected {
+  /** What the kernel has that it should not, and lacks, in the modes that follow. */
+  readonly differences: readonly Difference[];
+  /** Other modes of which there are rules of ours, although nobody follows them. */
+  readonly leftovers: readonly ImplementedMode[];
+}
 
 /** Lets somebody outside the loop that writes to the kernel have it read back, between two writes. */
 export class Inspection {
-  #waiting: PromiseWithResolvers<readonly Difference[]>[] = [];
+  #waiting: PromiseWithResolvers<Inspected>[] = [];
 
-  /** What the kernel has that it should not, and lacks; rejects with what the data plane throws. */
-  request(): Promise<readonly Difference[]> {
-    const asked = Promise.withResolvers<readonly Difference[]>();
+  /** Rejects with what the data plane throws. */
+  request(): Promise<Inspected> {
+    const asked = Promise.withResolvers<Inspected>();
     this.#waiting.push(asked);
     return asked.promise;
   }
 
   /** Serves all who wait; false where nobody does. */
-  async perform(inspect: () => Promise<readonly Difference[]>): Promise<boolean> {
+  async perform(inspect: () => Promise<Inspected>): Promise<boolean> {
     const waiting = this.#waiting;
     if (waiting.length === 0) return false;
     this.#waiting = [];

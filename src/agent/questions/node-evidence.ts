@@ -8,7 +8,6 @@ import { resolveOptions, type NodeNetwork } from '../../core/service/dataplane-o
 import type { NodeQuestion } from '../../core/node/node-question.ts';
 import { takeConntrackCensus } from '../../kernel/conntrack/census.ts';
 import { readConntrackStats } from '../../kernel/conntrack-stats.ts';
-import type { Difference } from '../../kernel/dataplane.ts';
 import { listInterfaces, look, lookAtFirewall } from '../../kernel/node-look.ts';
 import { systemProbe } from '../../kernel/probe.ts';
 import { countSockets, listListeners } from '../../kernel/sockets.ts';
@@ -20,6 +19,7 @@ import { tarOf, type TarFile } from '../../support/tar.ts';
 import { VERSION } from '../../support/version.ts';
 import type { EngineView } from '../engine-parts.ts';
 import type { ConntrackLosses } from '../settings/conntrack-watch.ts';
+import type { Inspected } from './inspection.ts';
 import { firewalledPorts } from './firewalled-ports.ts';
 import { traceLive } from './live-trace.ts';
 import { findStaleFlows } from './stale-flows.ts';
@@ -32,8 +32,8 @@ export interface EvidenceParts {
   readonly procSysDir?: string | undefined;
   readonly view: () => EngineView;
   readonly servicePorts: () => ServicePorts;
-  /** Compares the kernel with what the agent knows; null when that cannot be done now. */
-  readonly differences: () => Promise<readonly Difference[] | null>;
+  /** Compares the kernel with what the agent knows. */
+  readonly inspect: () => Promise<Inspected>;
   readonly state: () => NodeProxyState | undefined;
   readonly metrics: () => Promise<string>;
   readonly network: () => NodeNetwork;
@@ -102,7 +102,7 @@ export class NodeEvidence {
     // Before anything is tried, so that what is tried is not among what is found.
     const conntrack = await this.#conntrack(problems);
     const [found, firewall, interfaces, other, connections] = await Promise.all([
-      this.#differences(problems),
+      this.#inspect(problems),
       lookAtFirewall(ports, problems),
       listInterfaces((name) => this.#sysctls.read(name), problems),
       otherProxy(),
@@ -115,7 +115,8 @@ export class NodeEvidence {
       agent: VERSION,
       kernel: systemProbe.kernelRelease(),
       mode,
-      differences: found?.slice(0, 50).map(({ object, problem }) => ({ object, problem })) ?? null,
+      differences: found?.differences.slice(0, 50).map(({ object, problem }) => ({ object, problem })) ?? null,
+      leftovers: found?.leftovers.slice(),
       waitingMs: waitingSinceMs === null ? null : Math.max(0, clock.now() - waitingSinceMs),
       syncError,
       servicePorts: servicePorts().size,
@@ -142,11 +143,11 @@ export class NodeEvidence {
   }
 
   /** Null where the kernel could not be read back in time. */
-  async #differences(problems: string[]): Promise<readonly Difference[] | null> {
-    const { clock, differences } = this.#parts;
+  async #inspect(problems: string[]): Promise<Inspected | null> {
+    const { clock, inspect } = this.#parts;
     const limit = clock.sleep(INSPECTION_MS).then(() => null);
     try {
-      return await Promise.race([differences(), limit]);
+      return await Promise.race([inspect(), limit]);
     } catch (error) {
       problems.push(`the rules: ${(error as Error).message}`);
       return null;

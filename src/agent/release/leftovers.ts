@@ -46,7 +46,7 @@ export interface LeftoversParts {
   readonly log: Log;
 }
 
-/** Removes rules that an earlier life of this agent left in modes that do not serve; what fails is tried again. */
+/** Removes rules of ours in modes that do not serve, as an earlier life of this agent or a restored backup leaves them; what fails is tried again. */
 export class Leftovers {
   readonly #parts: LeftoversParts;
   readonly #retry = new Backoff({ firstMs: 1_000, maxMs: 300_000 });
@@ -61,6 +61,15 @@ export class Leftovers {
     return this.#dueMs;
   }
 
+  /** The modes that have rules of ours although they are not kept; they are removed soon. */
+  async look(isKept: (mode: ImplementedMode) => boolean): Promise<readonly ImplementedMode[]> {
+    const { createDataplane, clock, log } = this.#parts;
+    const others = IMPLEMENTED_MODES.filter((mode) => !isKept(mode));
+    const found = await presentModes(createDataplane, log, others);
+    if (found.length > 0) this.#dueMs = Math.min(this.#dueMs, clock.monotonicMs());
+    return found;
+  }
+
   /** False when there is nothing to do now. */
   async removeOnce(isKept: (mode: ImplementedMode) => boolean): Promise<boolean> {
     const { createDataplane, clock, log } = this.#parts;
@@ -70,10 +79,10 @@ export class Leftovers {
     for (const mode of await presentModes(createDataplane, log, others)) {
       try {
         await removeMode(mode, createDataplane);
-        log.info({ mode }, 'removed rules that an earlier run left behind');
+        log.info({ mode }, 'removed rules of a mode that does not serve');
       } catch (error) {
         const problem = (error as Error).message;
-        log.warn({ mode, problem }, 'cannot remove rules that an earlier run left behind; trying again');
+        log.warn({ mode, problem }, 'cannot remove rules of a mode that does not serve; trying again');
         this.#dueMs = clock.monotonicMs() + this.#retry.nextMs();
       }
     }

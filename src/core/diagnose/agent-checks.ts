@@ -5,6 +5,14 @@ import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
 import { logsOf, STALE, stateFinding } from './state-finding.ts';
 
+/** When the agent was last heard of, whatever it was asked. */
+function renewal(name: string, { leases, nowMs }: Evidence): string[] {
+  const lease = leases?.find(({ node }) => node === name);
+  if (lease === undefined) return [];
+  const seconds = Math.max(0, Math.round((nowMs - lease.renewedAtMs) / 1_000));
+  return [`${name}: the Lease of its agent was renewed ${seconds} seconds ago`];
+}
+
 /** The agent is gone, or never came: whatever else the state says is old. */
 export function agentGone(state: NodeProxyState, evidence: Evidence): Finding | undefined {
   const { leases, nowMs } = evidence;
@@ -13,13 +21,12 @@ export function agentGone(state: NodeProxyState, evidence: Evidence): Finding | 
   const isLate = lease !== undefined && nowMs > lease.renewedAtMs + lease.durationMs;
   const ready = conditionOf(state, 'Ready');
   if (ready?.reason === AGENT_LOST || isLate) {
-    const seconds = lease === undefined ? undefined : Math.round((nowMs - lease.renewedAtMs) / 1_000);
     return stateFinding(state, {
       code: 'AgentDead',
       likelihood: 90,
       summary: 'its agent has stopped',
       evidence: [
-        ...(seconds === undefined ? [] : [`${name}: the Lease of its agent was renewed ${seconds} seconds ago`]),
+        ...renewal(name, evidence),
         ...(ready?.reason === AGENT_LOST ? [`${name}: Ready=Unknown/AgentLost: ${ready.message}`] : []),
       ],
       consequence: STALE,
@@ -38,14 +45,14 @@ export function agentGone(state: NodeProxyState, evidence: Evidence): Finding | 
 }
 
 /** It may still renew its Lease for a while: a process that hangs looks alive from far away. */
-function silentAgent(state: NodeProxyState, { silent = [] }: Evidence): Finding | undefined {
+function silentAgent(state: NodeProxyState, evidence: Evidence): Finding | undefined {
   const { name } = state.metadata;
-  if (!silent.includes(name)) return undefined;
+  if (evidence.silent?.includes(name) !== true) return undefined;
   return stateFinding(state, {
     code: 'AgentSilent',
     likelihood: 85,
-    summary: 'its agent does not answer',
-    evidence: [`${name}: its agent was asked through its NodeProxyState and said nothing`],
+    summary: 'its agent does not answer: it hangs, or cannot reach the API server',
+    evidence: [`${name}: its agent was asked through its NodeProxyState and said nothing`, ...renewal(name, evidence)],
     consequence: STALE,
     next: logsOf(state),
   });

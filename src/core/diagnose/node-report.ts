@@ -17,6 +17,8 @@ export const nodeReport = z.object({
   mode: z.enum(MODES).nullable(),
   /** What the kernel lacks, or has beyond, of what the agent knows; null where it could not be looked at. */
   differences: z.array(z.object({ object: text, problem: text })).nullable(),
+  /** Modes that nobody follows and of which there are rules of ours. */
+  leftovers: z.array(z.enum(MODES)).optional(),
   /** Since when a change of Services waits for the kernel to take it, in milliseconds; null when none does. */
   waitingMs: count.nullable(),
   syncError: text.nullable(),

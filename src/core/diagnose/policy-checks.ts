@@ -78,6 +78,10 @@ function hints(facts: ServiceFacts, { nodes }: Evidence): Finding[] {
   return unevenZones(facts, hinted, nodes);
 }
 
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** How much more one endpoint gets than another before it is worth a word. */
 const UNEVEN = 3;
 
@@ -99,7 +103,9 @@ function unevenZones(facts: ServiceFacts, hinted: ServiceFacts['endpoints'], nod
       code: 'HintsUneven',
       likelihood: 65,
       summary: 'its topology hints spread the load unevenly',
-      evidence: loads.map(({ zone, size, endpoints }) => `zone ${zone}: ${size} nodes share ${endpoints} endpoints`),
+      evidence: loads.map(
+        ({ zone, size, endpoints }) => `zone ${zone}: ${counted(size, 'node')} for ${counted(endpoints, 'endpoint')}`,
+      ),
       consequence: `some endpoints get about ${Math.round(most / least)} times the load of others`,
       next: `kubectl get endpointslices -n ${facts.namespace} -l kubernetes.io/service-name=${facts.name} -o yaml`,
     }),

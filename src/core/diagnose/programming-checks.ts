@@ -44,6 +44,23 @@ function differences(report: NodeReport): Finding[] {
   ];
 }
 
+/** The agent looks for them when it starts and when it is asked, so they came in between. */
+function leftovers({ leftovers: modes = [], ...report }: NodeReport): Finding[] {
+  return modes.map((mode) =>
+    reportFinding(report, {
+      code: 'Leftovers',
+      level: 'DataPlane',
+      likelihood: 62,
+      summary: `rules of another mode are left there (${mode})`,
+      evidence: [
+        `${report.node}: it serves in ${report.mode ?? 'no'} mode and has rules of Switchyard in ${mode} mode`,
+      ],
+      consequence: 'connections may be sent to endpoints that are long gone; its agent removes them now',
+      next: `kubectl switchyard diagnose; if they come back, who restores saved rules on ${report.node} (netfilter-persistent, iptables-restore)?`,
+    }),
+  );
+}
+
 function failing(report: NodeReport, problem: string): Finding {
   return reportFinding(report, {
     code: 'SyncFailing',
@@ -82,5 +99,5 @@ function lateness(report: NodeReport): Finding[] {
 
 /** Whether the kernel holds what the agent knows, and how soon it gets it. */
 export function checkProgramming(report: NodeReport): Finding[] {
-  return [...differences(report), ...lateness(report)];
+  return [...differences(report), ...leftovers(report), ...lateness(report)];
 }

@@ -49,6 +49,7 @@ class Node {
   silence: PromiseWithResolvers<void> | undefined;
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-engine-'));
   missing: readonly string[] = [];
+  draining: ImplementedMode | undefined;
   dns: 'Pass' | 'Fail' = 'Pass';
   registry: 'Pass' | 'Fail' = 'Pass';
   ensureAnchor: () => Promise<void> = () => Promise.resolve();
@@ -94,6 +95,7 @@ class Node {
       metrics: new AgentMetrics(clock),
       missingFor: () => Promise.resolve(this.missing),
       ensureAnchor: () => this.ensureAnchor(),
+      drains: (mode) => mode === this.draining,
       kubeProxy: this.kubeProxy,
       yieldPorts: (isYielded) => (this.hasYielded = isYielded),
       say: () => undefined,
@@ -538,6 +540,29 @@ describe('node engine', () => {
     node.engine.setTarget(target('iptables'));
     await node.until(() => !node.kernel.modes.has('nftables'));
     assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+  });
+
+  it('tells of what was put back of another mode when it is asked, and removes it', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    assert.deepEqual((await node.engine.inspect()).leftovers, []);
+    node.kernel.modes.set('nftables', new Map());
+    assert.deepEqual((await node.engine.inspect()).leftovers, ['nftables']);
+    await node.until(() => !node.kernel.modes.has('nftables'));
+    assert.equal(node.kernel.modes.get('iptables')?.size, 1);
+  });
+
+  it('takes a mode whose connections drain for no leftover', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.draining = 'ipvs';
+    node.kernel.modes.set('ipvs', new Map());
+    assert.deepEqual((await node.engine.inspect()).leftovers, []);
+    assert.deepEqual((await node.engine.inspect()).leftovers, []);
+    assert.ok(node.kernel.modes.has('ipvs'));
+    node.draining = undefined;
+    assert.deepEqual((await node.engine.inspect()).leftovers, ['ipvs']);
+    await node.until(() => !node.kernel.modes.has('ipvs'));
   });
 });
 

@@ -228,6 +228,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'leftovers of another mode, as its agent sees them when it is asked',
+    code: 'Leftovers',
+    subject: N1,
+    make: (scene) => {
+      report(scene).leftovers = ['iptables'];
+    },
+  },
+  {
     name: 'leftovers of kube-proxy',
     code: 'LeftoversOfOtherProxy',
     subject: N1,
