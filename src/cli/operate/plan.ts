@@ -18,8 +18,15 @@ export interface PlanFlags extends ClusterFlags, OutputFlags {
   readonly filename?: string;
 }
 
-/** Rounds of the planner; beyond that a large fleet is shown from its beginning only. */
+/** Rounds of the planner, each of which looks at every node; beyond that a large fleet is shown from its beginning only. */
 const MAX_ROUNDS = 3_000;
+const MAX_LOOKS = 4_000_000;
+/** However many nodes there are. */
+const MIN_ROUNDS = 100;
+
+function roundsFor(nodes: number): number {
+  return Math.max(MIN_ROUNDS, Math.min(MAX_ROUNDS, Math.floor(MAX_LOOKS / Math.max(1, nodes))));
+}
 
 export async function runPlan(name: string | undefined, flags: PlanFlags): Promise<void> {
   if (name !== undefined && flags.filename !== undefined) throw usageError('give either a profile or -f FILE');
@@ -32,7 +39,7 @@ export async function runPlan(name: string | undefined, flags: PlanFlags): Promi
   const rehearsal = rehearseRollout(
     { profiles, nodes, states: fleet.states, histories, nowMs: Date.now() },
     wanted.metadata.name,
-    { maxRounds: MAX_ROUNDS },
+    { maxRounds: roundsFor(nodes.length) },
   );
   if (isForPrograms(flags.output)) {
     process.stdout.write(renderValue(flags.output, documentOf(wanted, rehearsal)));

@@ -48,15 +48,14 @@ class BatchCount {
 
 /** How many nodes there are of each zone, in the order in which the zones are gone through: first where nodes do not serve. */
 function zonesOf(nodes: readonly NodeAssessment[]): { readonly zone: string; readonly count: number }[] {
-  const groups = new Map<string, { first: NodeAssessment; zone: string; count: number }>();
+  const [serving, others] = [new Map<string, number>(), new Map<string, number>()];
   for (const node of nodes) {
-    const key = `${node.isReady} ${zoneOf(node)}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { first: node, zone: zoneOf(node), count: 1 });
-    else group.count += 1;
+    const counts = node.isReady ? serving : others;
+    const zone = zoneOf(node);
+    counts.set(zone, (counts.get(zone) ?? 0) + 1);
   }
-  return [...groups.values()].sort(
-    (a, b) => Number(a.first.isReady) - Number(b.first.isReady) || (a.zone < b.zone ? -1 : 1),
+  return [others, serving].flatMap((counts) =>
+    [...counts].map(([zone, count]) => ({ zone, count })).sort((a, b) => (a.zone < b.zone ? -1 : 1)),
   );
 }
 
