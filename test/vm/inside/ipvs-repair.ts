@@ -1,13 +1,28 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { EvidenceService } from '../../../src/core/diagnose/evidence.ts';
 import { Testbed } from '../../../src/sandbox/net/testbed.ts';
 import { probe, TrafficServer } from '../../../src/sandbox/traffic/traffic.ts';
 import { nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
 import { AgentNode } from './agent-node.ts';
+import { findingsOf, traceOf, type Cluster } from './asked.ts';
+import { setConntrackMax, sysctl } from './bare-node.ts';
 
 const VIP = '10.96.0.10';
 const VIP6 = 'fd00:96::10';
 const NEW_ADDRESS = '172.18.0.99';
+
+const MAX = 'net.netfilter.nf_conntrack_max';
+const ENTRIES = 800;
+const UDP_TIMEOUT = 'net.netfilter.nf_conntrack_udp_timeout';
+/** So many flows that nobody answers; each takes an entry. */
+const FLOWS = `
+  const socket = require('node:dgram').createSocket('udp4');
+  const send = (port) => port < ${ENTRIES} ? socket.send('x', 20000 + port, '10.244.1.9', () => send(port + 1)) : socket.close();
+  send(0);`;
+
+/** Somebody who removes what serves a Service as often as it comes back. */
+const FIGHT = `while :; do ipvsadm -D -t ${VIP}:80; ip addr del ${VIP}/32 dev kube-ipvs0; sleep 0.05; done 2>/dev/null`;
 
 const EVERYTHING = [
   'iptables -t nat -F; iptables -t nat -X; nft flush ruleset',
@@ -93,6 +108,7 @@ const DAMAGES: readonly {
 describe('an agent in IPVS mode', () => {
   let testbed: Testbed;
   let agent: AgentNode;
+  let cluster: Cluster;
   before(async () => {
     testbed = await Testbed.create({ nodes: [{ name: 'n1', pods: 2 }], outside: true });
     const [pod = assert.fail()] = testbed.pods;
@@ -101,8 +117,14 @@ describe('an agent in IPVS mode', () => {
       { protocol: 'UDP', port: 8080 },
     ]);
     agent = await AgentNode.create(testbed);
-    agent.put(service('web', [VIP, VIP6], nodePorts(30080)), slices('web', [pod]));
-    agent.want('ipvs', { ipvs: { tcpTimeout: '5m', tcpFinTimeout: '1m', udpTimeout: '30s' } });
+    const web = service('web', [VIP, VIP6], nodePorts(30080));
+    cluster = { services: [web as EvidenceService], endpointSlices: slices('web', [pod]) };
+    agent.put(web, cluster.endpointSlices);
+    // The table's room is not a network namespace's to set.
+    agent.want('ipvs', {
+      conntrack: { maxPerCore: 0 },
+      ipvs: { tcpTimeout: '5m', tcpFinTimeout: '1m', udpTimeout: '30s' },
+    });
     agent.start();
     await agent.untilServing('ipvs');
   });
@@ -118,6 +140,50 @@ describe('an agent in IPVS mode', () => {
   it('sets the timeouts and settings of its profile', async () => {
     assert.match(await sh('ipvsadm -L --timeout'), /300 60 30/);
     assert.match(await sh('sysctl net.ipv4.vs.conntrack'), /= 1/);
+  });
+
+  const first = async (of: Cluster): Promise<string> => JSON.stringify((await findingsOf(agent, of))[0]);
+
+  it('is well, as diagnose says', async () => {
+    assert.deepEqual(await findingsOf(agent, cluster), []);
+  });
+
+  it('is found first with strictARP off where a load balancer announces addresses by ARP', async () => {
+    const balanced = service('announced', ['10.96.0.11'], { type: 'LoadBalancer' }, ['192.0.2.11']);
+    const announced = { ...balanced, spec: { ...balanced.spec, loadBalancerClass: 'metallb' } } as EvidenceService;
+    const alike = cluster.endpointSlices.map(({ metadata, ...rest }) => ({
+      ...rest,
+      metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'announced' } },
+    }));
+    const more = { services: [...cluster.services, announced], endpointSlices: [...cluster.endpointSlices, ...alike] };
+    assert.match(await first(more), /StrictARPMissing.*arp_ignore is 0.*announced has 192\.0\.2\.11/);
+  });
+
+  it('is found first with a conntrack table that is full', async () => {
+    const roomy = Number(sysctl(MAX));
+    await sh(`sysctl -qw ${UDP_TIMEOUT}=600`);
+    await agent.run(process.execPath, '-e', FLOWS);
+    try {
+      // The agent itself needs some room to tell of it.
+      setConntrackMax(ENTRIES + 40);
+      assert.match(await first(cluster), /ConntrackFull.*n1: 8\d\d of 840 entries/);
+    } finally {
+      setConntrackMax(roomy);
+      await sh(`sysctl -qw ${UDP_TIMEOUT}=30; conntrack -D -p udp -d 10.244.1.9`);
+    }
+  });
+
+  it('shows by trace --live where IPVS sends a connection', async () => {
+    const trace = { protocol: 'TCP', destination: VIP, port: 80, seconds: 10, connect: true } as const;
+    const { packets, notes } = await traceOf(agent, trace);
+    const whole = JSON.stringify({ packets, notes }, null, 1);
+    const [packet = assert.fail(whole)] = packets;
+    assert.deepEqual(packet.sentTo, { address: testbed.pods[0]?.address, port: 8080 }, whole);
+    assert.match(packet.steps.at(-1)?.rule ?? '', /^virtual server 10\.96\.0\.10:80\/TCP: real server /, whole);
+    assert.ok(
+      packet.steps.some(({ chain }) => chain.includes('SWITCHYARD-IPVS-')),
+      whole,
+    );
   });
 
   for (const { name, damage, look, has } of DAMAGES) {
@@ -139,6 +205,24 @@ describe('an agent in IPVS mode', () => {
     await agent.until('the new address answers', () => answers(NEW_ADDRESS, 30080));
     await sh(`ip addr del ${NEW_ADDRESS}/24 dev eth0`);
     await agent.until('its virtual server is gone', async () => !(await sh('ipvsadm -Sn')).includes(NEW_ADDRESS));
+  });
+
+  it('is found first without the virtual server and the address that somebody removes again and again', async () => {
+    const stop = new AbortController();
+    const fight = testbed.spawn(agent.node, ['sh', '-c', FIGHT], { signal: stop.signal, stdio: 'ignore' });
+    fight.on('error', () => undefined);
+    try {
+      await agent.until('it repairs at intervals', () =>
+        Boolean(agent.status?.conditions?.some(({ reason }) => reason === 'RulesContested')),
+      );
+      await agent.until('it is found', async () => {
+        const { code, evidence = [] } = (await findingsOf(agent, cluster))[0] ?? {};
+        const seen = [/virtual server 10\.96\.0\.10 TCP 80/, /local route to 10\.96\.0\.10: missing/];
+        return code === 'RulesMissing' && seen.every((each) => each.test(evidence.join('\n')));
+      });
+    } finally {
+      stop.abort();
+    }
   });
 
   it('is taken out by --cleanup, which leaves what others have', async () => {

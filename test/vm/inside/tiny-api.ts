@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { renderedConfig, type NodeProxyStateStatus } from '../../../src/core/api/node-proxy-state.ts';
+import { QUESTION_ANNOTATION, type NodeAnswer, type NodeQuestion } from '../../../src/core/node/node-question.ts';
 import { revisionOf } from '../../../src/core/revision.ts';
 
 export type Json = Record<string, unknown>;
@@ -20,6 +21,7 @@ export class TinyApi {
   readonly reasons: string[] = [];
   #state: Json | undefined;
   #status: NodeProxyStateStatus | undefined;
+  #answer: NodeAnswer | undefined;
   /** Of what a controller wants, and of all else. */
   #version = 1;
   #changes = 1;
@@ -29,7 +31,7 @@ export class TinyApi {
   /** `objects` by path of their collection. */
   constructor(objects: Readonly<Record<string, readonly Json[]>>) {
     this.#objects = new Map(Object.entries(objects));
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server = createServer((request, response) => void this.#respond(request, response));
   }
 
   readonly url = `http://127.0.0.1:${PORT}`;
@@ -50,6 +52,25 @@ export class TinyApi {
 
   get status(): NodeProxyStateStatus | undefined {
     return this.#status;
+  }
+
+  /** What the agent was told last. */
+  get state(): Json | undefined {
+    return this.#state;
+  }
+
+  /** What the agent has answered last. */
+  get answer(): NodeAnswer | undefined {
+    return this.#answer;
+  }
+
+  /** Puts a question to the agent, or takes it away. */
+  ask(question: NodeQuestion | undefined): void {
+    this.#changes += 1;
+    const annotations = question === undefined ? {} : { [QUESTION_ANNOTATION]: JSON.stringify(question) };
+    const metadata = { ...(this.#state?.['metadata'] as Json), annotations, resourceVersion: `a${this.#changes}` };
+    this.#state = { ...this.#state, metadata };
+    this.#tell(STATES, this.#state);
   }
 
   /** Of what is wanted now. */
@@ -110,6 +131,8 @@ export class TinyApi {
   }
 
   #take(status: NodeProxyStateStatus): void {
+    // An answer is written by itself.
+    if (status.answer !== undefined) this.#answer = status.answer;
     if (status.observedGeneration === this.#version) this.#status = status;
   }
 
@@ -118,7 +141,7 @@ export class TinyApi {
     return this.#state === undefined ? [] : [this.#state];
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://api');
     const body = await text(request);
     response.setHeader('content-type', 'application/json');
