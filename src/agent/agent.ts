@@ -142,6 +142,7 @@ export class NodeAgent {
       view: () => engine.view(),
       servicePorts: () => engine.servicePorts,
       inspect: () => engine.inspect(),
+      troubles: () => this.inputs.troubles,
       state: () => this.#state,
       metrics: () => metrics.registry.metrics(),
       network: () => this.#network.value,

@@ -10,10 +10,13 @@ import {
 } from '../core/kubernetes.ts';
 import type { ServiceTable } from '../core/service/service-table.ts';
 import type { KubeClient, Query } from '../kube/client.ts';
-import { Complaints } from '../kube/complaints.ts';
+import { Complaints, type Trouble } from '../kube/complaints.ts';
 import { runListWatch, type ListWatchHandler } from '../kube/list-watch.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
+
+/** A server without them is good enough. */
+const SERVICE_CIDRS_PATH = '/apis/networking.k8s.io/v1/servicecidrs';
 
 export interface InputParts {
   readonly client: KubeClient;
@@ -64,6 +67,11 @@ export class Inputs {
     return this.#node;
   }
 
+  /** What must be read from the API server and cannot be now. */
+  get troubles(): readonly Trouble[] {
+    return this.#complaints.troubles.filter(({ path }) => path !== SERVICE_CIDRS_PATH);
+  }
+
   start(): void {
     const { table, nodeName } = this.#parts;
     this.#watch<Service>(
@@ -85,7 +93,7 @@ export class Inputs {
       },
     );
     this.#watch<ServiceCIDRJson>(
-      '/apis/networking.k8s.io/v1/servicecidrs',
+      SERVICE_CIDRS_PATH,
       {},
       {
         isOptional: true,

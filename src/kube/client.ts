@@ -73,10 +73,11 @@ export class KubeClient {
   }
 
   /** The events of a watch in order, until the server ends it. Breaking off the loop closes the connection. */
-  async *watch(path: string, query: Query, { signal, time }: WatchLife): AsyncGenerator<WatchEvent, void> {
+  async *watch(path: string, query: Query, { signal, time, onOpen }: WatchLife): AsyncGenerator<WatchEvent, void> {
     const asked = { ...query, watch: 'true', timeoutSeconds: String(time.timeoutSeconds) };
     const call = { method: 'GET', path, query: asked, signal } as const;
     const response = await this.#send(call);
+    onOpen?.();
     let rest = '';
     try {
       for await (const chunk of readText(response, time.silenceMs)) {
@@ -169,6 +170,8 @@ export class KubeClient {
 export interface WatchLife {
   readonly signal: AbortSignal;
   readonly time: WatchTime;
+  /** The server has taken the watch; its first event may be long in coming. */
+  readonly onOpen?: () => void;
 }
 
 interface Call {

@@ -94,13 +94,13 @@ async function listAll<T>(options: ListWatchOptions<T>, atLeast: string): Promis
 }
 
 async function watchOnce<T>(
-  { client, path, selectors, handler, signal }: ListWatchOptions<T>,
+  { client, path, selectors, handler, complaints, signal }: ListWatchOptions<T>,
   from: string,
   seen: (resourceVersion: string) => void,
 ): Promise<void> {
   const time = newWatchTime();
   const query = { ...selectors, resourceVersion: from, allowWatchBookmarks: 'true' };
-  for await (const event of client.watch(path, query, { signal, time })) {
+  for await (const event of client.watch(path, query, { signal, time, onOpen: () => complaints.end(path) })) {
     if (event.type === 'ERROR') {
       const status = event.object as { code?: number; reason?: string; message?: string };
       throw new ApiError('WATCH', path, status.code ?? 500, status);

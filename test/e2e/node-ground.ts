@@ -34,7 +34,9 @@ export class NodeGround {
     this.agents = agents;
   }
 
-  static async create(options: { readonly withClientPod?: boolean } = {}): Promise<NodeGround> {
+  static async create(
+    options: { readonly withClientPod?: boolean; readonly enforcesAccess?: boolean } = {},
+  ): Promise<NodeGround> {
     const agents = await AgentGround.create(options);
     const ground = new NodeGround(agents);
     for (const file of ['proxyprofiles', 'nodeproxystates']) {

@@ -12,6 +12,7 @@ import { listInterfaces, look, lookAtFirewall } from '../../kernel/node-look.ts'
 import { systemProbe } from '../../kernel/probe.ts';
 import { countSockets, listListeners } from '../../kernel/sockets.ts';
 import { SysctlFolder } from '../../kernel/sysctl-folder.ts';
+import type { Trouble } from '../../kube/complaints.ts';
 import type { Clock } from '../../support/clock.ts';
 import { recentLogLines } from '../../support/log.ts';
 import { UserError } from '../../support/errors.ts';
@@ -34,6 +35,8 @@ export interface EvidenceParts {
   readonly servicePorts: () => ServicePorts;
   /** Compares the kernel with what the agent knows. */
   readonly inspect: () => Promise<Inspected>;
+  /** What cannot be read from the API server now. */
+  readonly troubles: () => readonly Trouble[];
   readonly state: () => NodeProxyState | undefined;
   readonly metrics: () => Promise<string>;
   readonly network: () => NodeNetwork;
@@ -117,6 +120,7 @@ export class NodeEvidence {
       mode,
       differences: found?.differences.slice(0, 50).map(({ object, problem }) => ({ object, problem })) ?? null,
       leftovers: found?.leftovers.slice(),
+      unread: this.#unread(),
       waitingMs: waitingSinceMs === null ? null : Math.max(0, clock.now() - waitingSinceMs),
       syncError,
       servicePorts: servicePorts().size,
@@ -131,6 +135,15 @@ export class NodeEvidence {
       connections,
       problems,
     };
+  }
+
+  #unread(): NodeReport['unread'] {
+    const { troubles, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    return troubles().map(({ sinceMs, ...trouble }) => ({
+      ...trouble,
+      seconds: Math.round((nowMs - sinceMs) / 1_000),
+    }));
   }
 
   #trace(request: NodeQuestion['trace']): Promise<LiveTrace> {

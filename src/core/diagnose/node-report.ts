@@ -19,6 +19,8 @@ export const nodeReport = z.object({
   differences: z.array(z.object({ object: text, problem: text })).nullable(),
   /** Modes that nobody follows and of which there are rules of ours. */
   leftovers: z.array(z.enum(MODES)).optional(),
+  /** Collections of the API server that the agent cannot read, and for how long. */
+  unread: z.array(z.object({ path: text, problem: text, isRefused: z.boolean(), seconds: count })).optional(),
   /** Since when a change of Services waits for the kernel to take it, in milliseconds; null when none does. */
   waitingMs: count.nullable(),
   syncError: text.nullable(),

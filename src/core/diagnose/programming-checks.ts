@@ -1,6 +1,7 @@
 import type { Finding } from './finding.ts';
 import type { NodeReport } from './node-report.ts';
 import { reportFinding, SHOWN } from './report-finding.ts';
+import { STALE } from './state-finding.ts';
 
 /** A change that the kernel has not taken for so long is late; the agent itself speaks up after a minute. */
 const LATE_MS = 20_000;
@@ -61,6 +62,28 @@ function leftovers({ leftovers: modes = [], ...report }: NodeReport): Finding[] 
   );
 }
 
+/** What it programs is as old as what it read last; short trouble with a server that is busy or starts is none. */
+function unread({ unread: collections = [], ...report }: NodeReport): Finding[] {
+  const lasting = collections.filter(({ isRefused, seconds }) => isRefused || seconds * 1_000 >= LATE_MS);
+  const [first] = lasting;
+  if (first === undefined) return [];
+  return [
+    reportFinding(report, {
+      code: 'AgentStale',
+      level: 'DataPlane',
+      likelihood: 86,
+      summary: 'its agent cannot read from the API server what it programs',
+      evidence: lasting.map(
+        ({ path, problem, seconds }) => `${report.node}: ${path}: not followed for ${seconds} seconds: ${problem}`,
+      ),
+      consequence: STALE,
+      next: first.isRefused
+        ? 'kubectl describe clusterrole,clusterrolebinding -l app.kubernetes.io/name=switchyard; give the agent the rights it lacks'
+        : 'kubectl get --raw /readyz?verbose',
+    }),
+  ];
+}
+
 function failing(report: NodeReport, problem: string): Finding {
   return reportFinding(report, {
     code: 'SyncFailing',
@@ -99,5 +122,5 @@ function lateness(report: NodeReport): Finding[] {
 
 /** Whether the kernel holds what the agent knows, and how soon it gets it. */
 export function checkProgramming(report: NodeReport): Finding[] {
-  return [...differences(report), ...leftovers(report), ...lateness(report)];
+  return [...differences(report), ...unread(report), ...leftovers(report), ...lateness(report)];
 }

@@ -236,6 +236,15 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'an agent that may not read EndpointSlices any more',
+    code: 'AgentStale',
+    subject: N1,
+    make: (scene) => {
+      const path = '/apis/discovery.k8s.io/v1/endpointslices';
+      report(scene).unread = [{ path, problem: 'forbidden', isRefused: true, seconds: 1 }];
+    },
+  },
+  {
     name: 'leftovers of kube-proxy',
     code: 'LeftoversOfOtherProxy',
     subject: N1,
