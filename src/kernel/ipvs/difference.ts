@@ -8,7 +8,8 @@ import type { ChainDifference } from './chains.ts';
 export function differencesOf(operation: Operation): readonly Difference[] {
   // One that has retired and lost its last connection meanwhile takes no packets.
   if (operation.kind === 'deleteRealServer' && operation.isRetired === true) return [];
-  return [{ object: objectOf(operation), problem: PROBLEMS[operation.kind] }];
+  const isMissing = operation.kind === 'putServer' && operation.isNew === true;
+  return [{ object: objectOf(operation), problem: isMissing ? 'missing' : PROBLEMS[operation.kind] }];
 }
 
 const PROBLEMS: Readonly<Record<OperationKind, Difference['problem']>> = {

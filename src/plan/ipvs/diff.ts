@@ -110,7 +110,9 @@ function diffServer(
   const held = new Map(foundRealServers.map((realServer) => [realServerKey(realServer), realServer]));
   const wantedKeys = new Set(realServers.map(realServerKey));
   return [
-    ...(found !== undefined && equalServers(found, server) ? [] : [{ kind: 'putServer', server } as const]),
+    ...(found !== undefined && equalServers(found, server)
+      ? []
+      : [{ kind: 'putServer', server, isNew: found === undefined } as const]),
     ...realServers
       .filter((realServer) => held.get(realServerKey(realServer))?.weight !== 1)
       .map((realServer): Operation => ({ kind: 'putRealServer', server, realServer })),

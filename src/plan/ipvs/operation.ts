@@ -3,7 +3,12 @@ import type { SetDefinition } from './sets.ts';
 
 /** One step of a change of IPVS. Each works whatever is there: what exists is overwritten, what is gone stays gone. */
 export type ServerOperation =
-  | { readonly kind: 'putServer'; readonly server: VirtualServer }
+  | {
+      readonly kind: 'putServer';
+      readonly server: VirtualServer;
+      /** There is none yet, as far as somebody has looked. */
+      readonly isNew?: boolean;
+    }
   /** Its real servers go with it, and the connections through it stop. */
   | { readonly kind: 'deleteServer'; readonly server: Frontend }
   /** Takes new connections, like all others of the virtual server. */
