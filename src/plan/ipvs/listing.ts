@@ -12,8 +12,12 @@ interface ListedServer {
 /** Virtual servers by `frontendKey`, whoever made them; those by firewall mark are left out. */
 export type Listing = ReadonlyMap<string, ListedServer>;
 
-/** `TCP  0A600001:0050 rr persistent 2700000 FFFFFFFF`; what IPv6 has is in brackets. */
+/**
+ * `TCP  0A600001:0050 rr  persistent 2700000 FFFFFFFF`, with `ops` between the two spaces where each packet counts for itself;
+ * IPv6 is in brackets, and has one space there (ip_vs_info_seq_show in net/netfilter/ipvs/ip_vs_ctl.c).
+ */
 const SERVER = /^(TCP|UDP|SCTP) +(\S+):([0-9A-F]{4}) (\S+) (.*)$/;
+const PERSISTENT = /(?:^| )persistent /;
 /** `  -> 0AF40101:1F90      Masq    1      0          0` */
 const REAL_SERVER = /^ {2}-> (\S+):([0-9A-F]{4}) +\S+ +(\d+)(?: |$)/;
 
@@ -33,10 +37,10 @@ export function parseListing(text: string): Listing {
 
 /** The virtual server that the line begins, put into `listing`; undefined for any other line. */
 function parseServer(line: string, listing: Map<string, ListedServer>): ListedServer | undefined {
-  const [, word, address, port, scheduler = '', flags] = SERVER.exec(line) ?? [];
+  const [, word, address, port, scheduler = '', flags = ''] = SERVER.exec(line) ?? [];
   const protocol = PROTOCOLS.find((one) => one === word);
   if (protocol === undefined) return undefined;
-  const server = { scheduler, isPersistent: flags?.startsWith('persistent') === true, realServers: new Map() };
+  const server = { scheduler, isPersistent: PERSISTENT.test(flags), realServers: new Map() };
   listing.set(frontendKey({ ...endpoint(address, port), protocol }), server);
   return server;
 }
@@ -49,7 +53,7 @@ function endpoint(address = '', port = ''): RealServer {
 
 /** Connections come and go; without their numbers the text of an untouched IPVS stays the same. */
 export function withoutConnections(text: string): string {
-  return text.replaceAll(/ +\d+ +\d+ *$/gm, '');
+  return text.replaceAll(/^( {2}-> .*?) +\d+ +\d+ *$/gm, '$1');
 }
 
 /**

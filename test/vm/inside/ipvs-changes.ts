@@ -141,7 +141,9 @@ describe('changes in IPVS mode', () => {
     );
     await node.update();
     const byUpdates = await dump();
+    assert.equal(await node.dataplane.isIntact?.(true), true);
     assert.deepEqual(await node.dataplane.sync(node.take().snapshot), { written: 0, removed: 0 });
+    assert.equal(await node.dataplane.isIntact?.(true), true);
     await node.dataplane.remove();
     await node.sync();
     assert.equal(await dump(), byUpdates);
@@ -175,7 +177,7 @@ describe('changes in IPVS mode', () => {
     const problems = (await node.dataplane.verify(snapshot)).map(({ problem }) => problem).sort();
     assert.deepEqual(
       problems,
-      ['changed', 'changed', 'changed', ...Array<string>(6).fill('missing'), 'unexpected', 'unexpected'].sort(),
+      ['changed', 'changed', ...Array<string>(7).fill('missing'), 'unexpected', 'unexpected'].sort(),
     );
     await node.sync();
     assert.equal(await dump(), wanted);

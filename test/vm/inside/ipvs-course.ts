@@ -48,6 +48,8 @@ export interface IpvsTotals {
   readonly failures: { readonly target: string; readonly outcome: string; readonly detail: string }[];
   /** Targets that did not do what they were to show. */
   readonly idle: string[];
+  /** How often the agent took somebody else's hand in what it does itself; nobody touches the rules. */
+  drifts: number;
   /** What an agent that starts anew, and whose kernel does not fail, changes in the rules. */
   mended: string;
   /** What is left of IPVS mode when another one serves and all connections have ended. */
@@ -64,7 +66,7 @@ export class IpvsCourse {
   #position = 0;
   readonly #totals: IpvsTotals = {
     ...{ committed: {}, rolledBack: {}, reasons: {}, incomplete: [], kills: 0, writes: 0, failedWrites: 0 },
-    ...{ attempts: 0, outcomes: {}, lost: 0, failures: [], idle: [], mended: '', left: '' },
+    ...{ attempts: 0, outcomes: {}, lost: 0, failures: [], idle: [], drifts: 0, mended: '', left: '' },
   };
 
   private constructor(run: IpvsRun, testbed: Testbed, agent: AgentNode) {
@@ -200,6 +202,7 @@ export class IpvsCourse {
         totals.idle.push(`${name}: ${JSON.stringify(backends)}`);
     }
     totals.failures.push(...reports.flatMap(({ failures }) => failures));
+    totals.drifts = readIfThere(this.#agent.path('log')).split('"somebody changed our rules').length - 1;
     const lines = readIfThere(this.#agent.path('writes.log')).split('\n').slice(0, -1);
     totals.writes = lines.length;
     totals.failedWrites = lines.filter((line) => !line.startsWith('done')).length;
