@@ -12,7 +12,8 @@ import { EXIT, usageError } from './exit-code.ts';
 import { listIfAllowed, readFleet } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
 import { isSettled } from './status-view.ts';
-import { counted, isForPrograms, note, paint, progress, printable, renderValue, say } from './output.ts';
+import { counted } from '../../core/counted.ts';
+import { isForPrograms, note, paint, progress, printable, renderValue, say } from './output.ts';
 
 export interface DiagnoseFlags extends ClusterFlags, OutputFlags {
   readonly askNodes: boolean;

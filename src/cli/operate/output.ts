@@ -76,11 +76,6 @@ export function progress(line: string): void {
   if (process.stderr.isTTY) note(line);
 }
 
-/** `1 node`, `2 nodes` */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 /** One document for programs; the shape is part of what the command promises. */
 export function renderValue(format: Exclude<Format, 'table' | 'wide'>, value: unknown): string {
   return format === 'json'

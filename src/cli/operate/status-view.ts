@@ -1,3 +1,4 @@
+import { counted } from '../../core/counted.ts';
 import type { NodeProxyState } from '../../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../../core/api/proxy-profile.ts';
 import type { Fleet } from './fleet.ts';
@@ -139,5 +140,5 @@ export function fleetLine({ states }: Fleet): string {
   const changing = states.filter(({ spec }) => spec.attempt !== undefined).length;
   const ill = states.filter((state) => conditionOf(state, 'Ready')?.status !== 'True').length;
   const what = parts.length === 0 ? '' : `: ${parts.join(', ')}`;
-  return `${states.length} ${states.length === 1 ? 'node' : 'nodes'}${what}; ${changing} changing, ${ill} not Ready`;
+  return `${counted(states.length, 'node')}${what}; ${changing} changing, ${ill} not Ready`;
 }

@@ -2,7 +2,8 @@ import { liveTrace, type LiveTrace, type LiveTraceRequest, type TracedPacket } f
 import { decidingHit, outcomeText, type Outcome } from '../../plan/trace/packet.ts';
 import { askForTrace } from './ask-node.ts';
 import type { ClusterApi } from './cluster-api.ts';
-import { counted, paint, printable } from './output.ts';
+import { counted } from '../../core/counted.ts';
+import { paint, printable } from './output.ts';
 import type { NodeTrace } from './trace-view.ts';
 
 /** Has the node of a trace follow real packets of the same flow. Throws UserError and ApiError. */

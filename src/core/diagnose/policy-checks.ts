@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { LABEL_SERVICE_PROXY_NAME, LABEL_ZONE } from '../kubernetes.ts';
 import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
@@ -76,10 +77,6 @@ function hints(facts: ServiceFacts, { nodes }: Evidence): Finding[] {
     ];
   }
   return unevenZones(facts, hinted, nodes);
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** How much more one endpoint gets than another before it is worth a word. */
