@@ -2,7 +2,7 @@ import { frontendKey, type Frontend, type RealServer, type VirtualServer } from 
 import type { IpvsTimeouts } from '../../core/service/ipvs-options.ts';
 import type { ServerOperation } from '../../plan/ipvs/operation.ts';
 import { KernelError } from '../error.ts';
-import { failure, NetlinkConnection } from '../netlink/connection.ts';
+import { failure, isUnanswered, NetlinkConnection } from '../netlink/connection.ts';
 import { GENERIC_NETLINK_HEADER_BYTES, NETLINK_GENERIC, resolveFamily } from '../netlink/generic.ts';
 import type { Answer } from '../netlink/message.ts';
 import { sendAll } from '../netlink/pipeline.ts';
@@ -138,6 +138,17 @@ export class IpvsClient {
 
   /** Nothing there is success. */
   async stopBackup(): Promise<void> {
+    try {
+      await this.#deleteBackup();
+    } catch (error) {
+      if (!isUnanswered(error)) throw error;
+      // Its thread was told to end before it ever ran: kthread_stop() says EINTR then, and the kernel answers no request
+      // that ended so (netlink_rcv_skb()). It has ended all the same.
+      await this.#deleteBackup();
+    }
+  }
+
+  async #deleteBackup(): Promise<void> {
     try {
       await this.#request('DEL_DAEMON', { daemon: { state: IP_VS_STATE_BACKUP } });
     } catch (error) {

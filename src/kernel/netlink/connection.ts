@@ -28,6 +28,8 @@ export interface Request {
 
 /** A dump that others keep changing under us is taken again this often. */
 const DUMP_ATTEMPTS = 10;
+/** Our word for no answer: no request of ours is refused with it. */
+const UNANSWERED = 'ENODATA';
 /** Datagrams (32 KiB each) read before other work gets its turn. */
 const DATAGRAMS_PER_TURN = 16;
 
@@ -148,10 +150,15 @@ function encode(request: Request, flags: number, sequence: number): Buffer {
 }
 
 function unanswered(sequence: number): Answer {
-  return { sequence, errno: 'ENODATA', detail: 'the kernel did not answer' };
+  return { sequence, errno: UNANSWERED, detail: 'the kernel did not answer' };
 }
 
-const RETRYABLE = new Set(['EINTR', 'EAGAIN', 'ERESTART', 'EBUSY', 'ENOBUFS', 'ENODATA']);
+/** The kernel took the request and said nothing: what it began may be done or not. Asking again tells. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof KernelError && error.errno === UNANSWERED;
+}
+
+const RETRYABLE = new Set(['EINTR', 'EAGAIN', 'ERESTART', 'EBUSY', 'ENOBUFS', UNANSWERED]);
 
 /** The error that `answer` is to `request`. */
 export function failure(request: Pick<Request, 'operation' | 'object'>, answer: Answer): KernelError {
