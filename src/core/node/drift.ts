@@ -1,7 +1,8 @@
-/** Repairs that are made at once within the window; beyond that somebody else keeps changing our rules. */
+/** So many repairs are made at once, and one more each time this long has gone by; beyond that it is a fight. */
 const QUICK_REPAIRS = 30;
+const ONE_MORE_MS = 10_000;
 /** A quiet time as long as this after a repair, and everything is forgiven. */
-const WINDOW_MS = 60_000;
+const QUIET_MS = 60_000;
 /** How long the next repair waits then, doubling with each. */
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 300_000;
@@ -16,8 +17,11 @@ export type DriftState = 'none' | 'recent' | 'contested';
  * happens again and again, so that two owners never fight without end. Times are monotonic milliseconds.
  */
 export class DriftLedger {
-  /** When repairs were, or will be, made. */
-  #repairs: number[] = [];
+  /** When the last repair was, or will be, made. */
+  #repairMs: number | undefined;
+  /** Quick repairs that were made and have not come back. */
+  #spent = 0;
+  #recordMs = 0;
   #pauseMs = FIRST_PAUSE_MS;
   #isContested = false;
   #count = 0;
@@ -30,21 +34,24 @@ export class DriftLedger {
   /** Somebody changed our rules; gives the delay before the repair, in milliseconds. */
   record(nowMs: number): number {
     this.#count += 1;
-    this.#repairs = this.#repairs.filter((atMs) => nowMs - atMs < WINDOW_MS);
-    if (this.#repairs.length === 0) {
+    if (this.#repairMs === undefined || nowMs - this.#repairMs >= QUIET_MS) {
+      this.#spent = 0;
       this.#pauseMs = FIRST_PAUSE_MS;
       this.#isContested = false;
     }
-    this.#isContested ||= this.#repairs.length >= QUICK_REPAIRS;
+    this.#spent = Math.max(0, this.#spent - (nowMs - this.#recordMs) / ONE_MORE_MS) + 1;
+    this.#recordMs = nowMs;
+    // However long each repair takes: a slow node is not to fight for ever either.
+    this.#isContested ||= this.#spent > QUICK_REPAIRS;
     const delayMs = this.#isContested ? this.#pauseMs : 0;
-    this.#repairs.push(nowMs + delayMs);
+    this.#repairMs = nowMs + delayMs;
     if (this.#isContested) this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
     return delayMs;
   }
 
   stateAt(nowMs: number): DriftState {
-    const last = this.#repairs.at(-1);
+    const last = this.#repairMs;
     if (last === undefined || nowMs - last >= REMEMBER_MS) return 'none';
-    return this.#isContested && nowMs - last < WINDOW_MS ? 'contested' : 'recent';
+    return this.#isContested && nowMs - last < QUIET_MS ? 'contested' : 'recent';
   }
 }

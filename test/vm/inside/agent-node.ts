@@ -16,7 +16,7 @@ const SERVICES = '/api/v1/services';
 const SLICES = '/apis/discovery.k8s.io/v1/endpointslices';
 const API_PORT = 6443;
 /** An emulated processor is some twenty times slower. */
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = 300_000;
 const LOG_TAIL = 6_000;
 
 /** Node n1 of a testbed under a real agent, whose API server is a tiny one. */

@@ -16,6 +16,25 @@ describe('drift ledger', () => {
     assert.equal(ledger.count, QUICK + 3);
   });
 
+  for (const { name, everyMs, quick } of [
+    { name: 'a fight in which each repair takes seconds', everyMs: 3_000, quick: 42 },
+    { name: 'a fight in which each repair takes longer still', everyMs: 8_000, quick: 146 },
+  ]) {
+    it(`comes to an end of ${name}`, () => {
+      const ledger = new DriftLedger();
+      const delays = Array.from({ length: 200 }, (_, index) => ledger.record(index * everyMs));
+      assert.equal(
+        delays.findIndex((delayMs) => delayMs > 0),
+        quick,
+      );
+    });
+  }
+
+  it('repairs at once for ever what somebody changes every ten seconds', () => {
+    const ledger = new DriftLedger();
+    for (let index = 0; index < 1_000; index += 1) assert.equal(ledger.record(index * 10_000), 0);
+  });
+
   it('does not forget the other owner while repairs wait, however long', () => {
     const ledger = new DriftLedger();
     let nowMs = 0;
