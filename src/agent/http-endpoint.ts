@@ -23,6 +23,9 @@ export interface Endpoint {
   yield(isYielded: boolean): void;
 }
 
+/** All IPv4 addresses of the node are meant as all its addresses, as Go programs do: a node of IPv6 alone is asked by IPv6. */
+const ALL_ADDRESSES = '0.0.0.0';
+
 /**
  * Serves `routes` until `signal` aborts. A port that is taken is said once and tried again every 5 seconds: the data plane
  * is worth more than its health port.
@@ -50,15 +53,18 @@ export function serveHttp(
       })
       .catch(() => response.destroy());
   });
+  // Without a host Node.js listens on both families, or on IPv4 alone where the kernel has no IPv6.
+  const host = address.host === ALL_ADDRESSES ? undefined : address.host;
+  const listen = () => server.listen({ port: address.port, host });
   let complained = false;
   server.on('error', (error) => {
     if (!complained) log.error({ ...address, problem: error.message }, 'cannot listen; trying again every 5 seconds');
     complained = true;
     void clock.sleep(RETRY_MS, signal).then(() => {
-      if (!signal.aborted && !isYielded) server.listen(address.port, address.host);
+      if (!signal.aborted && !isYielded) listen();
     });
   });
-  server.listen(address.port, address.host);
+  listen();
   const close = () => {
     server.close();
     server.closeAllConnections();
@@ -69,7 +75,7 @@ export function serveHttp(
       if (wanted === isYielded || signal.aborted) return;
       isYielded = wanted;
       if (wanted) close();
-      else server.listen(address.port, address.host);
+      else listen();
     },
   };
 }

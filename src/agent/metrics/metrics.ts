@@ -72,6 +72,11 @@ export class AgentMetrics {
     this.#sync.queued();
   }
 
+  /** The kernel holds all that is known. */
+  synced(): void {
+    this.#sync.synced();
+  }
+
   /** Starts the stopwatch of one batch; call the result with what was done, or why it failed. */
   startSync(mode: ImplementedMode, extent: SyncExtent): (outcome: SyncReport | Error) => void {
     return this.#sync.startSync(mode, extent);

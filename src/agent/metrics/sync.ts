@@ -102,6 +102,11 @@ export class SyncMetrics {
     return seconds.length === 0 ? undefined : Math.max(...seconds);
   }
 
+  /** The kernel holds all that is known, whether or not something was written for it. */
+  synced(): void {
+    for (const ip_family of this.#families) this.#lastSync.set({ ip_family }, this.#clock.now() / 1_000);
+  }
+
   /** Something in the table changed. */
   queued(): void {
     for (const ip_family of this.#families) this.#lastQueued.set({ ip_family }, this.#clock.now() / 1_000);
@@ -137,7 +142,6 @@ export class SyncMetrics {
     for (const ip_family of this.#families) {
       this.#seconds.observe({ ip_family }, seconds);
       this.#extentSeconds[extent].observe({ ip_family }, seconds);
-      this.#lastSync.set({ ip_family }, this.#clock.now() / 1_000);
     }
     this.#recent = [...this.#recent, { atMs: this.#clock.monotonicMs(), seconds }].slice(-RECENT_BATCHES);
     for (const { family, table, count } of report.rules ?? []) this.#lastRules.set({ table, ip_family: family }, count);

@@ -234,6 +234,7 @@ export class ServiceFollower {
   markSynced(isWhole: boolean): void {
     this.#lastSyncMs = this.#parts.clock.now();
     this.#takenSinceMs = null;
+    this.#parts.metrics.synced();
     this.#tell((observer) => observer.programmed?.(this.#servicePorts, isWhole));
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, it } from 'node:test';
 import { serveHttp } from '../../../src/agent/http-endpoint.ts';
 import { silentLog } from '../../../src/support/log.ts';
@@ -9,11 +10,21 @@ import { FakeClock } from '../../fakes/fake-clock.ts';
 
 const DEADLINE_MS = 5_000;
 
-async function status(port: number, path: string): Promise<number | undefined> {
+const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+
+/** One that nobody listens on, on any address. */
+async function freePort(): Promise<number> {
+  const finder = createServer().listen(0);
+  await once(finder, 'listening');
+  const { port } = finder.address() as AddressInfo;
+  finder.close();
+  await once(finder, 'close');
+  return port;
+}
+
+async function status(port: number, path: string, host = '127.0.0.1'): Promise<number | undefined> {
   try {
-    const [response] = (await once(get({ host: '127.0.0.1', port, path, agent: false }), 'response')) as [
-      IncomingMessage,
-    ];
+    const [response] = (await once(get({ host, port, path, agent: false }), 'response')) as [IncomingMessage];
     response.resume();
     return response.statusCode;
   } catch {
@@ -42,5 +53,14 @@ describe('HTTP endpoint', () => {
     assert.equal(await status(port, '/other'), 404);
     stop.abort();
     assert.equal(await status(port, '/ok'), undefined);
+  });
+
+  it('is on every address of both families where it is to be on all of IPv4', { skip: !hasIPv6 }, async () => {
+    const port = await freePort();
+    const stop = new AbortController();
+    const routes = { '/ok': () => ({ status: 200, contentType: 'text/plain', body: 'ok' }) };
+    serveHttp({ host: '0.0.0.0', port }, routes, { log: silentLog, clock: new FakeClock(), signal: stop.signal });
+    for (const host of ['127.0.0.1', '::1']) assert.equal(await status(port, '/ok', host), 200, host);
+    stop.abort();
   });
 });

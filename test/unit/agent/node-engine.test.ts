@@ -55,6 +55,7 @@ class Node {
   ensureAnchor: () => Promise<void> = () => Promise.resolve();
   table!: ServiceTable;
   engine!: NodeEngine;
+  metrics!: AgentMetrics;
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
   #onTransition: () => void = () => undefined;
@@ -73,6 +74,7 @@ class Node {
 
   create(): void {
     const { clock, kernel } = this;
+    this.metrics = new AgentMetrics(clock);
     this.table = new ServiceTable({
       nodeName: 'n1',
       dataplane: {
@@ -92,7 +94,7 @@ class Node {
       createDataplane: (mode) => kernel.createDataplane(mode),
       clock,
       log: silentLog,
-      metrics: new AgentMetrics(clock),
+      metrics: this.metrics,
       missingFor: () => Promise.resolve(this.missing),
       ensureAnchor: () => this.ensureAnchor(),
       drains: (mode) => mode === this.draining,
@@ -183,6 +185,21 @@ describe('node engine', () => {
     assert.deepEqual([...node.kernel.modes.keys()], ['iptables']);
     assert.ok(node.kernel.journal.includes('verify iptables'));
     assert.notEqual(node.engine.view().lastSyncMs, null);
+  });
+
+  it('is up to date for those who watch it also after a change that needs no rules', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    node.clock.advance(60_000);
+    const heardMs = node.clock.now();
+    node.table.setNode({ metadata: { name: 'n1', annotations: { heartbeat: 'another' } } });
+    node.engine.notify();
+    await node.untilLater(() => (node.engine.view().lastSyncMs ?? 0) >= heardMs);
+    const timestamps = async (name: string) =>
+      (await node.metrics.registry.getSingleMetric(name)?.get())?.values[0]?.value;
+    const synced = await timestamps('kubeproxy_sync_proxy_rules_last_timestamp_seconds');
+    const queued = await timestamps('kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds');
+    assert.ok(synced !== undefined && queued !== undefined && synced >= queued);
   });
 
   it('makes the new mode complete before the old one goes', async () => {
