@@ -60,6 +60,8 @@ export interface PortSpec {
 
 export interface EndpointSpec {
   readonly at: Place;
+  /** Its slice does not say on which node it is, as slices that people write. */
+  readonly isPlaceless?: true;
   /** Where a named port leads on this pod, instead of the port's `targetPort`. */
   readonly port?: number;
   readonly ready?: boolean;

@@ -106,7 +106,7 @@ function sliceObjects(spec: ServiceSpec, namespace: string): EndpointSlice[] {
         .filter(({ families }) => families?.includes(family) ?? true)
         .map((endpoint) => ({
           addresses: [HOSTS[endpoint.at][family]],
-          nodeName: endpoint.at.startsWith('r') ? 'n2' : 'n1',
+          ...(endpoint.isPlaceless === true ? {} : { nodeName: endpoint.at.startsWith('r') ? 'n2' : 'n1' }),
           conditions: {
             ready: endpoint.ready ?? endpoint.terminating !== true,
             serving: endpoint.serving ?? endpoint.ready ?? true,

@@ -70,5 +70,6 @@ function backends(endpoints: readonly Endpoint[], place: NodePlace): readonly Ba
     address: endpoint.address,
     port: endpoint.port,
     isLocal: isLocal(endpoint, place),
+    ...(endpoint.nodeName === undefined ? { isPlaceless: true as const } : {}),
   }));
 }

@@ -63,7 +63,8 @@ function equalBackends(a: readonly Backend[], b: readonly Backend[]): boolean {
         other !== undefined &&
         backend.address === other.address &&
         backend.port === other.port &&
-        backend.isLocal === other.isLocal
+        backend.isLocal === other.isLocal &&
+        backend.isPlaceless === other.isPlaceless
       );
     })
   );

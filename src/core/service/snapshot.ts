@@ -11,6 +11,8 @@ export interface Backend {
   readonly port: number;
   /** It runs on this node (`nodeName` of the endpoint equals ours); an endpoint without a node name is never local. */
   readonly isLocal: boolean;
+  /** Nobody says on which node it runs, so it may be a pod of this one. */
+  readonly isPlaceless?: true;
 }
 
 /**

@@ -165,7 +165,9 @@ function endpointEntries({ key, sets }: Frontend, backends: readonly Backend[], 
  * come by this one unmasqueraded only where policy Local lets pods reach all endpoints.
  */
 function hairpinElements({ clusterBackends, localBackends, externalLocal }: ServicePort): SetElement[] {
-  const backends = [...clusterBackends, ...localBackends].filter(({ isLocal }) => isLocal || externalLocal);
+  const backends = [...clusterBackends, ...localBackends].filter(
+    ({ isLocal, isPlaceless }) => isLocal || isPlaceless === true || externalLocal,
+  );
   return [...new Set(backends.map(({ address }) => address))].map((address) => {
     const bytes = addressBytes(address);
     return { set: 'hairpin', element: { key: join(bytes, bytes) } };

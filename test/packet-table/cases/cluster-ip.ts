@@ -37,6 +37,16 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
+    name: 'a pod whose slice names no node reaches itself likewise',
+    covers: ['E3'],
+    services: [{ name: 's', nodePort: true, endpoints: [{ at: 'l1', isPlaceless: true }] }],
+    flows: [
+      { from: 'l1', to: 's clusterIP', expect: masqueraded('l1') },
+      { from: 'l1', to: 's nodePort', expect: masqueraded('l1') },
+      { from: 'pod', to: 's clusterIP', expect: reaches('l1') },
+    ],
+  },
+  {
     name: 'a pod of another node that reaches itself by a NodePort of this one sees another address than its own',
     covers: ['E3', 'D10'],
     services: [{ name: 's', nodePort: true, externalTrafficPolicy: 'Local', endpoints: [{ at: 'r2' }] }],
@@ -101,7 +111,7 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'an endpoint in the network of the node is reached, and what the node sends to itself is left alone',
-    covers: ['C6', 'E3'],
+    covers: ['E3'],
     services: [
       { name: 's', internalTrafficPolicy: 'Local', endpoints: [{ at: 'node' }, { at: 'r1' }] },
       { name: 'cluster', nodePort: true, loadBalancer: 1, endpoints: [{ at: 'node' }] },
