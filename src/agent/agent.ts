@@ -15,7 +15,8 @@ import { Companions } from './companions.ts';
 import { Draining } from './switch/draining.ts';
 import { NodeDrift } from './drift/node-drift.ts';
 import type { EndpointSources } from './agent-endpoints.ts';
-import { Inputs } from './inputs.ts';
+import { InputSight } from './input-sight.ts';
+import { Inputs, type InputParts } from './inputs.ts';
 import { AgentMetrics } from './metrics/metrics.ts';
 import { NodeEngine } from './node-engine.ts';
 import { NodeEvidence } from './questions/node-evidence.ts';
@@ -62,6 +63,7 @@ export class NodeAgent {
   readonly #node: NodeWatch;
   readonly #cache: ServiceCache;
   readonly #draining: Draining;
+  readonly #sight: InputSight;
   readonly #stateFile: StateFile;
   readonly #questions: Questions;
   #state: NodeProxyState | undefined;
@@ -72,7 +74,10 @@ export class NodeAgent {
     const { clock, log } = parts;
     const families: Family[] = systemProbe.hasIPv6() ? ['IPv4', 'IPv6'] : ['IPv4'];
     const metrics = new AgentMetrics(clock, families);
-    parts.client.observe((answer) => metrics.requests.answered(answer));
+    parts.client.observe((answer) => {
+      metrics.requests.answered(answer);
+      this.#sight.answered(answer);
+    });
     this.#network = new NodeNetworkSource({
       ...parts,
       families,
@@ -96,6 +101,7 @@ export class NodeAgent {
     });
     this.#node = this.#openNodeWatch({ ...parts, places, registry: metrics.registry }, metrics);
     this.#draining = this.#openDraining(parts);
+    this.#sight = this.#openSight(parts);
     this.#stateFile = new StateFile(places.stateDir, log);
     this.#cache = this.#openCache({ ...parts, stateDir: places.stateDir });
     this.engine = new NodeEngine({
@@ -117,17 +123,21 @@ export class NodeAgent {
       onTransition: () => this.#report.request(),
     });
     this.#drift = new NodeDrift({ ...parts, engine: this.engine, metrics, onState: () => this.#report.request() });
-    this.inputs = new Inputs({
-      ...parts,
-      nodeName,
-      table,
-      onNode: (node) => this.#setNode(node),
-      onServiceCIDRs: (cidrs) => this.#network.setServiceCIDRs(cidrs),
-      onTableChange: () => this.engine.notify(),
-    });
+    this.inputs = this.#openInputs({ ...parts, nodeName, table });
+    metrics.watchInputs(() => this.#sight.unreadSeconds());
     this.#report = this.#openReport(parts);
     this.#questions = this.#openQuestions({ ...parts, nodeName, places }, metrics);
     this.endpointSources = { nowMs: () => clock.now(), families, metrics, ...this.#views() };
+  }
+
+  #openInputs(parts: Pick<InputParts, 'client' | 'nodeName' | 'table' | 'clock' | 'log' | 'signal'>): Inputs {
+    return new Inputs({
+      ...parts,
+      onNode: (node) => this.#setNode(node),
+      onServiceCIDRs: (cidrs) => this.#network.setServiceCIDRs(cidrs),
+      onTableChange: () => this.engine.notify(),
+      onReadAgain: () => this.#sight.look(),
+    });
   }
 
   #views(): Pick<EndpointSources, 'health' | 'serving'> {
@@ -161,6 +171,7 @@ export class NodeAgent {
       node: this.#node,
       draining: this.#draining,
       drift: this.#drift,
+      sight: this.#sight,
       files: [this.#stateFile, this.#cache],
       say: (event) => this.#companions.sayOfNode(event),
     });
@@ -190,6 +201,14 @@ export class NodeAgent {
       onMissingScheduler: (scheduler) =>
         this.#log.warn({ scheduler }, 'Services ask for a scheduler that this kernel lacks; they get the usual one'),
     };
+  }
+
+  #openSight(parts: Pick<AgentParts, 'clock' | 'signal'>): InputSight {
+    return new InputSight({
+      ...parts,
+      troubles: () => this.inputs.troubles,
+      onChange: () => this.#report.request(),
+    });
   }
 
   #openDraining(parts: Pick<AgentParts, 'clock' | 'log'>): Draining {
@@ -263,6 +282,7 @@ export class NodeAgent {
   #start(signal: AbortSignal): void {
     this.inputs.start();
     void this.#network.watch();
+    void this.#sight.watch();
     this.#drift.start();
     void this.#recheckProbes(signal);
     // What an earlier run said of the rules is believed no longer then.

@@ -15,6 +15,8 @@ import { runListWatch, type ListWatchHandler } from '../kube/list-watch.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 
+export const SERVICES_PATH = '/api/v1/services';
+export const ENDPOINT_SLICES_PATH = '/apis/discovery.k8s.io/v1/endpointslices';
 /** A server without them is good enough. */
 const SERVICE_CIDRS_PATH = '/apis/networking.k8s.io/v1/servicecidrs';
 
@@ -31,6 +33,8 @@ export interface InputParts {
   readonly onServiceCIDRs: (cidrs: readonly string[]) => void;
   /** The table changed; called only once Services and EndpointSlices are both complete. */
   readonly onTableChange: () => void;
+  /** A collection that could not be read is followed again. */
+  readonly onReadAgain?: () => void;
 }
 
 interface NodeJson extends Node {
@@ -60,7 +64,7 @@ export class Inputs {
 
   constructor(parts: InputParts) {
     this.#parts = parts;
-    this.#complaints = new Complaints({ ...parts, server: parts.client.server });
+    this.#complaints = new Complaints({ ...parts, server: parts.client.server, onEnd: () => parts.onReadAgain?.() });
   }
 
   get node(): NodeEligibility {
@@ -75,7 +79,7 @@ export class Inputs {
   start(): void {
     const { table, nodeName } = this.#parts;
     this.#watch<Service>(
-      '/api/v1/services',
+      SERVICES_PATH,
       { labelSelector: `!${LABEL_SERVICE_PROXY_NAME}` },
       {
         replace: (services) => this.#change(() => table.replaceServices(services), 'services'),
@@ -84,7 +88,7 @@ export class Inputs {
       },
     );
     this.#watch<EndpointSlice>(
-      '/apis/discovery.k8s.io/v1/endpointslices',
+      ENDPOINT_SLICES_PATH,
       { labelSelector: `!${LABEL_HEADLESS}` },
       {
         replace: (slices) => this.#change(() => table.replaceEndpointSlices(slices), 'endpointSlices'),

@@ -6,6 +6,7 @@ import { systemProbe } from '../kernel/probe.ts';
 import { VERSION } from '../support/version.ts';
 import type { Draining } from './switch/draining.ts';
 import type { NodeDrift } from './drift/node-drift.ts';
+import type { InputSight } from './input-sight.ts';
 import type { NodeEngine } from './node-engine.ts';
 import type { NodeWatch } from './node-watch.ts';
 import { StatusReporter, type ReporterParts } from './status-reporter.ts';
@@ -15,6 +16,7 @@ export interface NodeReportParts extends Omit<ReporterParts, 'compose' | 'onWrit
   readonly node: Pick<NodeWatch, 'preflight' | 'facts'>;
   readonly draining: Pick<Draining, 'view'>;
   readonly drift: Pick<NodeDrift, 'state'>;
+  readonly sight: Pick<InputSight, 'unread'>;
   /** What this node must remember, and whether it can. */
   readonly files: readonly { readonly problem: string | null }[];
   readonly say: (event: NodeEvent) => void;
@@ -51,7 +53,7 @@ export class NodeReport {
   }
 
   #facts({ metadata, spec }: NodeProxyState): Parameters<typeof nodeStatus>[0] {
-    const { engine, node, draining, drift, clock } = this.#parts;
+    const { engine, node, draining, drift, sight, clock } = this.#parts;
     return {
       ...engine.view(),
       ...engine.counts(),
@@ -63,6 +65,7 @@ export class NodeReport {
       draining: draining.view,
       settings: this.#settings(),
       drift: drift.state,
+      unread: sight.unread,
     };
   }
 

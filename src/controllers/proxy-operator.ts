@@ -15,6 +15,7 @@ import { PlanWriter } from './plan-writer.ts';
 import { createGateProbe } from './gates/gate-job.ts';
 import { GateRunner, type GateProbe } from './gates/gate-runner.ts';
 import { HeapLimit } from './heap-limit.ts';
+import { Hearing } from './hearing.ts';
 import { ReconcileLoop, type ReconcileResult } from './reconcile-loop.ts';
 import { IllnessClock } from './illness-clock.ts';
 import { StateTrim } from './state-trim.ts';
@@ -46,6 +47,7 @@ export class ProxyOperator extends ReliableOperator {
   readonly #gates: GateRunner;
   readonly #leases: AgentLeases;
   readonly #keeper: KubeProxyKeeper;
+  readonly #hearing: Hearing;
   readonly #stateTrim = new StateTrim();
   readonly #illness = new IllnessClock();
   readonly #heapLimit = new HeapLimit();
@@ -59,6 +61,7 @@ export class ProxyOperator extends ReliableOperator {
     super(parts);
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#hearing = new Hearing(parts.clock);
     this.#metrics = parts.metrics;
     this.#revisions = new RevisionStore(parts.kubeConfig, parts.namespace);
     this.#writer = new PlanWriter({
@@ -117,6 +120,12 @@ export class ProxyOperator extends ReliableOperator {
     const isNews = this.#nodeFacts.get(meta.name) !== facts;
     this.#nodeFacts.set(meta.name, facts);
     return isNews;
+  }
+
+  protected override heard(id: string, isSign: boolean): void {
+    if (id !== STATES) return;
+    if (isSign) this.#hearing.sign();
+    else this.#hearing.cut();
   }
 
   #readState(state: NodeProxyState): NodeProxyState {
@@ -194,6 +203,7 @@ export class ProxyOperator extends ReliableOperator {
         lostAgents: this.#leases.lost(),
         handover: this.#keeper.findings(handover),
         nowMs,
+        hearsSinceMs: this.#hearing.sinceMs,
       };
       const plan = planRollout(input, this.#memory);
       this.#metrics.observePlan((performance.now() - startedMs) / 1_000);

@@ -85,6 +85,9 @@ export abstract class ReliableOperator extends Operator {
     return object;
   }
 
+  /** Of this resource something came from the API server, be it that nothing changed; or nothing can be read. */
+  protected heard(_id: string, _isSign: boolean): void {}
+
   /** The objects of a list carry no kind of their own in every group. */
   #reader(id: string, apiVersion: string, kind: string) {
     return (raw: unknown): CachedObject =>
@@ -129,6 +132,8 @@ export abstract class ReliableOperator extends Operator {
         });
       },
       onListed: () => listed.resolve(),
+      onSign: () => this.heard(id, true),
+      onFailure: () => this.heard(id, false),
       clock,
       failures: this.failures,
     };

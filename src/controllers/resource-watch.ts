@@ -24,6 +24,8 @@ export interface ResourceWatchOptions<T extends CachedObject> {
   readonly onListed: () => void;
   /** Called whenever the server says anything, be it that nothing changed. */
   readonly onSign?: () => void;
+  /** Called whenever a list or a watch fails. */
+  readonly onFailure?: () => void;
   readonly clock: Clock;
   readonly failures: FailureLog;
 }
@@ -149,6 +151,7 @@ export async function runResourceWatch<T extends CachedObject>(
       await watchOnce(options, resourceVersion, seen, signal);
     } catch (caught) {
       const error = toApiError('list and watch', id, caught);
+      if (!signal.aborted) options.onFailure?.();
       if (isGone(error)) resourceVersion = '';
       else if (!signal.aborted) failures.report(error);
     }

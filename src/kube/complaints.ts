@@ -9,8 +9,20 @@ export interface Trouble {
   readonly path: string;
   readonly problem: string;
   readonly isRefused: boolean;
-  /** Monotonic. */
+  /** Monotonic, as is the next. */
   readonly sinceMs: number;
+  /** Since when each try was answered with a refusal or a failure; null where the last one had no answer. */
+  readonly deniedSinceMs: number | null;
+  /** When that began by the wall clock, milliseconds since 1970. */
+  readonly sinceAtMs: number;
+}
+
+export interface ComplaintsParts {
+  readonly server: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** A collection that could not be read is followed again. */
+  readonly onEnd?: () => void;
 }
 
 /**
@@ -21,13 +33,15 @@ export class Complaints {
   readonly #server: string;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #onEnd: () => void;
   readonly #saidAtMs = new Map<string, number>();
   readonly #troubles = new Map<string, Trouble>();
 
-  constructor({ server, log, clock }: { server: string; log: Log; clock: Clock }) {
+  constructor({ server, log, clock, onEnd = () => undefined }: ComplaintsParts) {
     this.#server = server;
     this.#log = log;
     this.#clock = clock;
+    this.#onEnd = onEnd;
   }
 
   say(path: string, error: unknown): void {
@@ -51,13 +65,16 @@ export class Complaints {
 
   #note(path: string, problem: string, error: unknown): void {
     const isRefused = isApiStatus(error, 401) || isApiStatus(error, 403);
-    const sinceMs = this.#troubles.get(path)?.sinceMs ?? this.#clock.monotonicMs();
-    this.#troubles.set(path, { path, problem, isRefused, sinceMs });
+    const nowMs = this.#clock.monotonicMs();
+    const { sinceMs = nowMs, sinceAtMs = this.#clock.now(), deniedSinceMs } = this.#troubles.get(path) ?? {};
+    const isDenied = error instanceof ApiError && error.status !== 0;
+    const denied = isDenied ? (deniedSinceMs ?? nowMs) : null;
+    this.#troubles.set(path, { path, problem, isRefused, sinceMs, sinceAtMs, deniedSinceMs: denied });
   }
 
   /** This collection is followed again. */
   end(path: string): void {
-    this.#troubles.delete(path);
+    if (this.#troubles.delete(path)) this.#onEnd();
   }
 
   /** The server answers again. */

@@ -9,7 +9,9 @@ import { FakeClock } from '../fakes/fake-clock.ts';
 /** The registry of an agent, with all that its parts add to it. */
 export function agentRegistry(): Registry {
   const clock = new FakeClock();
-  const { registry } = new AgentMetrics(clock, ['IPv4', 'IPv6']);
+  const metrics = new AgentMetrics(clock, ['IPv4', 'IPv6']);
+  const { registry } = metrics;
+  metrics.watchInputs(() => new Map());
   new ChangeMetrics(clock, { families: ['IPv4'], arrived: () => ({ services: 0, endpointSlices: 0 }), registry });
   new RuleMetrics(registry, () => undefined);
   const { signal } = new AbortController();

@@ -72,6 +72,15 @@ describe('kubectl switchyard diagnose, of an agent that loses a right', () => {
     assert.deepEqual(await findings(), []);
   });
 
+  const healthz = async () =>
+    (await ground.sh('curl -s -o /dev/null -w %{http_code} http://127.0.0.1:10256/healthz')).trim();
+  const saidOften = async (reason: string) => {
+    const { items = [] } = (await ground.agents.client.get('/apis/events.k8s.io/v1/namespaces/default/events', {})) as {
+      items?: { reason: string; regarding: { kind: string } }[];
+    };
+    return items.filter((event) => event.reason === reason && event.regarding.kind === 'Node').length;
+  };
+
   it('finds first what it may not read any more, and nothing once it may', async () => {
     await mayRead(false);
     await breakWatches();
@@ -81,7 +90,22 @@ describe('kubectl switchyard diagnose, of an agent that loses a right', () => {
         ? true
         : undefined;
     });
+    const said = await eventually(
+      'its status says so, too',
+      async () => {
+        const { status, reason, message } = (await ground.condition('DataplaneSynced')) ?? {};
+        return status === 'False' && reason === 'InputsStale' ? message : undefined;
+      },
+      90_000,
+    );
+    assert.match(said, /cannot read EndpointSlices since 20.*forbidden.*\(RBAC\); .*the rules stay as they are/);
+    assert.equal((await ground.condition('Ready'))?.reason, 'InputsStale');
+    assert.equal(await healthz(), '200', 'an agent without news is no agent that cannot program them');
+    await ground.untilEvent('InputsStale', { note: /EndpointSlices/ });
     await mayRead(true);
+    await ground.untilServing();
+    assert.equal((await ground.condition('DataplaneSynced'))?.reason, 'InSync');
+    assert.equal(await saidOften('InputsStale'), 1);
     await eventually('it is well', async () => ((await findings()).length === 0 ? true : undefined));
   });
 });

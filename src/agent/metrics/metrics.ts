@@ -62,6 +62,19 @@ export class AgentMetrics {
     build.set({ version: VERSION }, 1);
   }
 
+  /** What `seconds` says by resource is shown at each scrape. */
+  watchInputs(seconds: () => ReadonlyMap<string, number>): void {
+    new Gauge({
+      name: 'switchyard_inputs_unread_seconds',
+      help: 'For how long the agent has not been able to read this from the API server; 0 while it follows it.',
+      labelNames: ['resource'],
+      registers: [this.registry],
+      collect() {
+        for (const [resource, value] of seconds()) this.set({ resource }, value);
+      },
+    });
+  }
+
   /** What the slowest of the last batches of changes took. */
   slowestSyncSeconds(): number | undefined {
     return this.#sync.slowestSeconds();

@@ -140,8 +140,10 @@ export class NodeEvidence {
   #unread(): NodeReport['unread'] {
     const { troubles, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    return troubles().map(({ sinceMs, ...trouble }) => ({
-      ...trouble,
+    return troubles().map(({ path, problem, isRefused, sinceMs }) => ({
+      path,
+      problem,
+      isRefused,
       seconds: Math.round((nowMs - sinceMs) / 1_000),
     }));
   }

@@ -1,6 +1,8 @@
 import { DEFAULT_NODE_LABEL, kubeProxyConfig, type KubeProxyConfig } from '../api/kube-proxy-config.ts';
 import type { AttemptPhase, NodeProxyState } from '../api/node-proxy-state.ts';
 import type { ProxyProfile } from '../api/proxy-profile.ts';
+import { INPUTS_STALE } from '../node/unread-inputs.ts';
+import { conditionOf } from '../rollout/health.ts';
 import type { RolloutNode } from '../rollout/node.ts';
 import { isOverdue } from '../rollout/release.ts';
 
@@ -57,8 +59,14 @@ export function isKeptOff(state: NodeProxyState, nowMs: number): boolean | undef
   const told = status?.attempt;
   if (told === undefined || attempt === undefined || told.id !== attempt.id) return undefined;
   if (TURNED_BACK.includes(told.phase)) return false;
-  if (told.phase === 'AwaitHandover') return nowMs < Date.parse(attempt.deadlineAt);
+  if (told.phase === 'AwaitHandover') return mayTakeOver(state, nowMs < Date.parse(attempt.deadlineAt));
   return SERVES_ALONE.includes(told.phase) ? true : undefined;
+}
+
+/** kube-proxy is not stopped for an agent that cannot read what kube-proxy may read. */
+function mayTakeOver(state: NodeProxyState, isInTime: boolean): boolean | undefined {
+  const cannotRead = conditionOf(state, 'DataplaneSynced')?.reason === INPUTS_STALE;
+  return isInTime && cannotRead ? undefined : isInTime;
 }
 
 /** The names of the nodes that carry the label of some profile. */

@@ -1,4 +1,5 @@
 import type { Condition } from '../api/meta.ts';
+import { INPUTS_STALE } from './unread-inputs.ts';
 import type { AttemptPhase, NodeProxyStateSpec, NodeProxyStateStatus } from '../api/node-proxy-state.ts';
 
 /** An event on a node, in the words of events.k8s.io. */
@@ -27,7 +28,12 @@ interface ConditionEvent {
 /** Each is told when its condition comes to this status, or stays in it for another reason. */
 const CONDITION_EVENTS: readonly ConditionEvent[] = [
   { condition: 'PreflightPassed', status: 'False', action: 'Preflight' },
-  { condition: 'DataplaneSynced', status: 'False', reasons: ['SyncFailing', 'StaleProgramming'], action: 'Program' },
+  {
+    condition: 'DataplaneSynced',
+    status: 'False',
+    reasons: ['SyncFailing', 'StaleProgramming', INPUTS_STALE],
+    action: 'Program',
+  },
   { condition: 'Drifted', status: 'True', reasons: ['RulesTampered'], reason: 'DriftDetected', action: 'Watch' },
   { condition: 'Drifted', status: 'True', reasons: ['RulesContested'], action: 'Watch' },
   { condition: 'ConntrackHealthy', status: 'False', action: 'Watch' },

@@ -22,7 +22,8 @@ export function problemOf(assessment: NodeAssessment): Ailment | undefined {
   const found = failure ?? (assessment.isUnreachable ? SILENT : blocked);
   if (found !== undefined) return { node: name, reason: found.code, message: found.message };
   // A node that has just been granted, or waits for its first grant, is no problem yet.
-  if (assessment.isReady || assessment.phase === 'InFlight' || state === undefined) return undefined;
+  const isWaitedFor = assessment.phase === 'InFlight' && !assessment.isBlind;
+  if (assessment.isReady || isWaitedFor || state === undefined) return undefined;
   const { reason, message } = readyCondition(state) ?? NO_STATUS;
   return { node: name, reason, message };
 }

@@ -1,6 +1,14 @@
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import type { BuiltinGate } from '../api/rollout-spec.ts';
-import { failingGate, isAgentLost, isAgentServing, nodeReady, persistentDrift, readyCondition } from './health.ts';
+import {
+  failingGate,
+  isAgentLost,
+  isAgentServing,
+  isBlind,
+  nodeReady,
+  persistentDrift,
+  readyCondition,
+} from './health.ts';
 import type { Illness, NodeAssessment, NodePhase, RolloutNode, RolloutTarget } from './node.ts';
 import { orderOf } from './order.ts';
 import { askedRevision, outcome, refusedBefore, type Outcome } from './outcome.ts';
@@ -40,8 +48,16 @@ function missingMode(state: NodeProxyState | undefined, { config }: RolloutTarge
   return { code: 'PreflightFailed', message, sinceMs: 0 };
 }
 
+/** What it would be brought to could not be judged. */
+function blindness(state: NodeProxyState): Illness | undefined {
+  if (!isBlind(state)) return undefined;
+  const { reason: code = '', message = '' } = readyCondition(state) ?? {};
+  return { code, message, sinceMs: 0 };
+}
+
 function blockedBy(state: NodeProxyState | undefined, target: RolloutTarget, node: RolloutNode): Illness | undefined {
-  const refusal = missingMode(state, target) ?? (state === undefined ? undefined : refusedBefore(state, target));
+  const known = state === undefined ? undefined : (refusedBefore(state, target) ?? blindness(state));
+  const refusal = missingMode(state, target) ?? known;
   if (refusal !== undefined) return refusal;
   // On a node that serves nothing there is nothing to compare with, and the proxy may be what it needs to become Ready.
   if (state === undefined || !isAgentServing(state) || nodeReady(node)?.status === 'Unknown') return undefined;
@@ -97,7 +113,7 @@ function judge(node: RolloutNode, state: NodeProxyState | undefined, target: Rol
   if (state === undefined) return { seen: granted, ill: undefined };
   const ill = illness(node, state, target.gates);
   const { illAfterMs } = target;
-  if (illAfterMs === null || diedLater(node, state, illAfterMs)) return { seen: granted, ill };
+  if (illAfterMs === null || isBlind(state) || diedLater(node, state, illAfterMs)) return { seen: granted, ill };
   return { seen: onTrial(granted, state.spec.settled, ill, { illAfterMs, nowMs }), ill };
 }
 
@@ -167,6 +183,7 @@ export function assessNode(
     ...serviceOf(state, target, liveness, judged),
     isUnreachable: liveness.isUnreachable,
     isLost: isAgentLost(state),
+    isBlind: isBlind(state),
     drift,
     isSkipped: isIdle && nowMs >= liveness.deadAtMs,
     ...recordOf(state, target, phase),

@@ -103,8 +103,9 @@ export function pickSettling(picker: SlotPicker, candidates: readonly NodeAssess
   return picked;
 }
 
-function isIll({ state, isUnavailable }: NodeAssessment): boolean {
-  return state !== undefined && isUnavailable;
+/** A node that serves loses nothing by waiting, and all nodes may have gone blind at once. */
+function isIll({ state, isUnavailable, isBlind }: NodeAssessment): boolean {
+  return state !== undefined && isUnavailable && !isBlind;
 }
 
 /** Back from a rejected revision: what is ill on it goes at once, the rest within the slots, new nodes last. */

@@ -1,8 +1,10 @@
 import type { ProxyProfileConditionType } from '../api/proxy-profile.ts';
 import type { Assignment } from './assignment.ts';
+import { INPUTS_STALE } from '../node/unread-inputs.ts';
 import type { Verdict } from '../verdict.ts';
 import { hasNoAgent } from './ailment.ts';
 import { FACT } from './facts.ts';
+import { readyCondition } from './health.ts';
 import { progressing } from './progress.ts';
 import { allNodes, inPhase, isAccepted, modeOf, nodeCount, nodeNames, type RolloutView } from './view.ts';
 
@@ -119,6 +121,11 @@ function degradedByAgents({ nodes }: RolloutView): Verdict | undefined {
   if (missing.length > 0) {
     const message = `No agent is heard on ${nodeNames(missing)}; check that it runs there. See status.problems.`;
     return { status: 'True', reason: 'AgentsMissing', message };
+  }
+  const blind = nodes.where(FACT.blind);
+  if (blind.length > 0) {
+    const said = readyCondition(blind[0]?.state)?.message ?? '';
+    return { status: 'True', reason: INPUTS_STALE, message: `${nodeNames(blind)}: ${said}.` };
   }
   const drifting = nodes.where(FACT.drifting);
   const [first] = drifting;

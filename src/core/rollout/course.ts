@@ -78,11 +78,11 @@ export function targetFor(
   course: Course,
   profile: ProxyProfile,
   { rollout }: ProxyProfileSpec,
-  revision: string,
+  given: { readonly revision: string; readonly hearsSinceMs: number },
 ): RolloutTarget {
   return {
-    revision,
-    config: course.configOf(revision),
+    ...given,
+    config: course.configOf(given.revision),
     profileUid: profile.metadata.uid ?? '',
     retryToken: rollout.retryToken,
     gates: rollout.gates.builtin,

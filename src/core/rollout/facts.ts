@@ -34,6 +34,8 @@ export const FACT = {
   problem: 1 << 19,
   /** There may be something to write down that changes nothing on it. */
   unsettled: 1 << 20,
+  /** It serves, and its agent cannot read what it programs. */
+  blind: 1 << 21,
 } as const;
 
 /** What the facts of a node depend on beside its assessment. */
@@ -92,6 +94,7 @@ export function factsOf(node: NodeAssessment, scope: FactScope): number {
     has(hasNoAgent(node), FACT.noAgent) |
     has(scope.isCanary(node), FACT.canary) |
     has(problemOf(node) !== undefined, FACT.problem) |
-    has(isUnsettled(node, scope), FACT.unsettled)
+    has(isUnsettled(node, scope), FACT.unsettled) |
+    has(node.isBlind, FACT.blind)
   );
 }

@@ -1,4 +1,5 @@
 import { AGENT_LOST } from '../node/agent-lease.ts';
+import { INPUTS_STALE } from '../node/unread-inputs.ts';
 import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import type { BuiltinGate } from '../api/rollout-spec.ts';
 import type { Illness, RolloutNode } from './node.ts';
@@ -23,6 +24,14 @@ export function isServingAfterRollback(state: Reported): boolean {
 /** It was said of its agent that nobody has heard it for too long, and it has not spoken since. */
 export function isAgentLost(state: Reported | undefined): boolean {
   return readyCondition(state)?.reason === AGENT_LOST;
+}
+
+/**
+ * Serves, and its agent cannot read what it programs. That says nothing of the revision, and neither good nor bad can be said
+ * of it until the agent can; where one agent lost a right, all may have.
+ */
+export function isBlind(state: Reported | undefined): boolean {
+  return readyCondition(state)?.reason === INPUTS_STALE;
 }
 
 /** The data plane serves, in whatever revision, and its agent is there. */

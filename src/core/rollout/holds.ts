@@ -116,9 +116,11 @@ export function runningHold({ course }: Scene, { busy, batch }: Trial): Hold | u
     return { reason: 'BatchRunning', message };
   }
   const isCanary = batch === 0;
+  const blind = busy.filter(({ isBlind }) => isBlind);
+  const unseen = blind.length === 0 ? '' : `; ${names(blind)} cannot be judged until its agent can read Services again`;
   return {
     reason: isCanary ? 'CanaryRunning' : 'BatchRunning',
-    message: `${names(busy)} in progress (${isCanary ? 'canary' : `batch ${batch}`})`,
+    message: `${names(busy)} in progress (${isCanary ? 'canary' : `batch ${batch}`})${unseen}`,
   };
 }
 

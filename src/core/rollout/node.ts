@@ -41,6 +41,8 @@ export interface RolloutTarget {
   readonly ignoreNotReadyAfterMs: number;
   /** A node that came to run the revision fails when it is ill for this long; null when only the grant counts. */
   readonly illAfterMs: number | null;
+  /** Since when the planner hears of the nodes without a gap, in milliseconds since 1970. */
+  readonly hearsSinceMs: number;
 }
 
 /** Where a node comes among others. */
@@ -84,6 +86,8 @@ export interface NodeAssessment {
   readonly isUnreachable: boolean;
   /** Its agent is gone: nothing that is granted now would be done. */
   readonly isLost: boolean;
+  /** It serves, and its agent cannot read what it programs. */
+  readonly isBlind: boolean;
   /** Somebody else keeps changing what its agent puts back. */
   readonly drift: Illness | undefined;
   /** Dead for longer than ignoreNotReadyAfter, and nothing of ours is under way on it. */

@@ -1,6 +1,6 @@
 import type { AttemptPhase, NodeProxyState } from '../api/node-proxy-state.ts';
 import type { BuiltinGate } from '../api/rollout-spec.ts';
-import { failingGate, readyCondition } from './health.ts';
+import { failingGate, isBlind, readyCondition } from './health.ts';
 import type { Illness, NodeFailure, NodePhase, RolloutTarget } from './node.ts';
 
 /** The revision that a spec asks its node to run; none when it asks for everything of ours to go. */
@@ -37,10 +37,23 @@ function reportedFailure({ spec, status }: NodeProxyState): NodeFailure | undefi
   return { code, message, isReported: ended };
 }
 
-function overdueFailure(state: NodeProxyState, gates: readonly BuiltinGate[], nowMs: number): NodeFailure | undefined {
+/** Runs the revision, and its agent cannot see enough to prove it: that is waited for, also past the deadline. */
+function servesUnseen(state: NodeProxyState): boolean {
+  return isBlind(state) && state.status?.current?.revision === state.spec.revision;
+}
+
+/** So long agents may need to write their status to an API server that is back. */
+const REPORTS_WITHIN_MS = 60_000;
+
+/** An agent that could tell nobody is given the time to. */
+function overdueAtMs({ deadlineAt }: Granted, { hearsSinceMs }: RolloutTarget): number {
+  return Math.max(Date.parse(deadlineAt), hearsSinceMs + REPORTS_WITHIN_MS);
+}
+
+function overdueFailure(state: NodeProxyState, target: RolloutTarget, nowMs: number): NodeFailure | undefined {
   const { metadata, spec, status } = state;
-  if (spec.attempt === undefined || nowMs < Date.parse(spec.attempt.deadlineAt)) return undefined;
-  const failing = failingGate(state, gates);
+  if (spec.attempt === undefined || nowMs < overdueAtMs(spec.attempt, target) || servesUnseen(state)) return undefined;
+  const failing = failingGate(state, target.gates);
   if (failing !== undefined && status?.current?.revision === spec.revision) return { ...failing, isReported: false };
   const hasSeen = status?.observedGeneration === metadata.generation;
   const message = hasSeen
@@ -98,9 +111,10 @@ export function outcome(state: NodeProxyState | undefined, target: RolloutTarget
   if (spec.attempt === undefined || isHealthy(state, target.gates)) {
     return { phase: isTarget ? 'Done' : 'Waiting', isPending: false };
   }
-  const failure = reportedFailure(state) ?? overdueFailure(state, target.gates, nowMs);
+  const failure = reportedFailure(state) ?? overdueFailure(state, target, nowMs);
   if (failure === undefined) {
-    return { phase: 'InFlight', isPending: true, changesAtMs: Date.parse(spec.attempt.deadlineAt) };
+    const changesAtMs = servesUnseen(state) ? Infinity : overdueAtMs(spec.attempt, target);
+    return { phase: 'InFlight', isPending: true, changesAtMs };
   }
   if (isRefusal(failure)) return { phase: 'Waiting', isPending: false };
   const isPending = !failure.isReported;

@@ -54,6 +54,8 @@ export interface PlanContext {
   /** Nodes that kube-proxy is kept off; worked out when it is asked for. */
   readonly keptOff: () => ReadonlySet<string>;
   readonly nowMs: number;
+  /** Since when the objects come without a gap. */
+  readonly hearsSinceMs: number;
   readonly memory: PlanMemory;
 }
 
@@ -109,16 +111,19 @@ function isHeld({ rollout }: ProxyProfileSpec): boolean {
 /** The nodes as they stand, each judged by the revision that it is to run. */
 function takeRoster(assignment: Assignment, spec: ProxyProfileSpec, course: Course, context: PlanContext): Roster {
   const { profile } = assignment;
-  const { nowMs, memory } = context;
+  const { nowMs, hearsSinceMs, memory } = context;
   const { name, uid = '' } = profile.metadata;
   const { canary } = spec.rollout;
   const targets = new Map<string, RolloutTarget>();
   const targetOf = (goal: string): RolloutTarget => {
-    const target = targets.get(goal) ?? targetFor(course, profile, spec, goal);
+    const target = targets.get(goal) ?? targetFor(course, profile, spec, { revision: goal, hearsSinceMs });
     targets.set(goal, target);
     return target;
   };
-  const { config: _config, ...general } = targetFor(course, profile, spec, course.target);
+  const { config: _config, ...general } = targetFor(course, profile, spec, {
+    revision: course.target,
+    hearsSinceMs,
+  });
   const { kind, target, lastGood, rejected } = course;
   return memory.rosterOf(name).judge(assignment, {
     key: canonicalJson([name, kind, target, lastGood ?? null, rejected ?? null, general, canary.selector]),

@@ -29,6 +29,8 @@ export interface RolloutInput {
   /** By the name of the profile, what is known of the DaemonSets of kube-proxy. */
   readonly handover?: ReadonlyMap<string, HandoverFinding>;
   readonly nowMs: number;
+  /** Since when the objects have come without a gap, milliseconds since 1970; always, when absent. */
+  readonly hearsSinceMs?: number;
 }
 
 export interface RolloutPlan {
@@ -87,13 +89,14 @@ function planReleases(
  */
 export function planRollout(input: RolloutInput, memory = new PlanMemory()): RolloutPlan {
   const { profiles, nodes, histories = new Map(), gateResults = new Map(), handover = new Map(), nowMs } = input;
+  const { hearsSinceMs = 0 } = input;
   const { states, reports } = reportLostAgents(input.states, input.lostAgents ?? new Set(), nowMs);
   const { pairs } = memory;
   pairs.update(nodes, states);
   const assignments = memory.assigner.assign(profiles, pairs);
   memory.keep(new Set(assignments.map(({ profile }) => profile.metadata.name)));
   const keptOff = () => keptOffNodes(profiles, nodes);
-  const context = { states, histories, gateResults, handover, keptOff, nowMs, memory };
+  const context = { states, histories, gateResults, handover, keptOff, nowMs, hearsSinceMs, memory };
   const planned = assignments.map((each) => planProfile(each, context));
   const releases = planReleases({ ...input, states }, assignments, keptOff);
   const wakes = [...planned, ...releases.map(({ plan }) => plan)].flatMap(({ wakeAtMs }) => wakeAtMs);

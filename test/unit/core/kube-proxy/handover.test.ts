@@ -22,9 +22,21 @@ interface Told {
   readonly action?: 'Release';
   readonly deadlineAt?: string;
   readonly attemptId?: string;
+  readonly cannotRead?: boolean;
 }
 
-const state = ({ phase, serves = false, action, deadlineAt = LATER, attemptId = 'r-1' }: Told): NodeProxyState => ({
+const UNREAD = [
+  { type: 'DataplaneSynced', status: 'False', reason: 'InputsStale', message: '', lastTransitionTime: AT } as const,
+];
+
+const state = ({
+  phase,
+  serves = false,
+  action,
+  deadlineAt = LATER,
+  attemptId = 'r-1',
+  cannotRead = false,
+}: Told): NodeProxyState => ({
   apiVersion: 'switchyard.dev/v1alpha1',
   kind: 'NodeProxyState',
   metadata: { name: 'n1' },
@@ -39,6 +51,7 @@ const state = ({ phase, serves = false, action, deadlineAt = LATER, attemptId = 
   },
   status: {
     ...(phase === undefined ? {} : { attempt: { id: attemptId, phase, startedAt: AT } }),
+    ...(cannotRead ? { conditions: UNREAD } : {}),
     ...(serves ? { current: { revision: 'r', mode: 'nftables' as const, since: AT } } : {}),
   },
 });
@@ -51,6 +64,16 @@ describe('whether kube-proxy is kept off a node', () => {
     { name: 'the agent programs', told: { phase: 'Program' }, expected: undefined },
     { name: 'the agent serves beside it and waits', told: { phase: 'AwaitHandover' }, expected: true },
     { name: 'the agent waits past its deadline', told: { phase: 'AwaitHandover', deadlineAt: AT }, expected: false },
+    {
+      name: 'the agent waits and cannot read Services',
+      told: { phase: 'AwaitHandover', cannotRead: true },
+      expected: undefined,
+    },
+    {
+      name: 'the agent cannot, past its deadline',
+      told: { phase: 'AwaitHandover', cannotRead: true, deadlineAt: AT },
+      expected: false,
+    },
     { name: 'another attempt waited', told: { phase: 'AwaitHandover', attemptId: 'r-0' }, expected: undefined },
     { name: 'the agent serves alone and is not done', told: { phase: 'Soak' }, expected: true },
     { name: 'the agent serves', told: { phase: 'Committed', serves: true }, expected: true },

@@ -47,9 +47,19 @@ const serving: NodeFacts = {
   settings: NO_SETTINGS,
   isStale: false,
   recalledAtMs: null,
+  unread: [],
   release: null,
   handoverNote: null,
   probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
+};
+
+const UNREAD = {
+  what: 'EndpointSlices',
+  problem: 'forbidden',
+  isRefused: true,
+  sinceAtMs: 0,
+  sinceMs: 0,
+  deniedSinceMs: 0,
 };
 
 type Expected = Partial<Record<(typeof NODE_PROXY_STATE_CONDITIONS)[number], [status: string, reason: string]>>;
@@ -104,6 +114,21 @@ const TABLE: readonly { name: string; facts: Partial<NodeFacts>; expected: Expec
     name: 'serves what was known last',
     facts: { isStale: true },
     expected: { DataplaneSynced: ['False', 'StaleProgramming'], Ready: ['False', 'StaleProgramming'] },
+  },
+  {
+    name: 'cannot read what it programs',
+    facts: { unread: [UNREAD] },
+    expected: { DataplaneSynced: ['False', 'InputsStale'], Ready: ['False', 'InputsStale'] },
+  },
+  {
+    name: 'serves what was known last, since it may not read',
+    facts: { isStale: true, unread: [UNREAD] },
+    expected: { DataplaneSynced: ['False', 'InputsStale'] },
+  },
+  {
+    name: 'cannot read, nor write to the kernel',
+    facts: { syncError: 'ENOSPC', unread: [UNREAD] },
+    expected: { DataplaneSynced: ['False', 'SyncFailing'] },
   },
   {
     name: 'is released',
@@ -161,6 +186,13 @@ describe('status of a node', () => {
     assert.deepEqual(nodeStatus({ ...back, nowMs: 99_000 }, first), first);
   });
 
+  it('says why it never came to hold the rules', () => {
+    const { conditions } = nodeStatus({ ...serving, ...STARTED, serving: null, unread: [UNREAD] }, undefined);
+    const synced = conditions?.find(({ type }) => type === 'DataplaneSynced');
+    assert.equal(synced?.reason, 'NeverSynced');
+    assert.match(synced.message, /cannot read EndpointSlices since 1970-01-01T00:00:00Z \(forbidden\)/);
+  });
+
   it('remembers the last failure after the next attempt succeeds', () => {
     const back = { ...serving, serving: old, attempt: { ...attempt, phase: 'RolledBack', failure } as const };
     const status = nodeStatus(serving, nodeStatus(back, undefined));
@@ -182,6 +214,12 @@ const RESTARTS: readonly {
   keepsDataplane: boolean;
 }[] = [
   { name: 'its rules stand', facts: { recalledAtMs: 10_000 }, expected: ['True', 'InSync'], keepsDataplane: true },
+  {
+    name: 'its rules stand, and it may not read',
+    facts: { recalledAtMs: 10_000, unread: [UNREAD] },
+    expected: ['False', 'InputsStale'],
+    keepsDataplane: true,
+  },
   { name: 'its rules are gone', facts: {}, expected: ['False', 'NeverSynced'], keepsDataplane: false },
   {
     name: 'its rules stand, and are not compared for long',

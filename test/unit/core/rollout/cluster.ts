@@ -218,6 +218,13 @@ export class SimulatedCluster {
     });
   }
 
+  /** The agent says that it cannot read what it programs; nothing else changes. */
+  setBlind(name: string): void {
+    this.report(name, (status) => {
+      if (status.current !== undefined) status.conditions = ready('False', 'InputsStale');
+    });
+  }
+
   setReady(name: string, value: 'True' | 'False', atMs = START_MS): void {
     this.report(name, (status) => {
       const reason = value === 'True' ? 'Ready' : 'StaleProgramming';

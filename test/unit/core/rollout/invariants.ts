@@ -44,6 +44,13 @@ function isSaidLost(cluster: SimulatedCluster, name: string): boolean {
   return isOwn && (status?.conditions ?? []).some(({ reason }) => reason === 'AgentLost');
 }
 
+/** Its agent cannot read what it programs, so nothing can be proven on it; it serves. */
+function isBlind(cluster: SimulatedCluster, name: string): boolean {
+  const state = cluster.states.get(name);
+  const isOwn = state?.spec.nodeUID === cluster.nodes.get(name)?.metadata.uid;
+  return isOwn && (state?.status?.conditions ?? []).some(({ reason }) => reason === 'InputsStale');
+}
+
 function serves(cluster: SimulatedCluster, name: string): boolean {
   const state = cluster.states.get(name);
   if (state?.spec.nodeUID !== cluster.nodes.get(name)?.metadata.uid || isSilent(cluster, name)) return false;
@@ -169,6 +176,7 @@ function hasFallenIll(
   settled: Settled,
   untilMs: number,
 ): boolean {
+  if ((status?.conditions ?? []).some(({ reason }) => reason === 'InputsStale')) return false;
   const since = [
     ...[...(status?.conditions ?? []), ...(kubelet ?? [])]
       .filter(({ type, status: value }) => type === 'Ready' && value !== 'True')
@@ -226,7 +234,7 @@ function isInTrouble(cluster: SimulatedCluster, name: string, rejected: string):
   const state = cluster.states.get(name);
   const isOwn = state?.spec.nodeUID === cluster.nodes.get(name)?.metadata.uid;
   if (!isOwn || state?.spec.revision !== rejected || isSilent(cluster, name) || isLost(cluster, name)) return false;
-  return !serves(cluster, name) && !isBusy(cluster, name);
+  return !serves(cluster, name) && !isBusy(cluster, name) && !isBlind(cluster, name);
 }
 
 /** A node in trouble on the rejected revision goes back at once, whatever the slots say. */
@@ -266,6 +274,8 @@ export function checkPlan(cluster: SimulatedCluster, plan: RolloutPlan): void {
   const mute = grants.filter(({ node }) => cluster.states.has(node) && isSaidLost(cluster, node));
   assert.deepEqual(mute, [], 'granted a node whose agent is lost');
   const story = storyOf(cluster);
+  const unseen = grants.filter(({ node }) => isBlind(cluster, node));
+  assert.ok(story.isBack || unseen.length === 0, 'granted a node whose agent cannot read');
   const { paused, dryRun } = rolloutOf(cluster);
   assert.ok(grants.length === 0 || !(paused || dryRun), 'granted while paused');
   checkSlots(cluster, grants, story);
