@@ -111,7 +111,7 @@ export const CLUSTER_IP_SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'an endpoint in the network of the node is reached, and what the node sends to itself is left alone',
-    covers: ['E3'],
+    covers: ['C6', 'E3'],
     services: [
       { name: 's', internalTrafficPolicy: 'Local', endpoints: [{ at: 'node' }, { at: 'r1' }] },
       { name: 'cluster', nodePort: true, loadBalancer: 1, endpoints: [{ at: 'node' }] },
