@@ -240,6 +240,25 @@ describe('node engine', () => {
     node.kernel.fault = () => undefined;
   });
 
+  for (const phase of ['Verify', 'Commit']) {
+    it(`sends once more what the kernel lacks in ${phase}: an address that came, or what somebody removed`, async () => {
+      node.engine.setTarget(target('iptables'));
+      await node.untilServing('iptables');
+      let looks = 0;
+      node.kernel.fault = (operation, mode) => {
+        if (operation !== 'verify' || mode !== 'nftables') return undefined;
+        looks += 1;
+        if (looks === (phase === 'Verify' ? 1 : 2)) node.kernel.modes.get('nftables')?.clear();
+        return undefined;
+      };
+      node.engine.setTarget(target('nftables'));
+      await node.untilServing('nftables');
+      assert.deepEqual([...node.kernel.modes.keys()], ['nftables']);
+      assert.equal(node.kernel.modes.get('nftables')?.size, 1);
+      node.kernel.fault = () => undefined;
+    });
+  }
+
   const FAILURES = [
     {
       name: 'the node lacks a tool',
