@@ -1,5 +1,6 @@
 import { healthOf, type Health } from '../core/node/health.ts';
 import { COMPARED_WITHIN_MS } from '../core/node/sync-status.ts';
+import { REVIEWED_PROTOCOLS } from '../core/service/conntrack.ts';
 import { ServiceTable } from '../core/service/service-table.ts';
 import { durationMs } from '../core/api/meta.ts';
 import { renderedConfig, type NodeProxyState } from '../core/api/node-proxy-state.ts';
@@ -96,6 +97,7 @@ export class NodeAgent {
       configs: () => this.engine.configs(),
       network: () => this.#network.value,
       localAddresses: () => this.#network.localAddresses(),
+      formerFlows: () => this.#cache.recall(REVIEWED_PROTOCOLS),
       arrived: () => table.arrived,
       countPackets: () => this.engine.countPackets(),
     });

@@ -6,6 +6,7 @@ import type { NodeEvent } from '../core/node/node-events.ts';
 import type { CheckedService } from '../core/service/service-health.ts';
 import { referenceTo, type ObjectReference } from '../core/service/service-problems.ts';
 import type { Arrived } from '../core/service/service-table.ts';
+import type { ServicePort } from '../core/service/snapshot.ts';
 import type { PacketCounts } from '../kernel/dataplane.ts';
 import { Counters } from '../kernel/counters.ts';
 import { ConntrackClient } from '../kernel/conntrack/client.ts';
@@ -40,6 +41,8 @@ export interface CompanionParts {
   readonly network: () => NodeNetwork;
   /** On this node's interfaces now. */
   readonly localAddresses: () => readonly string[];
+  /** What the last life of this agent served over UDP and SCTP. */
+  readonly formerFlows: () => readonly ServicePort[];
   /** What waits in the table. */
   readonly arrived: () => Arrived;
   /** What iptables mode drops and counts by itself. */
@@ -63,7 +66,12 @@ export class Companions {
     const flows = new ConntrackClient();
     parts.signal.addEventListener('abort', () => flows.close());
     this.observers = [
-      new ConntrackLoop({ ...parts, flows, localAddresses: () => parts.localAddresses() }),
+      new ConntrackLoop({
+        ...parts,
+        flows,
+        localAddresses: () => parts.localAddresses(),
+        former: () => parts.formerFlows(),
+      }),
       new ServiceHealthServer({
         ...parts,
         nodePortAddresses: () => this.#nodePortAddresses(),

@@ -1,4 +1,4 @@
-import type { ServicePorts } from '../../core/service/snapshot.ts';
+import type { ServicePort, ServicePorts } from '../../core/service/snapshot.ts';
 import { FlowReview, type FlowScope } from '../../core/service/conntrack.ts';
 import { FAMILIES, type Family } from '../../core/ip.ts';
 import type { Taken } from '../../core/service/service-table.ts';
@@ -24,6 +24,8 @@ export interface ConntrackParts {
   readonly flows: FlowTable;
   /** The addresses on the node's interfaces now, canonical. */
   readonly localAddresses: () => readonly string[];
+  /** What an earlier life served of the protocols that are looked at; asked once. */
+  readonly former?: () => readonly ServicePort[];
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: ConntrackMetrics;
@@ -44,6 +46,7 @@ export class ConntrackLoop implements FollowObserver {
   #due = new FlowReview();
   #servicePorts: ServicePorts = new Map();
   #isBusy = false;
+  #knowsFormer = false;
 
   constructor(parts: ConntrackParts) {
     this.#parts = parts;
@@ -56,10 +59,24 @@ export class ConntrackLoop implements FollowObserver {
   programmed(servicePorts: ServicePorts, isWhole: boolean): void {
     this.#servicePorts = servicePorts;
     if (isWhole) this.#taken.addAll();
+    this.#addFormer();
     if (this.#taken.isEmpty) return;
     this.#due.merge(this.#taken);
     this.#taken = new FlowReview();
     if (!this.#isBusy) void this.#clean();
+  }
+
+  /** What went while no agent ran is in no change: its flows would go on to backends that nobody asks for. */
+  #addFormer(): void {
+    if (this.#knowsFormer) return;
+    this.#knowsFormer = true;
+    const former = this.#parts.former?.() ?? [];
+    this.#taken.add(former.map((before) => ({ key: before.key, before, ...this.#now(before) })));
+  }
+
+  #now({ key }: ServicePort): { after?: ServicePort } {
+    const after = this.#servicePorts.get(key);
+    return after === undefined ? {} : { after };
   }
 
   async #clean(): Promise<void> {

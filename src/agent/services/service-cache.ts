@@ -3,7 +3,7 @@ import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { NodeNetwork } from '../../core/service/dataplane-options.ts';
-import type { ServicePort, ServicePorts } from '../../core/service/snapshot.ts';
+import type { Protocol, ServicePort, ServicePorts } from '../../core/service/snapshot.ts';
 import type { Taken } from '../../core/service/service-table.ts';
 import type { Clock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
@@ -70,6 +70,16 @@ export class ServiceCache implements FollowObserver {
   async flush(): Promise<void> {
     await this.#writing;
     if (this.#isDirty) await this.#write();
+  }
+
+  /** The ServicePorts of these protocols that were written last; none when they cannot be read, which is `read`'s to say. */
+  recall(protocols: readonly Protocol[]): readonly ServicePort[] {
+    try {
+      const isWanted = (line: string) => protocols.some((protocol) => line.includes(`"protocol":"${protocol}"`));
+      return [...decode(readFileSync(this.#path, 'utf8'), isWanted).servicePorts.values()];
+    } catch {
+      return [];
+    }
   }
 
   /** What was written last; undefined when there is nothing or it is damaged, in which case it is set aside and said. */
@@ -174,7 +184,7 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function decode(text: string): CachedServices {
+function decode(text: string, isWanted: (line: string) => boolean = () => true): CachedServices {
   const end = text.lastIndexOf('\n', text.length - 2) + 1;
   const { sha256 } = JSON.parse(text.slice(end)) as { sha256?: unknown };
   if (createHash('sha256').update(text.slice(0, end)).digest('hex') !== sha256) {
@@ -183,6 +193,6 @@ function decode(text: string): CachedServices {
   const [header = '', ...lines] = text.slice(0, end).split('\n');
   const { version, network } = JSON.parse(header) as { version?: unknown; network: CachedNetwork };
   if (version !== VERSION) throw new Error(`version ${String(version)} is not known`);
-  const ports = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as ServicePort);
+  const ports = lines.filter((line) => line !== '' && isWanted(line)).map((line) => JSON.parse(line) as ServicePort);
   return { network, servicePorts: new Map(ports.map((port) => [port.key, port])) };
 }

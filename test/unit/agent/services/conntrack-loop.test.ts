@@ -123,6 +123,26 @@ describe('conntrack loop', () => {
     assert.deepEqual(flows.answerers, [A]);
   });
 
+  it('deletes flows of what an earlier life served and nobody has any more, and asks once', async () => {
+    const [known] = [...table.take().snapshot.servicePorts.values()].filter(({ protocol }) => protocol === 'UDP');
+    assert.ok(known);
+    const gone = { ...known, key: 'kube-system/gone:dns/UDP@IPv4', clusterIP: '10.96.0.99' };
+    let asked = 0;
+    const metrics = { cleaned: () => undefined };
+    const { signal } = new AbortController();
+    const former = () => [[known, gone], []][(asked += 1) - 1] ?? assert.fail();
+    const reborn = { flows, localAddresses: () => [], former, clock, log: silentLog, metrics, signal };
+    loop = new ConntrackLoop(reborn);
+    const orphan = { ...trackedFlow(A), destination: { address: '10.96.0.99', port: 53 } };
+    const others = { ...orphan, answerer: { address: '10.0.0.77', port: 9 } };
+    flows.flows.push(orphan, others);
+    await programmed(true);
+    assert.deepEqual(flows.flows.slice(2), [others]);
+    assert.deepEqual(flows.answerers, [A, B, '10.0.0.77']);
+    await programmed(true);
+    assert.equal(asked, 1);
+  });
+
   it('reads nothing for changes of TCP', async () => {
     setEndpoints('TCP', [A]);
     take();
