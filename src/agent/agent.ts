@@ -218,7 +218,10 @@ export class NodeAgent {
       ...parts,
       deadlineMs: () => durationMs(this.engine.configs().at(-1)?.ipvs.drainDeadline ?? '0s'),
       say: (event) => this.#companions.sayOfNode(event),
-      onChange: () => this.#report.request(),
+      onChange: () => {
+        this.engine.noteDrained();
+        this.#report.request();
+      },
     });
   }
 

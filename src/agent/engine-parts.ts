@@ -2,6 +2,7 @@ import type { ImplementedMode } from '../core/mode.ts';
 import type { ServicePorts } from '../core/service/snapshot.ts';
 import type { RenderedConfig } from '../core/api/node-proxy-state.ts';
 import type { Attempt, Serving } from '../core/node/mode-switch.ts';
+import type { LeftoverSight } from '../core/node/leftovers.ts';
 import type { ProbeOutcome } from '../core/node/probe-result.ts';
 import type { NodeEvent } from '../core/node/node-events.ts';
 import type { KubeProxyOnNode } from './switch/kube-proxy.ts';
@@ -20,6 +21,8 @@ export interface EngineView {
   readonly syncError: string | null;
   /** What the probes said last. */
   readonly probes: readonly ProbeOutcome[];
+  /** What was seen last of the modes that do not serve; null before the first look. */
+  readonly leftovers: LeftoverSight | null;
   /** The kernel holds Services of an earlier life, and nothing newer has been heard. */
   readonly isStale: boolean;
   /** Since when rules of an earlier life, of what serves, are known to stand without having been compared; wall clock. */

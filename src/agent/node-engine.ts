@@ -35,6 +35,8 @@ export class NodeEngine {
   readonly #release: ReleaseCourse;
   readonly #inspection = new Inspection();
   #wake: () => void = () => undefined;
+  /** The attempt after which was looked for what is left. */
+  #tidiedAfter = '';
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -81,6 +83,12 @@ export class NodeEngine {
     this.#wake();
   }
 
+  /** What drained has ended, well or not. */
+  noteDrained(): void {
+    this.#leftovers.note();
+    this.#wake();
+  }
+
   /** kube-proxy has left something, as far as somebody has seen. */
   noteLeftovers(): void {
     this.#kubeProxyLeftovers.note();
@@ -117,6 +125,7 @@ export class NodeEngine {
       waitingSinceMs,
       syncError: error,
       probes,
+      leftovers: this.#leftovers.sight,
     };
   }
 
@@ -214,9 +223,20 @@ export class NodeEngine {
   async #tidy(): Promise<boolean> {
     const { serving } = this.#switcher;
     if (serving === null || !this.#mayTidy()) return false;
+    this.#noteEnd();
     if (!(await this.#leftovers.removeOnce((mode) => this.#isKept(mode)))) return false;
     this.#parts.metrics.setServing(serving);
+    this.#parts.onTransition();
     return true;
+  }
+
+  /** Whether anything is left of the other mode is looked at once more after each attempt. */
+  #noteEnd(): void {
+    const { attempt } = this.#switcher;
+    if (attempt === null || !isOver(attempt)) return;
+    const end = `${attempt.id} ${attempt.phase} ${attempt.startedAtMs}`;
+    if (end !== this.#tidiedAfter) this.#leftovers.note();
+    this.#tidiedAfter = end;
   }
 
   /** A mode stands while it serves, is to serve, or carries connections that are older than what serves. */

@@ -7,7 +7,7 @@ import { SysctlFolder } from '../kernel/sysctl-folder.ts';
 import type { NodeFindings } from '../core/node/preflight.ts';
 import type { Log } from '../support/log.ts';
 import { BootFiles } from './settings/boot-files.ts';
-import { presentModes } from './release/leftovers.ts';
+import { findPresentModes } from './release/present-modes.ts';
 import { createDataplane } from './node-modes.ts';
 import { NodeModules, type ModuleStore } from './settings/node-modules.ts';
 import { NodeTables } from './node-tables.ts';
@@ -51,7 +51,7 @@ export function openNodeKernel(places: SettingsPlaces, hooks: Hooks): NodeKernel
     ...hooks,
     originals,
     findings,
-    look: async () => void (await presentModes((mode) => createDataplane(mode), log)),
+    look: async () => void (await findPresentModes((mode) => createDataplane(mode))),
     sysctls: new NodeSysctls({ store: sysctls, originals, log }),
     modules: new NodeModules({ store: moduleStore(index), originals, bootID: systemProbe.bootID(), log }),
     tables: new NodeTables({

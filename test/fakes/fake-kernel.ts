@@ -5,6 +5,7 @@ import { KernelError } from '../../src/kernel/error.ts';
 
 type Operation = 'sync' | 'update' | 'verify' | 'remove';
 
+
 /**
  * What a kernel holds, per mode; survives the agents that write to it. `fault` is asked before every operation, and an
  * error it returns is what the operation fails with, having changed nothing.
@@ -14,6 +15,8 @@ export class FakeKernel {
   /** Every write in order, e.g. `sync nftables`. */
   readonly journal: string[] = [];
   fault: (operation: Operation, mode: ImplementedMode) => string | undefined = () => undefined;
+  /** Asked before every look for a mode; an error that it returns is what the look fails with. */
+  blindness: (mode: ImplementedMode) => string | undefined = () => undefined;
   /** Called after every operation, to look at the invariants. */
   onOperation: () => void = () => undefined;
 
@@ -73,6 +76,10 @@ class FakeDataplane implements Dataplane {
   }
 
   isPresent(): Promise<boolean> {
+    const errno = this.#kernel.blindness(this.mode);
+    if (errno !== undefined) {
+      return Promise.reject(new KernelError({ operation: 'look', object: this.mode, retryable: true, errno }));
+    }
     return Promise.resolve(this.#kernel.modes.has(this.mode));
   }
 

@@ -4,7 +4,7 @@ import type { ImplementedMode } from '../../core/mode.ts';
 import type { ServicePorts } from '../../core/service/snapshot.ts';
 import type { AnchorKeeper } from '../drift/anchor-keeper.ts';
 import type { EngineParts } from '../engine-parts.ts';
-import { presentModes } from './leftovers.ts';
+import { lookForModes } from './present-modes.ts';
 import type { ModeSwitcher } from '../switch/mode-switcher.ts';
 import type { ServiceFollower } from '../services/service-follower.ts';
 
@@ -48,7 +48,7 @@ export class EarlierLife {
   /** Looks at the disk and the kernel, and at the settings of what serves; no rules are written. */
   async recall(): Promise<void> {
     const { createDataplane, log, stateFile, switcher, clock, onTransition } = this.#parts;
-    const present = await presentModes(createDataplane, log);
+    const { present } = await lookForModes(createDataplane, this.#parts);
     const disk = stateFile.read();
     const resumption = resume(disk, present);
     switcher.resume(resumption, disk.servingSinceMs);

@@ -1,34 +1,9 @@
 import { IMPLEMENTED_MODES, type ImplementedMode } from '../../core/mode.ts';
-import type { Dataplane } from '../../kernel/dataplane.ts';
+import type { LeftoverProblem, LeftoverSight } from '../../core/node/leftovers.ts';
 import { Backoff } from '../../support/backoff.ts';
 import type { Clock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
-
-type CreateDataplane = (mode: ImplementedMode) => Dataplane;
-
-/**
- * The modes, of those asked about, that have rules of ours in the kernel, complete or not. To look for many rules of iptables
- * takes seconds.
- */
-export async function presentModes(
-  createDataplane: CreateDataplane,
-  log: Log,
-  modes: readonly ImplementedMode[] = IMPLEMENTED_MODES,
-): Promise<ImplementedMode[]> {
-  const present: ImplementedMode[] = [];
-  for (const mode of modes) {
-    const dataplane = createDataplane(mode);
-    try {
-      if (await dataplane.isPresent()) present.push(mode);
-    } catch (error) {
-      // A mode whose tools are missing cannot be looked for; its preflight says so if it is ever asked for.
-      log.debug({ mode, problem: (error as Error).message }, 'cannot look for rules of this mode');
-    } finally {
-      dataplane.close();
-    }
-  }
-  return present;
-}
+import { findPresentModes, type CreateDataplane } from './present-modes.ts';
 
 /** Removes the rules of `mode`. Throws KernelError. */
 export async function removeMode(mode: ImplementedMode, createDataplane: CreateDataplane): Promise<void> {
@@ -51,6 +26,7 @@ export class Leftovers {
   readonly #parts: LeftoversParts;
   readonly #retry = new Backoff({ firstMs: 1_000, maxMs: 300_000 });
   #dueMs = 0;
+  #sight: LeftoverSight | null = null;
 
   constructor(parts: LeftoversParts) {
     this.#parts = parts;
@@ -61,13 +37,22 @@ export class Leftovers {
     return this.#dueMs;
   }
 
+  /** What the last look found; null before the first one. */
+  get sight(): LeftoverSight | null {
+    return this.#sight;
+  }
+
+  /** There may be something again. */
+  note(): void {
+    this.#dueMs = Math.min(this.#dueMs, this.#parts.clock.monotonicMs());
+  }
+
   /** The modes that have rules of ours although they are not kept; they are removed soon. */
   async look(isKept: (mode: ImplementedMode) => boolean): Promise<readonly ImplementedMode[]> {
-    const { createDataplane, clock, log } = this.#parts;
     const others = IMPLEMENTED_MODES.filter((mode) => !isKept(mode));
-    const found = await presentModes(createDataplane, log, others);
-    if (found.length > 0) this.#dueMs = Math.min(this.#dueMs, clock.monotonicMs());
-    return found;
+    const { present } = await findPresentModes(this.#parts.createDataplane, others);
+    if (present.length > 0) this.note();
+    return present;
   }
 
   /** False when there is nothing to do now. */
@@ -76,16 +61,22 @@ export class Leftovers {
     if (clock.monotonicMs() < this.#dueMs) return false;
     this.#dueMs = Infinity;
     const others = IMPLEMENTED_MODES.filter((mode) => !isKept(mode));
-    for (const mode of await presentModes(createDataplane, log, others)) {
+    const { present, unseen } = await findPresentModes(createDataplane, others);
+    const left: LeftoverProblem[] = [];
+    for (const mode of present) {
       try {
         await removeMode(mode, createDataplane);
         log.info({ mode }, 'removed rules of a mode that does not serve');
       } catch (error) {
         const problem = (error as Error).message;
         log.warn({ mode, problem }, 'cannot remove rules of a mode that does not serve; trying again');
-        this.#dueMs = clock.monotonicMs() + this.#retry.nextMs();
+        left.push({ mode, problem });
       }
     }
+    for (const fields of unseen) log.warn({ ...fields }, 'cannot look for rules of this mode; trying again');
+    this.#sight = { left, unseen };
+    if (left.length + unseen.length > 0) this.#dueMs = clock.monotonicMs() + this.#retry.nextMs();
+    else this.#retry.reset();
     return true;
   }
 }

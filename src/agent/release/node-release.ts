@@ -1,7 +1,9 @@
 import type { ImplementedMode } from '../../core/mode.ts';
 import type { Dataplane } from '../../kernel/dataplane.ts';
+import type { Clock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
-import { presentModes, removeMode } from './leftovers.ts';
+import { removeMode } from './leftovers.ts';
+import { lookForModes } from './present-modes.ts';
 
 export type ReleasePolicy = 'Restore' | 'Keep';
 
@@ -12,6 +14,7 @@ export interface ReleaseGround {
   releaseSettings(policy: ReleasePolicy): Promise<readonly string[]>;
   /** Removes what we keep on disk. */
   removeFiles(): void;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -20,7 +23,7 @@ export interface ReleaseGround {
  * of them. Tries everything; returns what failed, for people. Again is the same, also after a crash half way.
  */
 export async function releaseNode(ground: ReleaseGround, policy: ReleasePolicy): Promise<readonly string[]> {
-  const { createDataplane, log } = ground;
+  const { createDataplane } = ground;
   const failures: string[] = [];
   const attempt = async (work: () => Promise<void> | void) => {
     try {
@@ -29,7 +32,10 @@ export async function releaseNode(ground: ReleaseGround, policy: ReleasePolicy):
       failures.push((error as Error).message);
     }
   };
-  for (const mode of await presentModes(createDataplane, log)) await attempt(() => removeMode(mode, createDataplane));
+  const { present, unseen } = await lookForModes(createDataplane, ground);
+  for (const mode of present) await attempt(() => removeMode(mode, createDataplane));
+  // What was not seen may be there: nobody may say that nothing is left.
+  failures.push(...unseen.map(({ mode, problem }) => `cannot look for rules of ${mode} mode: ${problem}`));
   await attempt(() => ground.removeBesides());
   await attempt(async () => {
     failures.push(...(await ground.releaseSettings(policy)));

@@ -1,4 +1,5 @@
 import { rmdirSync } from 'node:fs';
+import { systemClock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
 import { createDataplane, removeBesides } from '../node-modes.ts';
 import type { ReleaseGround } from './node-release.ts';
@@ -19,6 +20,7 @@ export function releaseGround(
       for (const file of files) file.remove();
       removeIfEmpty(stateDir);
     },
+    clock: systemClock,
     log,
   };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, rmSync } from 'node:fs';
-import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { NodeNetwork } from '../../core/service/dataplane-options.ts';
 import type { Protocol, ServicePort, ServicePorts } from '../../core/service/snapshot.ts';
@@ -63,7 +63,7 @@ export class ServiceCache implements FollowObserver {
 
   programmed(servicePorts: ServicePorts): void {
     this.#servicePorts = servicePorts;
-    if (this.#isDirty && !this.#isWaiting) void this.#writeLater();
+    if (this.#isDirty) void this.#writeLater();
   }
 
   /** Writes what is not on disk yet; for the end of the process. */
@@ -110,6 +110,7 @@ export class ServiceCache implements FollowObserver {
 
   async #writeLater(): Promise<void> {
     const { clock, signal } = this.#parts;
+    if (this.#isWaiting) return;
     this.#isWaiting = true;
     await clock.sleep(this.#hasWritten ? INTERVAL_MS : FIRST_WRITE_MS, signal);
     this.#isWaiting = false;
@@ -139,12 +140,13 @@ export class ServiceCache implements FollowObserver {
       this.#say(null);
     } catch (error) {
       this.#isDirty = true;
-      rmSync(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => undefined);
       const fields = { path: this.#path, problem: (error as Error).message };
       this.#parts.log.warn(fields, 'cannot save the Services for a start without the API server');
       this.#say(
         `the Services cannot be saved for a start without the API server: ${fields.problem}; check --state-dir`,
       );
+      void this.#writeLater();
     }
   }
 

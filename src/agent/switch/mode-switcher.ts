@@ -202,12 +202,15 @@ export class ModeSwitcher {
     return this.#probes;
   }
 
-  /** Tries again what failed last, unless a switch is under way, so that what is said of it does not outlive the trouble. */
+  /**
+   * Tries again what failed last, or was never tried in this life of the agent, unless a switch is under way: what is said of
+   * it must not outlive the trouble.
+   */
   async recheckProbes(): Promise<void> {
     const config = this.#serving?.config;
-    const isFailing = this.#probes.some(({ result }) => result === 'Fail');
+    const mustTry = this.#probes.length === 0 || this.#probes.some(({ result }) => result === 'Fail');
     const isBusy = () => this.#attempt !== null && !isOver(this.#attempt);
-    if (config === undefined || !isFailing || isBusy()) return;
+    if (config === undefined || !mustTry || !this.#parts.follower.hasServices || isBusy()) return;
     const { probe, follower, onTransition } = this.#parts;
     const probes = await probe(config, () => follower.servicePorts);
     if (isBusy()) return;

@@ -174,7 +174,9 @@ const gates = z
       .max(16)
       .default([...BUILTIN_GATES])
       .describe(
-        'What must hold on a node for it to count as healthy. A node where one of them fails before the change is not started.',
+        'What must hold on a node for it to count as healthy. A node where one of them fails before the change is not started. ' +
+          'DataplaneFresh is the condition DataplaneSynced, which Ready always includes; NodeReady is what the kubelet says; ' +
+          'the others stand in status.probes of the NodeProxyState.',
       )
       .meta({ 'x-kubernetes-list-type': 'set' }),
     custom: z

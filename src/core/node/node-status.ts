@@ -1,7 +1,9 @@
 import type { Condition } from '../api/meta.ts';
+import type { BuiltinGate } from '../api/rollout-spec.ts';
 import type { NodeProxyStateConditionType, NodeProxyStateStatus } from '../api/node-proxy-state.ts';
 import { isOver, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode, Mode } from '../mode.ts';
+import { leftoverOutcome, type LeftoverSight } from './leftovers.ts';
 import type { Lack } from './preflight.ts';
 import type { ProbeOutcome } from './probe-result.ts';
 import {
@@ -41,6 +43,8 @@ export interface NodeFacts extends SyncFacts {
   readonly attempt: Attempt | null;
   /** What the probes said last. */
   readonly probes: readonly ProbeOutcome[];
+  /** What was seen last of the modes that do not serve; null before the first look. */
+  readonly leftovers: LeftoverSight | null;
   /** Whether others changed our rules lately, and so often that repairs wait. */
   readonly drift: 'none' | 'recent' | 'contested';
   readonly settings: SettingsFacts;
@@ -75,6 +79,9 @@ export function nodeStatus(facts: NodeFacts, previous: NodeProxyStateStatus | un
   };
 }
 
+const NO_LEFTOVERS = 'NoLeftovers' satisfies BuiltinGate;
+const MAX_PROBE_MESSAGE = 1_000;
+
 function drainingStatus({ draining }: NodeFacts): Pick<NodeProxyStateStatus, 'draining'> {
   if (draining === null) return {};
   const { mode, sinceMs, deadlineAtMs } = draining;
@@ -85,20 +92,30 @@ function currentAndLastGood({ revision, config: { mode } }: Serving, sinceMs: nu
   return { current: { revision, mode, since: timeText(sinceMs) }, lastGood: { revision, mode } };
 }
 
-function probesOf({ probes, attempt, nowMs }: NodeFacts, previous: NodeProxyStateStatus | undefined) {
-  if (probes.length === 0) return {};
-  const listed = probes.map(({ name, result, message }) => {
+type ToldProbe = NonNullable<NodeProxyStateStatus['probes']>[number];
+
+/** An agent that starts anew has tried nothing yet, and so disproved nothing of what was said before. */
+function probesOf(
+  { probes, leftovers, draining, attempt, serving, nowMs }: NodeFacts,
+  previous: NodeProxyStateStatus | undefined,
+): Pick<NodeProxyStateStatus, 'probes'> {
+  if (serving === null && probes.length === 0) return {};
+  const told = previous?.probes ?? [];
+  const tell = ({ name, result, message }: Omit<ToldProbe, 'at'> & { readonly message: string }): ToldProbe => {
     const baseline = attempt?.baseline.find((before) => before.name === name)?.result;
-    const before = previous?.probes?.find((known) => known.name === name);
+    const before = told.find((known) => known.name === name);
     return {
       name,
       ...(baseline === undefined ? {} : { baseline }),
       result,
-      ...(message === '' ? {} : { message }),
+      ...(message === '' ? {} : { message: message.slice(0, MAX_PROBE_MESSAGE) }),
       at: before?.result === result ? before.at : timeText(nowMs),
     };
-  });
-  return { probes: listed };
+  };
+  const tried = probes.length > 0 ? probes.map(tell) : told.filter(({ name }) => name !== NO_LEFTOVERS);
+  const seen = leftovers === null ? [] : [tell(leftoverOutcome(leftovers, draining))];
+  const all = [...tried, ...(leftovers === null ? told.filter(({ name }) => name === NO_LEFTOVERS) : seen)];
+  return all.length === 0 ? {} : { probes: all };
 }
 
 function lastFailure(

@@ -588,6 +588,39 @@ describe('node engine', () => {
     assert.equal(node.kernel.modes.get('iptables')?.size, 1);
   });
 
+  it('looks after each switch whether anything is left, and names what cannot be removed or seen', async () => {
+    node.engine.setTarget(target('iptables'));
+    await node.untilServing('iptables');
+    await node.untilLater(() => node.engine.view().leftovers !== null);
+    assert.deepEqual(node.engine.view().leftovers, { left: [], unseen: [] });
+    node.kernel.modes.set('ipvs', new Map());
+    refuse('remove', 'ipvs');
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    const modes = () => {
+      const { left = [], unseen = [] } = node.engine.view().leftovers ?? {};
+      return [left, unseen].map((each) => each.map(({ mode }) => mode).join()).join('/');
+    };
+    await node.untilLater(() => modes() === 'ipvs/');
+    node.kernel.blindness = (mode) => (mode === 'ipvs' ? 'ETIMEDOUT' : undefined);
+    await node.untilLater(() => modes() === '/ipvs');
+    node.kernel.blindness = () => undefined;
+    node.kernel.fault = () => undefined;
+    await node.untilLater(() => modes() === '/');
+    assert.ok(!node.kernel.modes.has('ipvs'));
+  });
+
+  it('tries the probes anew once it has started again', async () => {
+    node.engine.setTarget(target('nftables'));
+    await node.untilServing('nftables');
+    await node.restart();
+    await node.until(() => node.engine.view().lastSyncMs !== null);
+    assert.deepEqual(node.engine.view().probes, []);
+    node.dns = 'Fail';
+    await node.engine.recheckProbes();
+    assert.equal(node.engine.view().probes.find(({ name }) => name === 'ClusterDNS')?.result, 'Fail');
+  });
+
   it('takes a mode whose connections drain for no leftover', async () => {
     node.engine.setTarget(target('iptables'));
     await node.untilServing('iptables');

@@ -48,6 +48,7 @@ const serving: NodeFacts = {
   isStale: false,
   recalledAtMs: null,
   unread: [],
+  leftovers: null,
   release: null,
   handoverNote: null,
   probes: [{ name: 'ClusterDNS', result: 'Pass', message: '' }],
@@ -184,6 +185,17 @@ describe('status of a node', () => {
     const back = { ...serving, serving: old, attempt: { ...attempt, phase: 'RolledBack', failure } as const };
     const first = nodeStatus(back, undefined);
     assert.deepEqual(nodeStatus({ ...back, nowMs: 99_000 }, first), first);
+  });
+
+  it('keeps what probes said until this life of the agent has tried them, but not on a node that serves nothing', () => {
+    const before = nodeStatus({ ...serving, leftovers: { left: [], unseen: [] } }, undefined);
+    assert.deepEqual(
+      before.probes?.map(({ name, result }) => `${name} ${result}`),
+      ['ClusterDNS Pass', 'NoLeftovers Pass'],
+    );
+    const restarted = { ...serving, nowMs: 99_000, probes: [], leftovers: null };
+    assert.deepEqual(nodeStatus(restarted, before).probes, before.probes);
+    assert.deepEqual(nodeStatus({ ...restarted, serving: null }, before).probes, undefined);
   });
 
   it('says why it never came to hold the rules', () => {
