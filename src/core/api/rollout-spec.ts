@@ -3,13 +3,30 @@ import { ExpressionError, parseCondition } from '../rollout/expression.ts';
 import { isTimeZone, WEEKDAYS } from '../rollout/window.ts';
 import { duration, labelSelector } from './meta.ts';
 
-const MAX_UNAVAILABLE = 'must be a whole number of at least 1, or a percentage from "1%" to "100%"';
 const PERCENTAGE = /^([1-9][0-9]?|100)%$/;
 const CLOCK_TIME = /^([01][0-9]|2[0-3]):[0-5][0-9]$/;
 const HTTP_URL = /^https?:\/\/[^\s]+$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const MAX_NODES = 100_000;
+
+/** How many nodes: a number, or a percentage of the matched ones. */
+function nodeShare(minimum: 0 | 1) {
+  return (
+    z
+      .union([z.int().min(minimum).max(MAX_NODES), z.string().max(4).regex(PERCENTAGE)], {
+        error: `must be a whole number of at least ${minimum}, or a percentage from "1%" to "100%"`,
+      })
+      // Not in CEL: those rules are left out as soon as anything else in the object is wrong.
+      .meta({
+        'x-kubernetes-int-or-string': true,
+        minimum,
+        maximum: MAX_NODES,
+        maxLength: 4,
+        pattern: PERCENTAGE.source,
+      })
+  );
+}
 
 /** What the agents, or the Node itself, can say of the health of a node. */
 export const BUILTIN_GATES = [
@@ -24,12 +41,12 @@ export type BuiltinGate = (typeof BUILTIN_GATES)[number];
 
 const canary = z
   .strictObject({
-    count: z
-      .int()
-      .min(0)
-      .max(MAX_NODES)
+    count: nodeShare(0)
       .default(1)
-      .describe('How many nodes change first; 0 for no canary. Fewer, where fewer nodes match the selector.'),
+      .describe(
+        'How many nodes change first: a number, 0 for no canary, or a percentage of the matched nodes (rounded down, but at ' +
+          'least 1). Fewer, where fewer nodes match the selector.',
+      ),
     selector: labelSelector
       .prefault({})
       .describe('The nodes to choose the canary from; empty means all of the profile.'),
@@ -231,21 +248,12 @@ export const rolloutSpec = z
       .default('')
       .describe('Any text; change it to try a rejected revision, or the nodes that failed it, once more.'),
     canary,
-    maxUnavailable: z
-      .union([z.int().min(1).max(MAX_NODES), z.string().max(4).regex(PERCENTAGE)], { error: MAX_UNAVAILABLE })
+    maxUnavailable: nodeShare(1)
       .default(1)
       .describe(
         'How many nodes may be not Ready at one time, for whatever cause: a number, or a percentage of the matched nodes ' +
           '(rounded down, but at least 1).',
-      )
-      // Not in CEL: those rules are left out as soon as anything else in the object is wrong.
-      .meta({
-        'x-kubernetes-int-or-string': true,
-        minimum: 1,
-        maximum: MAX_NODES,
-        maxLength: 4,
-        pattern: PERCENTAGE.source,
-      }),
+      ),
     ignoreNotReadyAfter: duration
       .default('10m')
       .describe('Nodes whose kubelet is not Ready for longer leave the count and the plan, and are listed as skipped.'),

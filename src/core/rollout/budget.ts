@@ -4,10 +4,10 @@ import type { NodeAssessment } from './node.ts';
 import type { Roster } from './roster.ts';
 import { compareForBatch, compareForCanary, compareForRollback, firstOf, zoneOf } from './order.ts';
 
-/** How many of `matched` nodes may be unavailable at one time: a percentage rounds down, but to no less than 1. */
-export function resolveMaxUnavailable(maxUnavailable: RolloutSpec['maxUnavailable'], matched: number): number {
-  if (typeof maxUnavailable === 'number') return maxUnavailable;
-  return Math.max(1, Math.floor((matched * Number.parseInt(maxUnavailable, 10)) / 100));
+/** How many of `matched` nodes: a percentage rounds down, but to no less than 1. */
+export function resolveShare(share: RolloutSpec['maxUnavailable'], matched: number): number {
+  if (typeof share === 'number') return share;
+  return Math.max(1, Math.floor((matched * Number.parseInt(share, 10)) / 100));
 }
 
 /** The slots of a rollout, counted from the nodes as they are. */
@@ -21,7 +21,7 @@ export interface Budget {
 /** A percentage is one of all nodes, the dead ones among them. */
 export function countBudget(nodes: Roster, rollout: RolloutSpec): Budget {
   return {
-    maxUnavailable: resolveMaxUnavailable(rollout.maxUnavailable, nodes.matched),
+    maxUnavailable: resolveShare(rollout.maxUnavailable, nodes.matched),
     unavailable: nodes.count(FACT.unavailable),
     inFlight: nodes.count(FACT.inFlight),
     failed: nodes.count(FACT.failed),

@@ -3,7 +3,7 @@ import type { NodeProxyState } from '../api/node-proxy-state.ts';
 import { proxyProfileSpec, type ProxyProfile, type ProxyProfileSpec } from '../api/proxy-profile.ts';
 import type { StateAction } from './actions.ts';
 import { timeText } from '../time.ts';
-import { resolveMaxUnavailable } from './budget.ts';
+import { resolveShare } from './budget.ts';
 
 /** Keeps a profile that wants its nodes released until they are. */
 export const FINALIZER = 'switchyard.dev/release';
@@ -106,7 +106,7 @@ function releaseInTurn(
   { nowMs, keptOff }: ReleaseScene,
 ): ReleasePlan {
   const asked = own.filter((state) => state.spec.action === 'Release' && !ended.includes(state));
-  const free = resolveMaxUnavailable(spec.rollout.maxUnavailable, own.length) - asked.length;
+  const free = resolveShare(spec.rollout.maxUnavailable, own.length) - asked.length;
   const next = own.filter((state) => state.spec.action !== 'Release').slice(0, Math.max(0, free));
   const deadlineAtMs = nowMs + durationMs(spec.rollout.nodeDeadline);
   return {

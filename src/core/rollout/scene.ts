@@ -1,5 +1,5 @@
 import type { ProxyProfile, ProxyProfileSpec } from '../api/proxy-profile.ts';
-import type { Budget } from './budget.ts';
+import { resolveShare, type Budget } from './budget.ts';
 import type { Course } from './course.ts';
 import { FACT } from './facts.ts';
 import type { GateResults } from './gates.ts';
@@ -45,7 +45,7 @@ export function examine({ nodes, spec }: Scene): Trial {
     // Nodes that were new come and go beside the batches.
     busy: nodes.where(FACT.inFlight | FACT.batched),
     settled: batch === undefined ? [] : nodes.ofBatch(batch, FACT.onTarget | FACT.done),
-    canaryWanted: Math.max(0, Math.min(spec.rollout.canary.count, eligible) - done),
+    canaryWanted: Math.max(0, Math.min(resolveShare(spec.rollout.canary.count, nodes.matched), eligible) - done),
   };
 }
 

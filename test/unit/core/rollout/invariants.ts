@@ -7,7 +7,7 @@ import {
 import { proxyProfileSpec, proxyProfileStatus } from '../../../../src/core/api/proxy-profile.ts';
 import { renderProfile, revisionOf } from '../../../../src/core/revision.ts';
 import { durationMs } from '../../../../src/core/api/meta.ts';
-import { resolveMaxUnavailable } from '../../../../src/core/rollout/budget.ts';
+import { resolveShare } from '../../../../src/core/rollout/budget.ts';
 import type { ProfilePlan, RolloutPlan, StateAction } from '../../../../src/core/rollout/rollout.ts';
 import type { RolloutNode } from '../../../../src/core/rollout/node.ts';
 import type { SimulatedCluster } from './cluster.ts';
@@ -111,7 +111,7 @@ function storyOf(cluster: SimulatedCluster): Story {
 
 /** Never more than maxUnavailable nodes away by our doing, and never more under way than that. */
 function checkSlots(cluster: SimulatedCluster, grants: readonly StateAction[], { isBack }: Story): void {
-  const max = resolveMaxUnavailable(rolloutOf(cluster).maxUnavailable, cluster.nodes.size);
+  const max = resolveShare(rolloutOf(cluster).maxUnavailable, cluster.nodes.size);
   const before = away(cluster);
   const disturbed = grants.map(({ node }) => node).filter((name) => !before.includes(name));
   // A serving node that only missed its deadline, or whose agent begins anew by itself, is away already.
@@ -193,6 +193,14 @@ function isCanary(cluster: SimulatedCluster, state: NodeProxyState, target: stri
   return hasSucceeded(state) && serves(cluster, nodeName);
 }
 
+/** A percentage of few nodes is one node at least. */
+function canaryOf(cluster: SimulatedCluster): number {
+  const { count } = rolloutOf(cluster).canary;
+  if (typeof count === 'number') return count;
+  const { matched = 0 } = cluster.profile('all').status?.nodes ?? {};
+  return Math.max(1, Math.trunc((Math.max(matched, cluster.nodes.size) * Number(count.slice(0, -1))) / 100));
+}
+
 /** What changed last has soaked for as long as it should, and batches come after as many canary nodes as there should be. */
 function checkSoak(cluster: SimulatedCluster, next: number | undefined): void {
   const { canary, batchSoak } = rolloutOf(cluster);
@@ -201,7 +209,7 @@ function checkSoak(cluster: SimulatedCluster, next: number | undefined): void {
   const newest = Math.max(...settled.map(({ batch = 0 }) => batch));
   const last = settled.filter(({ batch }) => batch === newest);
   // While canary nodes are still to come, or to be replaced, those that are there need not soak.
-  if (next === 0) return assert.ok(settled.length < canary.count, 'a canary larger than it should be');
+  if (next === 0) return assert.ok(settled.length < canaryOf(cluster), 'a canary larger than it should be');
   const hasCanary = last.length > 0 || [...cluster.states.values()].some((state) => isCanary(cluster, state, target));
   assert.ok(hasCanary || next !== 1 || canary.count === 0, 'a first batch without a canary that is well');
   if (last.length === 0) return;

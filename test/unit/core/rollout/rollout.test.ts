@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { proxyProfileStatus, type ProxyProfile } from '../../../../src/core/api/proxy-profile.ts';
-import { resolveMaxUnavailable } from '../../../../src/core/rollout/budget.ts';
+import { resolveShare } from '../../../../src/core/rollout/budget.ts';
 import type { RolloutNode } from '../../../../src/core/rollout/node.ts';
 import { node, profile, SimulatedCluster } from './cluster.ts';
 
@@ -33,8 +33,7 @@ describe('maxUnavailable', () => {
     ['10%', 0, 1],
   ];
   for (const [given, matched, expected] of cases) {
-    it(`${given} of ${matched} nodes is ${expected}`, () =>
-      assert.equal(resolveMaxUnavailable(given, matched), expected));
+    it(`${given} of ${matched} nodes is ${expected}`, () => assert.equal(resolveShare(given, matched), expected));
   }
 });
 

@@ -47,7 +47,10 @@ export const scenario = fc.record({
   isInstalled: fc.boolean(),
   maxUnavailable: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom('1%', '34%', '50%', '100%')),
   maxFailures: fc.integer({ min: 1, max: 3 }),
-  canary: fc.record({ count: fc.integer({ min: 0, max: 2 }), soak: fc.constantFrom('0s', '3s', '10m') }),
+  canary: fc.record({
+    count: fc.oneof(fc.integer({ min: 0, max: 2 }), fc.constantFrom('1%', '40%', '100%')),
+    soak: fc.constantFrom('0s', '3s', '10m'),
+  }),
   approval: fc.constantFrom('Auto', 'Auto', 'Manual'),
   batchSoak: fc.constantFrom('0s', '0s', '5s'),
   fleet: fc.constantFrom('RollbackAll', 'RollbackAll', 'RollbackBatch', 'Pause'),

@@ -40,6 +40,39 @@ describe('the canary', () => {
     assert.deepEqual(cluster.batches(), { n2: 0, n4: 0, n1: 1 });
   });
 
+  for (const [count, nodes, expected] of [
+    ['50%', 4, 2],
+    ['10%', 4, 1],
+    ['100%', 3, 3],
+    ['34%', 3, 1],
+    ['1%', 1, 1],
+  ] as const) {
+    it(`of ${count} of ${nodes} nodes is ${expected}`, () => {
+      const cluster = installed(nodes, { canary: { count, soak: '10m' }, maxUnavailable: 10 });
+      cluster.reconcile();
+      assert.equal(Object.values(cluster.batches()).filter((batch) => batch === 0).length, expected);
+      assert.equal(cluster.condition('all', 'Progressing'), 'True/CanaryRunning');
+      assert.equal(cluster.profile('all').status?.plan?.filter(({ batch }) => batch === 0).length ?? 0, expected);
+    });
+  }
+
+  it('of a percentage is one of all nodes, and taken from the selector as far as that goes', () => {
+    const labelled = (name: string) => node(name, { labels: { canary: 'yes' } });
+    const cluster = installed(
+      4,
+      { canary: { count: '75%', selector: { matchLabels: { canary: 'yes' } }, soak: '10m' } },
+      [node('n1'), node('n2'), labelled('n3'), labelled('n4')],
+    );
+    cluster.editProfile('all', {
+      rollout: {
+        canary: { count: '75%', selector: { matchLabels: { canary: 'yes' } }, soak: '10m' },
+        maxUnavailable: 4,
+      },
+    });
+    cluster.reconcile();
+    assert.deepEqual(cluster.batches(), { n3: 0, n4: 0 });
+  });
+
   it('says so when no node matches its selector', () => {
     const cluster = installed(2, { canary: { selector: { matchLabels: { no: 'body' } } } });
     assert.deepEqual(cluster.reconcile().actions, []);

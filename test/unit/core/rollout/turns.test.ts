@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { resolveMaxUnavailable } from '../../../../src/core/rollout/budget.ts';
+import { resolveShare } from '../../../../src/core/rollout/budget.ts';
 import type { SimulatedCluster } from './cluster.ts';
 import { MortalControllers } from './mortal-controller.ts';
 import { installed } from './stories.ts';
@@ -128,7 +128,7 @@ describe('a rollout that is turned in mid-flight', () => {
 describe('a percentage', () => {
   for (const maxUnavailable of ['1%', '10%', '34%', '50%', '67%', '100%']) {
     for (const count of [1, 2, 3]) {
-      const max = resolveMaxUnavailable(maxUnavailable, count);
+      const max = resolveShare(maxUnavailable, count);
       it(`${maxUnavailable} of ${count} nodes: at least one at a time, at most ${max}, and all in the end`, () => {
         const cluster = installed(count, { canary: { count: 0 }, maxUnavailable });
         let most = 0;
