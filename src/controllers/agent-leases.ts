@@ -8,11 +8,13 @@ import { ResourceRequests } from './resource-requests.ts';
 import { runResourceWatch } from './resource-watch.ts';
 
 interface AgentLease extends CachedObject {
+  /** Undefined where it is not of an agent. */
+  readonly node: string | undefined;
   readonly renewal: string;
 }
 
 interface RawLease extends CachedObject {
-  readonly spec?: { readonly renewTime?: string };
+  readonly spec?: { readonly renewTime?: string; readonly holderIdentity?: string };
 }
 
 /** Of a Lease that changes every half minute on every node, nothing else is worth keeping. */
@@ -24,7 +26,8 @@ function readLease(raw: unknown): AgentLease {
     ...(uid === undefined ? {} : { uid }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
   };
-  return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: kept, renewal: spec?.renewTime ?? '' };
+  const node = nodeOfLease(name, spec?.holderIdentity);
+  return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: kept, node, renewal: spec?.renewTime ?? '' };
 }
 
 export interface AgentLeasesParts {
@@ -55,8 +58,7 @@ export class AgentLeases {
       path: `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`,
       read: readLease,
       cache: new ObjectCache<AgentLease>(),
-      onEvent: (phase: string, { metadata, renewal }: AgentLease) => {
-        const node = nodeOfLease(metadata.name);
+      onEvent: (phase: string, { node, renewal }: AgentLease) => {
         if (node === undefined) return;
         if (phase === 'DELETED') this.#ledger.forget(node);
         else this.#ledger.hear(node, renewal, clock.monotonicMs());

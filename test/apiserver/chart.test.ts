@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
+import { agentLeaseName } from '../../src/core/node/agent-lease.ts';
 import type { Manifest } from '../chart/chart-renderer.ts';
 import { FOREIGN_GROUP, manifestPath } from '../chart/manifest-path.ts';
 import { readDefinitions } from '../chart/definitions.ts';
@@ -265,6 +266,36 @@ describeApiServer(
       for (const instance of [node.slice(0, 127), `${node.slice(0, 127)}x`, 'n1']) {
         const { status, text } = await attempt(token, { method: 'POST', path: EVENTS, body: eventOf(instance) });
         assert.equal(status, 403, text);
+      }
+    });
+
+    it('lets an agent renew the Lease of its node, however long its name, and no other', async () => {
+      const long = (end: string) => `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(50)}${end}`;
+      const [one, two] = [long('1'), long('2')];
+      const tokenOf = (node: string) =>
+        server().accountToken({ namespace: 'kube-system', name: 'switchyard-agent', node });
+      const tokens = { n1: agent, [one]: await tokenOf(one), [two]: await tokenOf(two) };
+      const renew = async (token: string | undefined, lease: string, holderIdentity: string) => {
+        const path = `/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${lease}`;
+        const body = {
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          metadata: { name: lease },
+          spec: { holderIdentity },
+        };
+        return (await attempt(token ?? '', { method: 'PATCH', path, type: APPLY, body })).status;
+      };
+      for (const node of ['n1', one, two]) {
+        assert.equal(await renew(tokens[node], agentLeaseName(node), node), 201, node);
+        assert.equal(await renew(tokens[node], agentLeaseName(node), node), 200, node);
+      }
+      for (const [by, lease, holder] of [
+        [one, two, two],
+        [one, two, one],
+        ['n1', one, one],
+        [one, 'n1', one],
+      ] as const) {
+        assert.equal(await renew(tokens[by], agentLeaseName(lease), holder), 403, `${by} renews that of ${lease}`);
       }
     });
 

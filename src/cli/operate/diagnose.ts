@@ -23,7 +23,11 @@ export interface DiagnoseFlags extends ClusterFlags, OutputFlags {
 
 interface LeaseJson {
   readonly metadata: { readonly name: string };
-  readonly spec?: { readonly renewTime?: string; readonly leaseDurationSeconds?: number };
+  readonly spec?: {
+    readonly holderIdentity?: string;
+    readonly renewTime?: string;
+    readonly leaseDurationSeconds?: number;
+  };
 }
 
 /** What could not be gathered, for people. */
@@ -89,7 +93,7 @@ function isNamed({ metadata }: EvidenceService, { namespace, name }: NonNullable
 }
 
 function leaseOfAgent({ metadata, spec }: LeaseJson): AgentLease[] {
-  const node = nodeOfLease(metadata.name);
+  const node = nodeOfLease(metadata.name, spec?.holderIdentity);
   const renewedAtMs = Date.parse(spec?.renewTime ?? '');
   if (node === undefined || Number.isNaN(renewedAtMs)) return [];
   return [{ node, renewedAtMs, durationMs: (spec?.leaseDurationSeconds ?? 0) * 1_000 }];

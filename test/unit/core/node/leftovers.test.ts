@@ -17,7 +17,8 @@ const TABLE: readonly {
     name: 'what drains',
     sight: CLEAN,
     draining: { mode: 'ipvs', deadlineAtMs: 60_000 },
-    expected: 'Pass: ipvs mode keeps its connections until they end, at the latest 1970-01-01T00:01:00Z; see status.draining',
+    expected:
+      'Pass: ipvs mode keeps its connections until they end, at the latest 1970-01-01T00:01:00Z; see status.draining',
   },
   {
     name: 'what cannot be removed, whatever cannot be seen beside it',
