@@ -5,7 +5,6 @@ import { KernelError } from '../../src/kernel/error.ts';
 
 type Operation = 'sync' | 'update' | 'verify' | 'remove';
 
-
 /**
  * What a kernel holds, per mode; survives the agents that write to it. `fault` is asked before every operation, and an
  * error it returns is what the operation fails with, having changed nothing.
