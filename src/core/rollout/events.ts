@@ -1,6 +1,7 @@
 import { AT_REST, conditionOf, type EventContent, type RolloutEvent, type Transition } from './transition.ts';
 import type { ProxyProfile, ProxyProfileStatus } from '../api/proxy-profile.ts';
 import { AGENT_LOST } from '../node/agent-lease.ts';
+import { INPUTS_STALE } from '../node/unread-inputs.ts';
 import { eventName } from '../event-name.ts';
 import { canonicalJson } from '../revision.ts';
 import type { Assignment } from './assignment.ts';
@@ -53,7 +54,9 @@ function nodeEvents({ profile, next }: Transition, view: RolloutView): EventCont
     if (assessment?.failure?.code === reason) {
       const { attempt, settled } = assessment.state?.spec ?? {};
       const about = [node, attempt?.id ?? settled, reason];
-      const text = `Node ${node} failed ${view.course.target}: ${reason}: ${message}`;
+      const { target } = view.course;
+      const what = assessment.goal === target ? `failed ${target}` : `could not go back to ${assessment.goal}`;
+      const text = `Node ${node} ${what}: ${reason}: ${message}`;
       return [{ type: 'Warning', reason: 'NodeFailed', message: text, about }];
     }
     const about = [node, reason, profile.status?.conditions ?? null];
@@ -67,7 +70,7 @@ function nodeEvents({ profile, next }: Transition, view: RolloutView): EventCont
 function ailmentEvents({ profile, next }: Transition): EventContent[] {
   const now = conditionOf(next, 'Degraded');
   const isNews = now !== undefined && conditionOf(profile.status, 'Degraded')?.reason !== now.reason;
-  if (!isNews || !['AgentsMissing', 'DriftPersistent'].includes(now.reason)) return [];
+  if (!isNews || !['AgentsMissing', 'DriftPersistent', INPUTS_STALE].includes(now.reason)) return [];
   return [{ type: 'Warning', reason: now.reason, message: now.message }];
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { profile, type SimulatedCluster } from './cluster.ts';
-import { installed, settle } from './stories.ts';
+import { installed, MINUTE, settle } from './stories.ts';
 
 const NODES = ['n1', 'n2', 'n3', 'n4'];
 
@@ -46,6 +46,34 @@ describe('the events of a rollout', () => {
     cluster.reconcile();
     assert.deepEqual(cluster.moved(), { n1: 'nftables', n2: 'nftables*' });
     assert.deepEqual(cluster.events.slice(-2), ['RolloutResumed', 'BatchStarted'].toSorted());
+  });
+
+  it('say which revision a node failed, also on the way back', () => {
+    const told: string[] = [];
+    const cluster = installed(2, { canary: { count: 0 } });
+    const reconcile = () => {
+      const plan = cluster.reconcile();
+      for (const { reason, message } of plan.profiles[0]?.events ?? []) if (reason === 'NodeFailed') told.push(message);
+    };
+    const { target, lastGood } = cluster.plan().profiles[0]?.status.revision ?? {};
+    reconcile();
+    cluster.nowMs += 6 * MINUTE;
+    for (let round = 0; round < 3; round += 1) reconcile();
+    assert.deepEqual(cluster.moved(), {});
+    cluster.nowMs += 6 * MINUTE;
+    reconcile();
+    assert.match(told[0] ?? '', new RegExp(`^Node n1 failed ${target}: NoAnswer`));
+    assert.match(told[1] ?? '', new RegExp(`^Node n1 could not go back to ${lastGood}: NoAnswer`));
+    assert.equal(told.length, 2);
+  });
+
+  it('name once the nodes whose agents cannot read', () => {
+    const cluster = installed(2, { canary: { soak: '1h' } });
+    cluster.reconcile();
+    settle(cluster, 'n1');
+    cluster.setBlind('n1');
+    for (let round = 0; round < 3; round += 1) cluster.reconcile();
+    assert.equal(cluster.events.filter((reason) => reason === 'InputsStale').length, 1);
   });
 
   it('tell of a rejected revision that is tried again, also while its nodes are still going back', () => {
