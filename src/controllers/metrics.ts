@@ -24,7 +24,7 @@ function rollbackOf({ profile, status }: ProfilePlan, { reason, message }: Rollo
   if (reason === 'RollbackStarted') {
     return { profile: name, scope: 'fleet', cause: status.revision?.rejected?.[0]?.cause ?? 'Unknown' };
   }
-  // Node NAME failed REVISION: CODE: text
+  // Node NAME failed REVISION: CODE: text, or could not go back to it
   return reason === 'NodeFailed'
     ? { profile: name, scope: 'node', cause: message.split(': ')[1] ?? 'Unknown' }
     : undefined;

@@ -13,7 +13,10 @@ export interface NodeEvent {
 }
 
 type Status = NodeProxyStateStatus;
-type Wanted = Pick<NodeProxyStateSpec, 'revision'> & { readonly rendered: { readonly mode: string } };
+type Wanted = Pick<NodeProxyStateSpec, 'revision'> & {
+  readonly rendered: { readonly mode: string };
+  readonly attempt?: { readonly id: string } | undefined;
+};
 
 interface ConditionEvent {
   readonly condition: string;
@@ -43,10 +46,16 @@ const CONDITION_EVENTS: readonly ConditionEvent[] = [
 
 /**
  * What happened to a node between two of its statuses, in order: one event per transition, and the same ones however often
- * it is asked. Without an earlier status everything that is there has just happened.
+ * it is asked. Without an earlier status everything that is there has just happened, but for an attempt that nobody asked for
+ * there: a Node and its state that are made anew under an agent that serves.
  */
 export function nodeEvents(before: Status | undefined, after: Status, wanted: Wanted): readonly NodeEvent[] {
-  return [...startEvents(before, after, wanted), ...conditionEvents(before, after), ...endEvents(before, after)];
+  const isOld = before === undefined && after.attempt?.id !== wanted.attempt?.id;
+  return [
+    ...(isOld ? [] : startEvents(before, after, wanted)),
+    ...conditionEvents(before, after),
+    ...(isOld ? [] : endEvents(before, after)),
+  ];
 }
 
 function startEvents(before: Status | undefined, { attempt }: Status, { revision, rendered }: Wanted): NodeEvent[] {

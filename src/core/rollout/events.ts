@@ -5,6 +5,7 @@ import { INPUTS_STALE } from '../node/unread-inputs.ts';
 import { eventName } from '../event-name.ts';
 import { canonicalJson } from '../revision.ts';
 import type { Assignment } from './assignment.ts';
+import type { NodeAssessment } from './node.ts';
 import { progressEvents } from './progress-events.ts';
 import { stepEvents } from './step-events.ts';
 import { inPhase, LONG_NOT_READY, modeOf, nodeCount, UNSUPPORTED_OS, type RolloutView } from './view.ts';
@@ -43,6 +44,10 @@ function targetEvents({ profile }: Transition, view: RolloutView): EventContent[
 
 const SKIPPED = [UNSUPPORTED_OS, LONG_NOT_READY, 'PreflightFailed', 'BaselineProbeFailed'];
 
+function whatFailed({ goal }: NodeAssessment, { course: { target } }: RolloutView): string {
+  return goal === target ? `failed ${target}` : `could not go back to ${goal}`;
+}
+
 /** Of the nodes that the status names now and did not before; the others are told of by its counts. */
 function nodeEvents({ profile, next }: Transition, view: RolloutView): EventContent[] {
   const key = ({ node, reason }: { node: string; reason: string }) => `${node} ${reason}`;
@@ -54,9 +59,7 @@ function nodeEvents({ profile, next }: Transition, view: RolloutView): EventCont
     if (assessment?.failure?.code === reason) {
       const { attempt, settled } = assessment.state?.spec ?? {};
       const about = [node, attempt?.id ?? settled, reason];
-      const { target } = view.course;
-      const what = assessment.goal === target ? `failed ${target}` : `could not go back to ${assessment.goal}`;
-      const text = `Node ${node} ${what}: ${reason}: ${message}`;
+      const text = `Node ${node} ${whatFailed(assessment, view)}: ${reason}: ${message}`;
       return [{ type: 'Warning', reason: 'NodeFailed', message: text, about }];
     }
     const about = [node, reason, profile.status?.conditions ?? null];

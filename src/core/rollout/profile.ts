@@ -73,14 +73,23 @@ function isUrgent(before: ProxyProfileStatus | undefined, after: ProxyProfileSta
   return before === undefined || gistOf(before) !== gistOf(after);
 }
 
+/** What is written of a profile whose next status this is. */
+export function tellPlan(
+  profile: ProxyProfile,
+  status: ProxyProfileStatus,
+  events: readonly RolloutEvent[],
+): ProfilePlan {
+  const isChanged = canonicalJson(profile.status ?? {}) !== canonicalJson(status);
+  return { profile, status, isChanged, isUrgent: isUrgent(profile.status, status), events, record: undefined };
+}
+
 function finishPlan(
   { profile }: Assignment,
   status: ProxyProfileStatus,
   rest: Pick<PlannedProfile, 'events'> & Partial<PlannedProfile>,
 ): PlannedProfile {
-  const isChanged = canonicalJson(profile.status ?? {}) !== canonicalJson(status);
-  const nothing = { settle: [], grants: [], gateRequests: [], wakeAtMs: [], record: undefined };
-  return { profile, status, isChanged, isUrgent: isUrgent(profile.status, status), ...nothing, ...rest };
+  const nothing = { settle: [], grants: [], gateRequests: [], wakeAtMs: [] };
+  return { ...tellPlan(profile, status, []), ...nothing, ...rest };
 }
 
 /**

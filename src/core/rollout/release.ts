@@ -4,6 +4,7 @@ import { proxyProfileSpec, type ProxyProfile, type ProxyProfileSpec } from '../a
 import type { StateAction } from './actions.ts';
 import { timeText } from '../time.ts';
 import { resolveShare } from './budget.ts';
+import type { Releasing } from './releasing.ts';
 
 /** Keeps a profile that wants its nodes released until they are. */
 export const FINALIZER = 'switchyard.dev/release';
@@ -41,6 +42,8 @@ export interface ReleasePlan {
   readonly finalizers: readonly FinalizerAction[];
   /** Nodes that did not answer in time and keep what they run until they do; named once, when the profile goes. */
   readonly unanswered: readonly string[];
+  /** Of a profile that is being deleted; undefined where it goes now, or asks nobody. */
+  readonly releasing?: Releasing;
   readonly wakeAtMs: readonly number[];
 }
 
@@ -71,8 +74,15 @@ export function planRelease(
   const isOver = own.every(
     (state) => !isReleased(state) && isOverdue(state, nowMs) && !keptOff.has(state.metadata.name),
   );
-  if (!isOver) return plan;
+  if (!isOver) return { ...plan, releasing: releasingOf(own, plan, nowMs) };
   return { ...plan, finalizers: [done], unanswered: own.map(({ metadata }) => metadata.name) };
+}
+
+function releasingOf(own: readonly NodeProxyState[], { actions }: ReleasePlan, nowMs: number): Releasing {
+  const left = own.filter((state) => !isReleased(state));
+  const isAsked = (state: NodeProxyState) =>
+    state.spec.action === 'Release' || actions.some(({ node }) => node === state.metadata.name);
+  return { left, asked: left.filter(isAsked), overdue: left.filter((state) => isOverdue(state, nowMs)) };
 }
 
 /** The states of nodes that released when their profile was gone already. */

@@ -8,9 +8,10 @@ import type { GateRequest, GateResults } from './gates.ts';
 import { reportLostAgents } from './lost.ts';
 import { PlanMemory } from './memory.ts';
 import type { RolloutNode } from './node.ts';
-import { planProfile, type ProfilePlan } from './profile.ts';
+import { planProfile, tellPlan, type ProfilePlan } from './profile.ts';
 import { keptOffNodes } from '../kube-proxy/handover.ts';
 import type { HandoverFinding } from './handover.ts';
+import { releasingStatus } from './releasing.ts';
 import { finalizerOf, planRelease, removeReleased, type FinalizerAction, type ReleasePlan } from './release.ts';
 
 export type { StateAction, NewNodeProxyState } from './actions.ts';
@@ -83,6 +84,13 @@ function planReleases(
     .map((profile) => ({ profile, plan: planRelease(profile, states, taken, { nowMs, keptOff: keptOff() }) }));
 }
 
+/** What is said of a profile while its nodes are released. */
+function tellRelease({ profile, plan: { releasing } }: Release, nowMs: number): ProfilePlan[] {
+  if (releasing === undefined) return [];
+  const { status, events } = releasingStatus(profile, releasing, nowMs);
+  return [tellPlan(profile, status, events)];
+}
+
 /**
  * What to do now, from nothing but the objects: equal objects at an equal time give an equal plan, so a controller that
  * starts anew goes on where the last one stopped. See `SlotPicker` for what a plan never does. `memory` only saves work.
@@ -114,14 +122,17 @@ export function planRollout(input: RolloutInput, memory = new PlanMemory()): Rol
       ...assignments.flatMap(({ profile }) => finalizerOf(profile)),
       ...releases.flatMap(({ plan }) => plan.finalizers),
     ],
-    profiles: planned.map(({ profile, status, isChanged, isUrgent, events, record }) => ({
-      profile,
-      status,
-      isChanged,
-      isUrgent,
-      events,
-      record,
-    })),
+    profiles: [
+      ...planned.map(({ profile, status, isChanged, isUrgent, events, record }) => ({
+        profile,
+        status,
+        isChanged,
+        isUrgent,
+        events,
+        record,
+      })),
+      ...releases.flatMap((release) => tellRelease(release, nowMs)),
+    ],
     tellFirst: new Set(
       planned.filter(({ events }) => announcesStart(events)).map(({ profile }) => profile.metadata.name),
     ),

@@ -95,7 +95,7 @@ export function countNodes(view: RolloutView): NonNullable<ProxyProfileStatus['n
   };
 }
 
-const MAX_PROBLEMS = 20;
+export const MAX_PROBLEMS = 20;
 /** Of the schema; the conditions of a node may say more. */
 const MAX_MESSAGE = 4096;
 

@@ -7,7 +7,7 @@ type Status = NodeProxyStateStatus;
 
 const AT = '2026-01-01T00:00:00Z';
 const LATER = '2026-01-01T00:01:00Z';
-const wanted = { revision: 'r2', rendered: { mode: 'nftables' } };
+const wanted = { revision: 'r2', rendered: { mode: 'nftables' }, attempt: { id: 'r2-1' } };
 const condition = (type: string, status: 'True' | 'False', reason: string) => ({
   type,
   status,
@@ -47,6 +47,11 @@ const TABLE: readonly {
       'Normal SwitchStarted: attempt r2-1 begins to bring the node to nftables mode, revision r2; nothing served before',
       'Normal SwitchCommitted: the node serves in nftables mode, revision r2',
     ],
+  },
+  {
+    name: 'nothing of an old attempt, where the state was made anew under an agent that serves',
+    after: { ...served, current, lastFailure: { ...failure, at: AT } },
+    expected: [],
   },
   {
     name: 'a way back',

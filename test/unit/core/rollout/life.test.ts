@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DEFAULT_NODE_LABEL } from '../../../../src/core/api/kube-proxy-config.ts';
 import { FINALIZER } from '../../../../src/core/rollout/release.ts';
-import { node, profile, SimulatedCluster } from './cluster.ts';
+import { proxyProfileStatus } from '../../../../src/core/api/proxy-profile.ts';
+import { node, profile, ready, SimulatedCluster } from './cluster.ts';
 import { installed, kubelet, MINUTE, settle } from './stories.ts';
 
 describe('new nodes', () => {
@@ -185,6 +186,34 @@ describe('a profile that is deleted', () => {
     cluster.report('n3', (status) => void delete status.current);
     cluster.reconcile();
     assert.deepEqual(released(), ['n2']);
+  });
+
+  it('Release: says so meanwhile, and names who is late or cannot', () => {
+    const cluster = deleting('Release', { maxUnavailable: 2 });
+    cluster.reconcile();
+    assert.equal(cluster.condition('all', 'Progressing'), 'True/Releasing');
+    assert.equal(cluster.condition('all', 'Available'), 'False/Releasing');
+    assert.match(cluster.message('all', 'Progressing'), /3 nodes left: n1, n2 in progress, 1 waiting/);
+    const failing = ready('False', 'ReleaseFailed').map((each) => ({ ...each, type: 'Applied', message: 'EBUSY' }));
+    cluster.report('n1', (status) => void (status.conditions = failing));
+    cluster.reconcile();
+    assert.deepEqual(cluster.profile('all').status?.problems, [
+      { node: 'n1', reason: 'ReleaseFailed', message: 'EBUSY' },
+    ]);
+    cluster.nowMs += MINUTE;
+    cluster.report('n1', (status) => void delete status.current);
+    cluster.reconcile();
+    cluster.reconcile();
+    assert.match(cluster.message('all', 'Progressing'), /2 nodes left: n2, n3 in progress, 0 waiting/);
+    cluster.nowMs += 4 * MINUTE;
+    cluster.reconcile();
+    assert.equal(cluster.condition('all', 'Degraded'), 'True/ReleaseOverdue');
+    assert.deepEqual(
+      cluster.profile('all').status?.problems?.map(({ node: name, reason }) => [name, reason]),
+      [['n2', 'NoAnswer']],
+    );
+    assert.equal(cluster.events.filter((reason) => reason === 'ReleaseStarted').length, 1);
+    assert.deepEqual(proxyProfileStatus.safeParse(cluster.profile('all').status).error?.issues, undefined);
   });
 
   it('Release: lets go only once nobody who answered, or from whom kube-proxy is kept, is left', () => {
