@@ -138,7 +138,10 @@ export class NodeAgent {
       onNode: (node) => this.#setNode(node),
       onServiceCIDRs: (cidrs) => this.#network.setServiceCIDRs(cidrs),
       onTableChange: () => this.engine.notify(),
-      onReadAgain: () => this.#sight.look(),
+      onReadAgain: () => {
+        this.#sight.look();
+        this.#report.hurry();
+      },
     });
   }
 

@@ -52,6 +52,11 @@ export class NodeReport {
     this.#reporter.request();
   }
 
+  /** The API server answers again. */
+  hurry(): void {
+    this.#reporter.hurry();
+  }
+
   #facts({ metadata, spec }: NodeProxyState): Parameters<typeof nodeStatus>[0] {
     const { engine, node, draining, drift, sight, clock } = this.#parts;
     return {

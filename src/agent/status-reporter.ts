@@ -40,6 +40,7 @@ export class StatusReporter {
   #state: NodeProxyState | undefined;
   #written: NodeProxyStateStatus | undefined;
   #isWanted = false;
+  #pause = new AbortController();
   #isBusy = false;
 
   constructor(parts: ReporterParts) {
@@ -59,6 +60,12 @@ export class StatusReporter {
     if (!this.#isBusy) void this.#work();
   }
 
+  /** The API server answers again: what could not be written is tried now. */
+  hurry(): void {
+    this.#pause.abort();
+    this.#pause = new AbortController();
+  }
+
   async #work(): Promise<void> {
     const { clock, log, signal } = this.#parts;
     this.#isBusy = true;
@@ -72,7 +79,7 @@ export class StatusReporter {
         if (isApiStatus(error, 404) || signal.aborted) continue;
         log.warn({ problem: (error as Error).message }, 'cannot write the status of this node; trying again');
         this.#isWanted = true;
-        await clock.sleep(this.#backoff.nextMs(), signal);
+        await clock.sleep(this.#backoff.nextMs(), AbortSignal.any([signal, this.#pause.signal]));
       }
     }
     this.#isBusy = false;
