@@ -101,6 +101,22 @@ describe('Embedded API server', () => {
     assert.match(textOf(list.body.metadata?.resourceVersion), /^\d+$/);
   });
 
+  it('has no dual-stack Services where it has one family', async (test) => {
+    const server = await startApiServer({ serviceCidr6: null });
+    test.after(() => server.close());
+    const client = new ApiClient({ url: server.url, ca: server.caPem, token: server.adminToken });
+    test.after(() => client.close());
+    const create = (spec: object) =>
+      client.create('/api/v1/namespaces/default/services', {
+        metadata: { name: 's' },
+        spec: { ports: [{ port: 80 }], ...spec },
+      });
+    assert.match(textOf((await create({ ipFamilies: ['IPv6'] })).body.message), /not configured on this cluster/);
+    const required = await create({ ipFamilyPolicy: 'RequireDualStack' });
+    assert.match(textOf(required.body.message), /this cluster is not configured for dual-stack services/);
+    assert.deepEqual((await create({ ipFamilyPolicy: 'PreferDualStack' })).body.spec?.ipFamilies, ['IPv4']);
+  });
+
   it('takes its cluster IPs from the range it is given', async (test) => {
     const server = await startApiServer({ serviceCidr: '10.200.0.0/29' });
     test.after(() => server.close());

@@ -93,7 +93,7 @@ function apiServerFlags({ folder, etcd, port }: { folder: string; etcd: string; 
     `--tls-private-key-file=${join(folder, 'tls.key')}`,
     `--token-auth-file=${join(folder, 'tokens.csv')}`,
     '--authorization-mode=RBAC',
-    '--service-cluster-ip-range=10.96.0.0/16',
+    '--service-cluster-ip-range=10.96.0.0/16,fd00:96::/108',
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-signing-key-file=${join(folder, 'accounts.key')}`,
     `--service-account-key-file=${join(folder, 'accounts.pub')}`,

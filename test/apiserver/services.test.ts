@@ -75,6 +75,54 @@ describeApiServer('Services', (server) => {
     assert.deepEqual(body.spec?.clusterIPs, ['None']);
   });
 
+  const FAMILIES: [name: string, spec: Json, families: string[], policy: string][] = [
+    ['one family', {}, ['IPv4'], 'SingleStack'],
+    ['IPv6 alone', { ipFamilies: ['IPv6'] }, ['IPv6'], 'SingleStack'],
+    ['both', { ipFamilyPolicy: 'PreferDualStack' }, ['IPv4', 'IPv6'], 'PreferDualStack'],
+    [
+      'both, IPv6 first',
+      { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6'] },
+      ['IPv6', 'IPv4'],
+      'RequireDualStack',
+    ],
+    ['the family of their address', { clusterIP: 'fd00:96::77' }, ['IPv6'], 'SingleStack'],
+    [
+      'the families of their addresses',
+      { clusterIP: 'fd00:96::78', clusterIPs: ['fd00:96::78', '10.96.77.78'], ipFamilyPolicy: 'PreferDualStack' },
+      ['IPv6', 'IPv4'],
+      'PreferDualStack',
+    ],
+  ];
+  for (const [name, spec, families, policy] of FAMILIES) {
+    it(`have ${name}`, async () => {
+      const { client } = server();
+      const { status, body, text } = await client.create(PATH, service('families', spec));
+      await client.delete(`${PATH}/families`);
+      assert.equal(status, 201, text);
+      const { ipFamilies, ipFamilyPolicy, clusterIPs, clusterIP } = body.spec ?? {};
+      assert.deepEqual([ipFamilies, ipFamilyPolicy], [families, policy]);
+      const texts = listOf(clusterIPs).map(String);
+      assert.deepEqual(
+        texts.map((address) => (/^fd00:96::[0-9a-f]+$/.test(address) ? 'IPv6' : 'IPv4')),
+        families,
+      );
+      assert.equal(clusterIP, texts[0]);
+    });
+  }
+
+  it('get a second family and give it up again', async () => {
+    const { client } = server();
+    const { body } = await client.create(PATH, service('stacked'));
+    const turn = async (ipFamilyPolicy: string) =>
+      (await client.patch(`${PATH}/stacked`, 'merge-patch+json', { spec: { ipFamilyPolicy } })).body.spec;
+    const both = await turn('RequireDualStack');
+    assert.deepEqual(both?.ipFamilies, ['IPv4', 'IPv6']);
+    assert.equal(listOf(both?.clusterIPs)[0], body.spec?.clusterIP);
+    assert.equal(listOf(both?.clusterIPs).length, 2);
+    const one = await turn('SingleStack');
+    assert.deepEqual([one?.ipFamilies, one?.clusterIPs], [['IPv4'], [body.spec?.clusterIP]]);
+  });
+
   it('answer a deletion with the object', async () => {
     const { client } = server();
     await client.create(PATH, service('returned'));
@@ -164,6 +212,36 @@ describeApiServer('Services', (server) => {
       'an address that is taken',
       service('bad', { clusterIP: '10.96.0.1' }),
       /spec\.clusterIPs: Invalid value: .*provided IP is already allocated/,
+    ],
+    [
+      'an address of IPv6 out of range',
+      service('bad', { clusterIP: 'fd00:97::1' }),
+      /spec\.clusterIPs: Invalid value: .*failed to allocate IP fd00:97::1/,
+    ],
+    [
+      'a second address that is none',
+      service('bad', { clusterIP: '10.96.3.3', clusterIPs: ['10.96.3.3', 'x'], ipFamilyPolicy: 'PreferDualStack' }),
+      /spec\.clusterIPs\[1\]: Invalid value: "x": must be a valid IP address/,
+    ],
+    [
+      'two addresses of one family',
+      service('bad', {
+        clusterIP: '10.96.3.3',
+        clusterIPs: ['10.96.3.3', '10.96.3.4'],
+        ipFamilyPolicy: 'PreferDualStack',
+      }),
+      /spec\.clusterIPs: Invalid value: .*may specify no more than one IP for each IP family/,
+    ],
+    ['an unknown family', service('bad', { ipFamilies: ['IPv5'] }), /spec\.ipFamilies\[0\]: Unsupported value: "IPv5"/],
+    [
+      'two families and a policy of one',
+      service('bad', { ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'SingleStack' }),
+      /spec\.ipFamilyPolicy: Invalid value: "SingleStack": must be RequireDualStack or PreferDualStack/,
+    ],
+    [
+      'an address of another family than it says',
+      service('bad', { clusterIP: '10.96.3.3', ipFamilies: ['IPv6'] }),
+      /spec\.clusterIPs\[0\]: Invalid value: "10\.96\.3\.3": expected an IPv6 value/,
     ],
     ['a name that is no DNS label', service('1.bad'), /metadata\.name: Invalid value: "1\.bad"/],
     ['a bad selector', service('bad', { selector: { a: 'b c' } }), /spec\.selector: Invalid value: "b c"/],

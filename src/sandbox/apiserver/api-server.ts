@@ -25,6 +25,8 @@ export interface ApiServerOptions {
   readonly seed?: number;
   /** Where cluster IPs come from. */
   readonly serviceCidr?: string;
+  /** Where those of IPv6 come from; null for a cluster of IPv4 alone. */
+  readonly serviceCidr6?: string | null;
   /** Whether roles, bindings and admission policies count; without it everybody with a token may do everything. */
   readonly enforcesAccess?: boolean;
   /** How many changes stay available to watches and consistent lists; at most twice as many are kept. */
@@ -49,10 +51,16 @@ export interface EmbeddedApiServer {
 }
 
 const DEFAULT_SERVICE_CIDR = '10.96.0.0/16';
+const DEFAULT_SERVICE_CIDR6 = 'fd00:96::/108';
 const DEFAULT_HISTORY_LIMIT = 10_000;
 
 function accessControl({ enforcesAccess }: ApiServerOptions, store: Store): AccessControl | undefined {
   return enforcesAccess === true ? new AccessControl(store) : undefined;
+}
+
+function serviceCidrsOf(options: ApiServerOptions): readonly [string, string?] {
+  const { serviceCidr = DEFAULT_SERVICE_CIDR, serviceCidr6 = DEFAULT_SERVICE_CIDR6 } = options;
+  return serviceCidr6 === null ? [serviceCidr] : [serviceCidr, serviceCidr6];
 }
 
 /** Starts an API server inside this process. Rejects when the address cannot be listened on. */
@@ -60,9 +68,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Em
   const now = options.now ?? (() => new Date());
   const host = options.host ?? '127.0.0.1';
   const identifiers = new Identifiers(options.seed === undefined ? undefined : seededRandom(options.seed));
-  const serviceCidr = options.serviceCidr ?? DEFAULT_SERVICE_CIDR;
+  const serviceCidrs = serviceCidrsOf(options);
   const store = new Store(options.historyLimit ?? DEFAULT_HISTORY_LIMIT);
-  const services = new ServiceAllocator(store, serviceCidr, identifiers.below);
+  const services = new ServiceAllocator(store, serviceCidrs, identifiers.below);
   const registry = new Registry({ store, now, identifiers, services });
   for (const kind of BUILTIN_KINDS) registry.install(kind);
   new CustomResourceController(registry);
@@ -84,7 +92,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Em
   const handler = new ApiHandler(registry, authenticator, accessControl(options, store));
   const listeners = [await Listener.open(handler, certificate, { host, port: options.port ?? 0 })];
   const port = listeners[0]?.port ?? 0;
-  createInitialObjects(registry, port, serviceCidr);
+  createInitialObjects(registry, port, serviceCidrs);
 
   const url = `https://${host}:${port}`;
   const { caPem } = certificate;

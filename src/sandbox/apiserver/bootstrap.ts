@@ -16,12 +16,19 @@ const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
  * Creates what every cluster has from the start: four namespaces, two priority classes, the Service `kubernetes` and where
  * its address is from.
  */
-export function createInitialObjects(registry: Registry, port: number, serviceCidr: string): void {
+export function createInitialObjects(
+  registry: Registry,
+  port: number,
+  serviceCidrs: readonly (string | undefined)[],
+): void {
   for (const name of NAMESPACES) add(registry, NAMESPACE, { metadata: { name } });
   for (const [name, value] of Object.entries(SYSTEM_PRIORITIES)) {
     add(registry, PRIORITY_CLASS, { metadata: { name }, value });
   }
-  add(registry, SERVICE_CIDR, { metadata: { name: 'kubernetes' }, spec: { cidrs: [serviceCidr] } });
+  add(registry, SERVICE_CIDR, {
+    metadata: { name: 'kubernetes' },
+    spec: { cidrs: serviceCidrs.filter((cidr) => cidr !== undefined) },
+  });
   add(registry, SERVICE, {
     metadata: {
       name: 'kubernetes',

@@ -3,6 +3,7 @@ import type { Registry } from '../registry/registry.ts';
 import { storeKey } from '../registry/resource-kind.ts';
 import { isJsonObject, type JsonObject } from '../schema/json-schema.ts';
 import { internalError } from '../status-error.ts';
+import { allocateAddresses } from './service-addresses.ts';
 
 const CLIENT_IP_TIMEOUT_SECONDS = 10800;
 
@@ -55,23 +56,11 @@ export function allocateForService(service: KubeObject, old: KubeObject | undefi
   if (spec.type === 'ExternalName') {
     for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
   } else {
-    allocateAddresses(spec, registry);
-    spec.ipFamilyPolicy ??= 'SingleStack';
-    spec.ipFamilies ??= ['IPv4'];
+    allocateAddresses(spec, old, registry.services);
   }
   if (hasNodePorts(service)) allocateNodePorts(service, registry);
   else if (old && hasNodePorts(old)) dropNodePorts(service, old);
   allocateHealthPort(service, registry);
-}
-
-function allocateAddresses(spec: JsonObject, registry: Registry): void {
-  const given =
-    typeof spec.clusterIP === 'string' && spec.clusterIP !== '' ? spec.clusterIP : listAt(spec, 'clusterIPs')[0];
-  const address = typeof given === 'string' && given !== '' ? given : registry.services.allocateAddress();
-  if (address === undefined) throw internalError('failed to allocate a serviceIP: range is full');
-  spec.clusterIP ??= address;
-  if (spec.clusterIP === '') spec.clusterIP = address;
-  if (listAt(spec, 'clusterIPs').length === 0) spec.clusterIPs = [address];
 }
 
 function allocateNodePorts(service: KubeObject, registry: Registry): void {

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
-import { isSameJson, listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
+import { listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import { labelProblems } from '../registry/metadata.ts';
 import { labelProblems as portNameProblems } from '../registry/names.ts';
 import type { Registry } from '../registry/registry.ts';
-import { NODE_PORT_RANGE, parseIpv4 } from '../registry/service-allocator.ts';
+import { NODE_PORT_RANGE } from '../registry/service-allocator.ts';
 import {
   duplicateValue,
   forbidden,
@@ -13,6 +13,7 @@ import {
   type FieldProblem,
 } from '../schema/field-problem.ts';
 import type { JsonObject, JsonValue } from '../schema/json-schema.ts';
+import { addressProblems } from './service-address-validation.ts';
 import { hasNodePorts, keyOf, portsOf, typeOf } from './service-defaults.ts';
 
 const ENUMS: Readonly<Record<string, readonly string[]>> = {
@@ -20,7 +21,6 @@ const ENUMS: Readonly<Record<string, readonly string[]>> = {
   sessionAffinity: ['ClientIP', 'None'],
   internalTrafficPolicy: ['Cluster', 'Local'],
   externalTrafficPolicy: ['Cluster', 'Local'],
-  ipFamilyPolicy: ['PreferDualStack', 'RequireDualStack', 'SingleStack'],
 };
 
 const IANA_NAME = /^(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*$/;
@@ -37,7 +37,7 @@ export function serviceProblems(service: KubeObject, old: KubeObject | undefined
     ...labelProblems(objectAt(spec, 'selector') as Record<string, string>, 'spec.selector'),
     ...portListProblems(service),
     ...portsOf(service).flatMap((port, index) => portProblems(service, port, { index, registry })),
-    ...addressProblems(service, old, registry),
+    ...(typeOf(service) === 'ExternalName' ? [] : addressProblems(service, old, registry.services)),
     ...affinityProblems(spec),
     ...externalProblems(service),
   ];
@@ -134,35 +134,6 @@ function nodePortProblems(
     return [invalidValue(path, nodePort, 'provided port is already allocated')];
   }
   return [];
-}
-
-function addressProblems(service: KubeObject, old: KubeObject | undefined, registry: Registry): FieldProblem[] {
-  const address = textAt(service, 'spec', 'clusterIP');
-  const addresses = listAt(service, 'spec', 'clusterIPs');
-  if (typeOf(service) === 'ExternalName') return [];
-  const before = textAt(old, 'spec', 'clusterIP');
-  if (before !== '' && typeOf(old) !== 'ExternalName' && before !== address) {
-    return [invalidValue('spec.clusterIPs[0]', addresses, 'may not change once set')];
-  }
-  if (addresses[0] !== address)
-    return [invalidValue('spec.clusterIPs', addresses, 'first value must match `clusterIP`')];
-  if (address === 'None') {
-    if (typeOf(service) === 'ClusterIP') return [];
-    return [invalidValue('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${typeOf(service)} services`)];
-  }
-  if (parseIpv4(address) === undefined) {
-    const detail = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
-    return [invalidValue('spec.clusterIPs[0]', address, detail)];
-  }
-  if (isSameJson(addresses, listAt(old, 'spec', 'clusterIPs'))) return [];
-  if (!registry.services.isInRange(address)) {
-    const detail = `failed to allocate IP ${address}: the provided network does not match the current range`;
-    return [invalidValue('spec.clusterIPs', addresses, detail)];
-  }
-  if (!registry.services.isAddressTaken(address, keyOf(service))) return [];
-  return [
-    invalidValue('spec.clusterIPs', addresses, `failed to allocate IP ${address}: provided IP is already allocated`),
-  ];
 }
 
 function affinityProblems(spec: JsonObject): FieldProblem[] {

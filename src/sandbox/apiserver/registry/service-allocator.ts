@@ -1,6 +1,8 @@
+import { parseAddress, type Family } from '../../../core/ip.ts';
 import { listAt, textAt, valueAt, type KubeObject } from '../object.ts';
 import type { Store } from '../store/store.ts';
 import type { RandomBelow } from './identifiers.ts';
+import { Ipv6Range } from './ipv6-range.ts';
 
 export const SERVICES = '/services';
 
@@ -35,6 +37,15 @@ function formatIpv4(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
 }
 
+/** One text for each address, however it is written. */
+function canonical(address: string): string {
+  try {
+    return parseAddress(address).text;
+  } catch {
+    return address;
+  }
+}
+
 /** `protocol/port`: TCP and UDP may share the number of a node port. */
 function portKey(protocol: string, port: number): string {
   return `${protocol}/${port}`;
@@ -42,15 +53,19 @@ function portKey(protocol: string, port: number): string {
 
 /** Hands out cluster IPs and node ports; what is in use follows from the Services in the store. */
 export class ServiceAllocator {
-  readonly cidr: string;
+  /** In the order of the cluster: the first is what a Service gets that asks for none. */
+  readonly families: readonly Family[];
   readonly #range: Ipv4Range;
+  readonly #range6: Ipv6Range | undefined;
   readonly #below: RandomBelow;
   readonly #addresses = new Map<string, string>();
   readonly #ports = new Map<string, string>();
 
-  constructor(store: Store, cidr: string, below: RandomBelow) {
-    this.cidr = cidr;
+  /** Without a range of IPv6 the cluster has IPv4 alone. */
+  constructor(store: Store, [cidr, cidr6]: readonly [string, string?], below: RandomBelow) {
     this.#range = parseIpv4Range(cidr);
+    this.#range6 = cidr6 === undefined ? undefined : new Ipv6Range(cidr6);
+    this.families = cidr6 === undefined ? ['IPv4'] : ['IPv4', 'IPv6'];
     this.#below = below;
     store.subscribe(({ collection, type, key, object, previous }) => {
       if (collection !== SERVICES) return;
@@ -64,12 +79,17 @@ export class ServiceAllocator {
     return formatIpv4(this.#range.base + 1);
   }
 
-  /** Undefined when every address is taken. */
-  allocateAddress(): string | undefined {
-    const usable = this.#range.size - 2;
+  /** Undefined when every address is taken, or the cluster has none of the family. */
+  allocateAddress(family: Family = 'IPv4'): string | undefined {
+    const range6 = this.#range6;
+    if (family === 'IPv4') return this.#findFree(this.#range.size - 2, (at) => formatIpv4(this.#range.base + 1 + at));
+    return range6 === undefined ? undefined : this.#findFree(range6.count, (at) => range6.at(at));
+  }
+
+  #findFree(usable: number, addressAt: (index: number) => string): string | undefined {
     const start = this.#below(usable);
     for (let step = 0; step < usable; step += 1) {
-      const address = formatIpv4(this.#range.base + 1 + ((start + step) % usable));
+      const address = addressAt((start + step) % usable);
       if (!this.#addresses.has(address)) return address;
     }
     return undefined;
@@ -87,6 +107,7 @@ export class ServiceAllocator {
   }
 
   isInRange(address: string): boolean {
+    if (address.includes(':')) return this.#range6?.contains(address) ?? false;
     const number = parseIpv4(address);
     if (number === undefined) return false;
     return number > this.#range.base && number < this.#range.base + this.#range.size - 1;
@@ -94,7 +115,7 @@ export class ServiceAllocator {
 
   /** Whether a Service other than the given one has the address. */
   isAddressTaken(address: string, byOtherThan: string): boolean {
-    const owner = this.#addresses.get(address);
+    const owner = this.#addresses.get(canonical(address));
     return owner !== undefined && owner !== byOtherThan;
   }
 
@@ -107,7 +128,7 @@ export class ServiceAllocator {
     const set = (map: Map<string, string>, id: string): unknown =>
       key === undefined ? map.delete(id) : map.set(id, key);
     for (const address of listAt(service, 'spec', 'clusterIPs')) {
-      if (typeof address === 'string' && address !== 'None') set(this.#addresses, address);
+      if (typeof address === 'string' && address !== 'None') set(this.#addresses, canonical(address));
     }
     for (const port of listAt(service, 'spec', 'ports')) {
       const number = valueAt(port, 'nodePort');

@@ -16,7 +16,7 @@ function service(name: string, address: string, nodePort: number): Parameters<St
 describe('Service addresses and ports', () => {
   it('hand out each address once, and again when it is free', () => {
     const store = new Store(100);
-    const allocator = new ServiceAllocator(store, '10.0.0.0/30', seededRandom(1));
+    const allocator = new ServiceAllocator(store, ['10.0.0.0/30'], seededRandom(1));
     const taken = new Set<string>();
     for (const name of ['a', 'b']) {
       const address = allocator.allocateAddress() ?? '';
@@ -33,7 +33,7 @@ describe('Service addresses and ports', () => {
 
   it('know whose port it is, by protocol', () => {
     const store = new Store(100);
-    const allocator = new ServiceAllocator(store, '10.0.0.0/24', seededRandom(1));
+    const allocator = new ServiceAllocator(store, ['10.0.0.0/24'], seededRandom(1));
     store.put('/services', 'a', service('a', '10.0.0.9', 30123));
     assert.equal(allocator.isPortTaken('TCP', 30123, 'b'), true);
     assert.equal(allocator.isPortTaken('TCP', 30123, 'a'), false);
