@@ -243,6 +243,31 @@ describeApiServer('Services', (server) => {
       service('bad', { clusterIP: '10.96.3.3', ipFamilies: ['IPv6'] }),
       /spec\.clusterIPs\[0\]: Invalid value: "10\.96\.3\.3": expected an IPv6 value/,
     ],
+    [
+      'source ranges that are none',
+      service('bad', { type: 'LoadBalancer', loadBalancerSourceRanges: [' 10.0.0.0/8 ', 'x'] }),
+      /spec\.LoadBalancerSourceRanges\[1\]: Invalid value: "x": must be a valid CIDR value/,
+    ],
+    [
+      'source ranges without a load balancer',
+      service('bad', { loadBalancerSourceRanges: ['10.0.0.0/8'] }),
+      /spec\.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'/,
+    ],
+    [
+      'a health check port without policy Local',
+      service('bad', { type: 'LoadBalancer', healthCheckNodePort: 31999 }),
+      /spec\.healthCheckNodePort: Invalid value: 31999: may only be set when/,
+    ],
+    [
+      'an external IP of the node itself',
+      service('bad', { externalIPs: ['127.0.0.1'] }),
+      /spec\.externalIPs\[0\]: Invalid value: "127\.0\.0\.1": may not be in the loopback range/,
+    ],
+    [
+      'an unknown distribution',
+      service('bad', { trafficDistribution: 'Nearest' }),
+      /spec\.trafficDistribution: Unsupported value: "Nearest"/,
+    ],
     ['a name that is no DNS label', service('1.bad'), /metadata\.name: Invalid value: "1\.bad"/],
     ['a bad selector', service('bad', { selector: { a: 'b c' } }), /spec\.selector: Invalid value: "b c"/],
     [

@@ -1,5 +1,4 @@
-import { isIP } from 'node:net';
-import { listAt, objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
+import { objectAt, scalarText, textAt, valueAt, type KubeObject } from '../object.ts';
 import { labelProblems } from '../registry/metadata.ts';
 import { labelProblems as portNameProblems } from '../registry/names.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -15,6 +14,7 @@ import {
 import type { JsonObject, JsonValue } from '../schema/json-schema.ts';
 import { addressProblems } from './service-address-validation.ts';
 import { hasNodePorts, keyOf, portsOf, typeOf } from './service-defaults.ts';
+import { externalProblems } from './service-external-validation.ts';
 
 const ENUMS: Readonly<Record<string, readonly string[]>> = {
   type: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'],
@@ -39,6 +39,7 @@ export function serviceProblems(service: KubeObject, old: KubeObject | undefined
     ...portsOf(service).flatMap((port, index) => portProblems(service, port, { index, registry })),
     ...(typeOf(service) === 'ExternalName' ? [] : addressProblems(service, old, registry.services)),
     ...affinityProblems(spec),
+    ...externalNameProblems(spec),
     ...externalProblems(service),
   ];
 }
@@ -143,25 +144,7 @@ function affinityProblems(spec: JsonObject): FieldProblem[] {
   return [invalidValue(path, timeout, 'must be greater than 0 and less than 86400')];
 }
 
-function externalProblems(service: KubeObject): FieldProblem[] {
-  const spec = objectAt(service, 'spec');
-  const problems: FieldProblem[] = [];
-  if (spec.type === 'ExternalName' && textAt(spec, 'externalName') === '')
-    problems.push(requiredValue('spec.externalName'));
-  const isExternal = ['NodePort', 'LoadBalancer'].includes(typeOf(service)) || listAt(spec, 'externalIPs').length > 0;
-  if (spec.externalTrafficPolicy !== undefined && !isExternal) {
-    problems.push(
-      invalidValue(
-        'spec.externalTrafficPolicy',
-        spec.externalTrafficPolicy,
-        'may only be set for externally-accessible services',
-      ),
-    );
-  }
-  listAt(spec, 'externalIPs').forEach((address, index) => {
-    if (typeof address === 'string' && isIP(address) !== 0) return;
-    const detail = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
-    problems.push(invalidValue(`spec.externalIPs[${index}]`, address, detail));
-  });
-  return problems;
+function externalNameProblems(spec: JsonObject): FieldProblem[] {
+  const isMissing = spec.type === 'ExternalName' && textAt(spec, 'externalName') === '';
+  return isMissing ? [requiredValue('spec.externalName')] : [];
 }
