@@ -90,8 +90,10 @@ export function nodePorts(nodePort: number): Spec {
   };
 }
 
-/** The slices, one per family, that make `pods` the ready endpoints of Service `test/NAME`. */
-export function slices(name: string, pods: readonly Host[]): readonly EndpointSlice[] {
+const LEAVING = { ready: false, serving: true, terminating: true };
+
+/** The slices, one per family, that make `pods` the ready endpoints of Service `test/NAME`; `leaving` are on their way out. */
+export function slices(name: string, pods: readonly Host[], leaving: readonly Host[] = []): readonly EndpointSlice[] {
   return (['IPv4', 'IPv6'] as const).map((addressType) => ({
     metadata: { namespace: 'test', name: `${name}-${addressType}`, labels: { 'kubernetes.io/service-name': name } },
     addressType,
@@ -100,9 +102,10 @@ export function slices(name: string, pods: readonly Host[]): readonly EndpointSl
       { name: 'udp', protocol: 'UDP', port: BACKEND_PORT },
       { name: 'sctp', protocol: 'SCTP', port: BACKEND_PORT },
     ],
-    endpoints: pods.map((pod) => ({
+    endpoints: [...pods, ...leaving].map((pod) => ({
       addresses: [addressType === 'IPv4' ? pod.address : pod.address6],
       nodeName: pod.name.replace(/-p\d+$/, ''),
+      ...(leaving.includes(pod) ? { conditions: LEAVING } : {}),
     })),
   }));
 }

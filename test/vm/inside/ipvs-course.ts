@@ -48,8 +48,8 @@ export interface IpvsTotals {
   readonly failures: { readonly target: string; readonly outcome: string; readonly detail: string }[];
   /** Targets that did not do what they were to show. */
   readonly idle: string[];
-  /** How often the agent took somebody else's hand in what it does itself; nobody touches the rules. */
-  drifts: number;
+  /** Where the agent took its own hand for somebody else's, in its own words; nobody touches the rules. */
+  readonly drifts: string[];
   /** What an agent that starts anew, and whose kernel does not fail, changes in the rules. */
   mended: string;
   /** What is left of IPVS mode when another one serves and all connections have ended. */
@@ -66,7 +66,7 @@ export class IpvsCourse {
   #position = 0;
   readonly #totals: IpvsTotals = {
     ...{ committed: {}, rolledBack: {}, reasons: {}, incomplete: [], kills: 0, writes: 0, failedWrites: 0 },
-    ...{ attempts: 0, outcomes: {}, lost: 0, failures: [], idle: [], drifts: 0, mended: '', left: '' },
+    ...{ attempts: 0, outcomes: {}, lost: 0, failures: [], idle: [], drifts: [], mended: '', left: '' },
   };
 
   private constructor(run: IpvsRun, testbed: Testbed, agent: AgentNode) {
@@ -141,6 +141,8 @@ export class IpvsCourse {
   async #account(pair: string, phase: AttemptPhase | undefined): Promise<void> {
     const { committed, rolledBack, reasons, incomplete } = this.#totals;
     const { code, phase: where } = this.#agent.status?.lastFailure ?? {};
+    // Where it hangs, this is what there is to read.
+    console.log(`${pair}: ${phase}`);
     if (phase === 'Committed') this.#position += 1;
     else add(reasons, `${code} in ${where}`);
     add(phase === 'Committed' ? committed : rolledBack, pair);
@@ -171,7 +173,7 @@ export class IpvsCourse {
     let before: readonly string[] = [];
     let looks = 0;
     await agent.until('the rules hold still', async () => {
-      const now = await this.#rules.lines();
+      const now = await this.#rules.lines(this.#serving);
       looks = now.join('\n') === before.join('\n') ? looks + 1 : 0;
       before = now;
       return looks >= STILL_LOOKS && agent.status !== undefined;
@@ -183,7 +185,7 @@ export class IpvsCourse {
       'the new agent serves',
       () => agent.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true,
     );
-    const after = await this.#rules.lines();
+    const after = await this.#rules.lines(this.#serving);
     const added = after.filter((line) => !before.includes(line));
     const removed = before.filter((line) => !after.includes(line));
     this.#totals.mended = [...added.map((line) => `+ ${line}`), ...removed.map((line) => `- ${line}`)].join('\n');
@@ -202,7 +204,8 @@ export class IpvsCourse {
         totals.idle.push(`${name}: ${JSON.stringify(backends)}`);
     }
     totals.failures.push(...reports.flatMap(({ failures }) => failures));
-    totals.drifts = readIfThere(this.#agent.path('log')).split('"somebody changed our rules').length - 1;
+    const log = readIfThere(this.#agent.path('log')).split('\n');
+    totals.drifts.push(...log.filter((line) => line.includes('"somebody changed our rules')));
     const lines = readIfThere(this.#agent.path('writes.log')).split('\n').slice(0, -1);
     totals.writes = lines.length;
     totals.failedWrites = lines.filter((line) => !line.startsWith('done')).length;

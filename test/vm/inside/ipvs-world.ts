@@ -8,6 +8,8 @@ import type { AgentNode } from './agent-node.ts';
 /** So many are begun per target between two changes. */
 const CONNECTIONS_BETWEEN = 1;
 const CHURN_MS = 1_000;
+/** For how many rounds an endpoint is on its way out, so that answers on their way still find their flow; then for one it is gone. */
+const LEAVING_ROUNDS = 2;
 
 const WEB = ['10.96.0.10', 'fd00:96::10'] as const;
 const CHURNED = ['10.96.0.11', 'fd00:96::11'] as const;
@@ -99,7 +101,7 @@ export class IpvsWorld {
   async start(): Promise<void> {
     this.#loads = await Promise.all(
       targetsOf(this.#testbed).map(({ from, targets }) =>
-        TrafficLoad.start(this.#testbed, from, { targets, timeoutMs: 30_000, heldIntervalMs: 300 }),
+        TrafficLoad.start(this.#testbed, from, { targets, timeoutMs: 30_000, heldIntervalMs: 1_000 }),
       ),
     );
     this.#churn = this.#changeEndpoints();
@@ -109,10 +111,12 @@ export class IpvsWorld {
 
   async #changeEndpoints(): Promise<void> {
     const { signal } = this.#stopped;
-    for (let count = 0; !signal.aborted; count += 1) {
-      const all = backendsOf(this.#testbed);
-      const pods = all.filter((_, index) => index !== count % (all.length + 1));
-      this.#agent.put(slices('churned', pods));
+    const all = backendsOf(this.#testbed);
+    for (let round = 0; !signal.aborted; round += 1) {
+      const turn = Math.floor(round / (LEAVING_ROUNDS + 1)) % all.length;
+      const left = all.filter((_, index) => index !== turn);
+      const leaving = all.filter((_, index) => index === turn && round % (LEAVING_ROUNDS + 1) < LEAVING_ROUNDS);
+      this.#agent.put(slices('churned', left, leaving));
       await pause(CHURN_MS, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -9,6 +9,7 @@ interface Look {
   readonly sets: string;
 }
 
+const IPVS_CHAINS = 'SWITCHYARD-IPVS-';
 const SAVE = `for flavour in nft legacy; do for tool in iptables ip6tables; do
   $tool-$flavour-save | grep SWITCHYARD | sed "s/^/$flavour /"
 done; done`;
@@ -40,18 +41,23 @@ export class NodeRules {
     return [...new Set(chains.map((line) => line.split(' ')[0] ?? ''))];
   }
 
-  /** Lines that can be compared: without real servers that are about to go. */
-  async lines(): Promise<readonly string[]> {
+  /** Lines that can be compared while `mode` serves: what drains of IPVS mode goes when the last connection ends. */
+  async lines(mode: Mode): Promise<readonly string[]> {
     const { tables, chains, servers, sets } = await this.#look();
     const kept = servers.split('\n').filter((line) => !line.includes(' -w 0'));
-    return [...tables.split('\n'), ...chains, ...kept, ...sets.split('\n')].filter((line) => line !== '').sort();
+    const lines = [
+      ...tables.split('\n'),
+      ...chains.filter((line) => mode === 'ipvs' || !line.includes(IPVS_CHAINS)),
+      ...(mode === 'ipvs' ? [...kept, ...sets.split('\n')] : []),
+    ];
+    return lines.filter((line) => line !== '').sort();
   }
 
   /** What there is of IPVS mode. */
   async ofIpvs(): Promise<string> {
     const { chains, servers, sets } = await this.#look();
     const bound = await this.#agent.run('ip', 'route', 'show', 'table', 'local', 'proto', '83');
-    const own = chains.filter((line) => line.includes('SWITCHYARD-IPVS-'));
+    const own = chains.filter((line) => line.includes(IPVS_CHAINS));
     return [...own, servers, sets, bound].filter((text) => text !== '').join('\n');
   }
 
