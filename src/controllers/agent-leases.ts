@@ -72,6 +72,11 @@ export class AgentLeases {
     return this.#ledger.lost(this.#parts.clock.monotonicMs());
   }
 
+  /** A write had no answer, or the server failed. */
+  doubt(): void {
+    this.#ledger.doubt(this.#parts.clock.monotonicMs());
+  }
+
   nextLossInMs(): number {
     return this.#ledger.nextLossInMs(this.#parts.clock.monotonicMs());
   }

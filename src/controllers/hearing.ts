@@ -1,7 +1,7 @@
 import type { Clock } from '../support/clock.ts';
 
 /** A watch that fails and is taken up again at once has missed nothing that matters. */
-const SHORT_GAP_MS = 10_000;
+const SHORT_GAP_MS = 3_000;
 
 /**
  * Since when this process hears of the nodes without a gap. Who was cut off from the API server, perhaps with all agents,
@@ -12,6 +12,7 @@ export class Hearing {
   #sinceMs: number;
   #lastSignMs: number;
   #isCut = false;
+  #unbroken = new AbortController();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -19,9 +20,14 @@ export class Hearing {
     this.#lastSignMs = clock.monotonicMs();
   }
 
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; now, while nothing can be heard. */
   get sinceMs(): number {
-    return this.#sinceMs;
+    return this.#isCut ? this.#clock.now() : this.#sinceMs;
+  }
+
+  /** Aborts when nothing has been heard for a while and nothing can be: what was decided by then may be wrong. */
+  get unbroken(): AbortSignal {
+    return this.#unbroken.signal;
   }
 
   /** Something came from the API server. */
@@ -32,8 +38,11 @@ export class Hearing {
     this.#lastSignMs = nowMs;
   }
 
-  /** Nothing can be read now. */
+  /** Nothing can be read now, or a request had no answer. */
   cut(): void {
     this.#isCut = true;
+    if (this.#clock.monotonicMs() - this.#lastSignMs <= SHORT_GAP_MS) return;
+    this.#unbroken.abort();
+    this.#unbroken = new AbortController();
   }
 }

@@ -12,7 +12,7 @@ interface Beat {
 /**
  * Which agents have not been heard for too long. Time counts by this process's own monotonic clock from the last change of
  * a Lease, so clocks of nodes need not be right; and it begins anew after this process itself was cut off, so an outage
- * of the API server makes nobody lost. An agent that never had a Lease is none of this ledger's business.
+ * of the API server makes nobody lost: neither one that ends the watch, nor one that goes on telling and takes no write. An agent that never had a Lease is none of this ledger's business.
  */
 export class HeartbeatLedger {
   readonly #beats = new Map<string, Beat>();
@@ -22,7 +22,11 @@ export class HeartbeatLedger {
   sign(nowMs: number): void {
     const wasDeaf = nowMs - this.#signMs > DEAF_AFTER_MS;
     this.#signMs = nowMs;
-    if (!wasDeaf) return;
+    if (wasDeaf) this.doubt(nowMs);
+  }
+
+  /** Somebody's write had no answer, or the server failed: who could not renew a Lease either is not lost for that. */
+  doubt(nowMs: number): void {
     for (const [node, { renewal }] of this.#beats) this.#beats.set(node, { renewal, heardMs: nowMs });
   }
 

@@ -4,7 +4,8 @@ import type { NodeProxyState } from '../core/api/node-proxy-state.ts';
 import type { ProxyProfile } from '../core/api/proxy-profile.ts';
 import type { RolloutNode } from '../core/rollout/node.ts';
 import { planHandover } from '../core/kube-proxy/handover.ts';
-import { PlanMemory, planRollout, type RolloutInput } from '../core/rollout/rollout.ts';
+import { PlanMemory, planRollout, type RolloutInput, type RolloutPlan } from '../core/rollout/rollout.ts';
+import type { ApiError } from '../kube/error.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
 import type { ControllerMetrics } from './metrics.ts';
@@ -188,10 +189,22 @@ export class ProxyOperator extends ReliableOperator {
     };
   }
 
+  #wakeAtMs(plan: Pick<RolloutPlan, 'wakeAtMs'>, waitMs: number): number | null {
+    const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + waitMs);
+    return wakeAtMs === Infinity ? null : wakeAtMs;
+  }
+
+  /** Where the API server takes no writes of ours, it may take none of the agents. */
+  #noteFailures(failures: readonly ApiError[]): void {
+    if (failures.some(({ status }) => status === 0)) this.#hearing.cut();
+    if (failures.some(({ status }) => status === 0 || status >= 500)) this.#leases.doubt();
+  }
+
   async #reconcile(): Promise<ReconcileResult> {
     const finish = this.#metrics.startReconcile();
     try {
       const nowMs = this.#clock.now();
+      const { unbroken } = this.#hearing;
       const notLoaded = await this.#revisions.load();
       const handover = planHandover({ ...this.#objects(), nowMs });
       const kept = await this.#keeper.apply(handover, this.#leads);
@@ -212,10 +225,11 @@ export class ProxyOperator extends ReliableOperator {
         // The DaemonSets are given back before the profile that names them goes.
         kept.failures.length === 0 ? plan : { ...plan, finalizers: plan.finalizers.filter(({ present }) => present) },
         new Date(nowMs),
-        this.#leads,
+        AbortSignal.any([this.#leads, unbroken]),
       );
       if (!this.#leads.aborted) this.#gates.update(plan.gateRequests);
       const all = [...(notLoaded === undefined ? [] : [notLoaded]), ...kept.failures, ...failures];
+      this.#noteFailures(all);
       // A conflict means that the plan was older than the object: the event of its change leads to the next one.
       for (const failure of all) if (failure.status !== 409) this.failures.report(failure);
       // What we deleted ourselves is no news to the watch, so nothing else would lead to what comes after it.
@@ -223,8 +237,7 @@ export class ProxyOperator extends ReliableOperator {
       finish(all.length > 0);
       this.#heapLimit.check();
       const waitMs = Math.min(restInMs, kept.restInMs, this.#leases.nextLossInMs());
-      const wakeAtMs = Math.min(plan.wakeAtMs ?? Infinity, this.#clock.now() + waitMs);
-      return { wakeAtMs: wakeAtMs === Infinity ? null : wakeAtMs, mustRetry: all.length > 0 };
+      return { wakeAtMs: this.#wakeAtMs(plan, waitMs), mustRetry: all.length > 0 || unbroken.aborted };
     } catch (error) {
       finish(true);
       this.#memory = new PlanMemory();

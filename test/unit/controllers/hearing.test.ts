@@ -36,9 +36,22 @@ describe('what a controller hears', () => {
     const { clock, hearing, afterMs } = begin();
     clock.advance(60_000);
     hearing.sign();
-    clock.advance(9_000);
+    clock.advance(2_000);
     hearing.cut();
     hearing.sign();
     assert.equal(afterMs(), 0);
+  });
+
+  it('judges nothing while it is cut off, and lets go of what was decided by then', () => {
+    const { clock, hearing, afterMs } = begin();
+    hearing.sign();
+    const decided = hearing.unbroken;
+    clock.advance(40_000);
+    hearing.cut();
+    assert.ok(decided.aborted && !hearing.unbroken.aborted);
+    clock.advance(5_000);
+    assert.equal(afterMs(), 45_000);
+    clock.advance(5_000);
+    assert.equal(afterMs(), 50_000);
   });
 });

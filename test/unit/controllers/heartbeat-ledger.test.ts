@@ -28,6 +28,17 @@ describe('the ledger of heartbeats', () => {
     assert.deepEqual([...ledger.lost(120_000)], ['n2']);
   });
 
+  it('counts anew after a server that went on telling took no writes', () => {
+    const ledger = listening(0, 30_000);
+    for (let ms = 60_000; ms <= 180_000; ms += 30_000) ledger.sign(ms);
+    assert.deepEqual([...ledger.lost(180_000)], ['n1']);
+    ledger.doubt(180_000);
+    ledger.sign(210_000);
+    assert.deepEqual([...ledger.lost(210_000)], []);
+    for (let ms = 240_000; ms <= 300_000; ms += 30_000) ledger.sign(ms);
+    assert.deepEqual([...ledger.lost(300_000)], ['n1']);
+  });
+
   it('counts anew after it was deaf itself', () => {
     const ledger = listening(0, 30_000);
     ledger.hear('n2', 'once', 30_000);
