@@ -45,9 +45,11 @@ function servesUnseen(state: NodeProxyState): boolean {
 /** So long agents may need to write their status to an API server that is back. */
 const REPORTS_WITHIN_MS = 60_000;
 
-/** An agent that could tell nobody is given the time to. */
-function overdueAtMs({ deadlineAt }: Granted, { hearsSinceMs }: RolloutTarget): number {
-  return Math.max(Date.parse(deadlineAt), hearsSinceMs + REPORTS_WITHIN_MS);
+/** An agent that may have had nobody to tell, since nothing was heard for some of its time, is given the time to. */
+function overdueAtMs({ grantedAt, deadlineAt }: Granted, { hearsSinceMs }: RolloutTarget): number {
+  // Of a grant only the second is known.
+  const wasHeard = Date.parse(grantedAt) + 1_000 > hearsSinceMs;
+  return Math.max(Date.parse(deadlineAt), wasHeard ? 0 : hearsSinceMs + REPORTS_WITHIN_MS);
 }
 
 function overdueFailure(state: NodeProxyState, target: RolloutTarget, nowMs: number): NodeFailure | undefined {

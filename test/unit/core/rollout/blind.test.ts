@@ -76,6 +76,8 @@ describe('a controller that was cut off', () => {
     assert.deepEqual(planned?.status.revision?.rejected, undefined);
     assert.equal(planned?.status.nodes?.failed, 0);
     assert.equal(planRollout(hearing).wakeAtMs, cluster.nowMs - 1_000 + MINUTE);
+    const heard = planRollout({ ...hearing, hearsSinceMs: cluster.nowMs - 10 * MINUTE }).profiles[0];
+    assert.equal(heard?.status.revision?.rejected?.length, 1, 'it heard all the time since it granted');
     const later = planRollout({ ...hearing, nowMs: cluster.nowMs + MINUTE }).profiles[0];
     assert.equal(later?.status.revision?.rejected?.length, 1);
   });
