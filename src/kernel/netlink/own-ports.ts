@@ -1,4 +1,4 @@
-/** Longer than this process may be too busy to read a notification; nobody else gets one of these port ids so soon. */
+/** Longer than a notification takes to a reader in this process; nobody else gets one of these port ids so soon. */
 const ECHO_MS = 10_000;
 
 /** How many of our sockets and programs have, or had a moment ago, a port id. */
@@ -13,7 +13,12 @@ export function isOwnPort(portId: number): boolean {
 export function ownPort(portId: number): () => void {
   owners.set(portId, (owners.get(portId) ?? 0) + 1);
   // Notifications of its last changes may still be on their way to a reader in this process.
-  return () => void setTimeout(() => disown(portId), ECHO_MS).unref();
+  return () => after(ECHO_MS / 2, () => after(ECHO_MS / 2, () => disown(portId)));
+}
+
+/** A process that did not get to run for long takes its timers before its sockets; a second one comes after what was sent. */
+function after(ms: number, work: () => void): void {
+  setTimeout(work, ms).unref();
 }
 
 function disown(portId: number): void {
