@@ -4,11 +4,11 @@ import { IpvsCourse, type IpvsRun } from './ipvs-course.ts';
 
 const count = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 
-/** A quarter of the changes goes each way: from iptables and nftables to IPVS, and back. More of them take more than CI has. */
+/** A quarter of the changes goes each way: from iptables and nftables to IPVS, and back. */
 const COURSES: readonly (IpvsRun & { readonly name: string })[] = [
   {
     name: 'in one whole mode each time',
-    switches: count('SWITCHYARD_IPVS_SWITCHES', 12),
+    switches: count('SWITCHYARD_IPVS_SWITCHES', 80),
     flavour: 'nft',
     kill: false,
     faultPercent: 0,
