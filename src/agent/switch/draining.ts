@@ -1,16 +1,8 @@
 import type { DrainEnd, DrainOptions } from '../../kernel/ipvs/drain.ts';
 import type { Clock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
+import type { DrainView } from '../../core/node/leftovers.ts';
 import type { NodeEvent } from '../../core/node/node-events.ts';
-
-/** What is left of a mode that has gone, for the connections that it still carries. */
-export interface DrainView {
-  readonly mode: 'ipvs';
-  /** Wall clock. */
-  readonly sinceMs: number;
-  /** When connections that are left are cut off; wall clock. */
-  readonly deadlineAtMs: number;
-}
 
 export interface DrainingParts {
   /** How long connections may outlive their mode. */

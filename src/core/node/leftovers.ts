@@ -15,8 +15,11 @@ export interface LeftoverSight {
 }
 
 /** A mode that takes no new connections and goes when the old ones have ended. */
-export interface Draining {
+export interface DrainView {
   readonly mode: Mode;
+  /** Wall clock. */
+  readonly sinceMs: number;
+  /** When connections that are left are cut off; wall clock. */
   readonly deadlineAtMs: number;
 }
 
@@ -30,7 +33,7 @@ const list = (problems: readonly LeftoverProblem[]) =>
   problems.map(({ mode, problem }) => `${mode} mode (${problem})`).join(', ');
 
 /** What the gate NoLeftovers says: whether the node holds rules of ours beside those that serve. */
-export function leftoverOutcome({ left, unseen }: LeftoverSight, draining: Draining | null): LeftoverOutcome {
+export function leftoverOutcome({ left, unseen }: LeftoverSight, draining: DrainView | null): LeftoverOutcome {
   const name = 'NoLeftovers';
   if (left.length > 0) {
     return { name, result: 'Fail', message: `rules are left of ${list(left)}; their removal is tried again` };

@@ -3,7 +3,7 @@ import type { BuiltinGate } from '../api/rollout-spec.ts';
 import type { NodeProxyStateConditionType, NodeProxyStateStatus } from '../api/node-proxy-state.ts';
 import { isOver, type Attempt, type Serving } from './mode-switch.ts';
 import type { ImplementedMode, Mode } from '../mode.ts';
-import { leftoverOutcome, type LeftoverSight } from './leftovers.ts';
+import { leftoverOutcome, type DrainView, type LeftoverSight } from './leftovers.ts';
 import type { Lack } from './preflight.ts';
 import type { ProbeOutcome } from './probe-result.ts';
 import {
@@ -49,7 +49,7 @@ export interface NodeFacts extends SyncFacts {
   readonly drift: 'none' | 'recent' | 'contested';
   readonly settings: SettingsFacts;
   /** What is left of IPVS mode for the connections through it; null when nothing is. */
-  readonly draining: { readonly mode: Mode; readonly sinceMs: number; readonly deadlineAtMs: number } | null;
+  readonly draining: DrainView | null;
   /** Null unless everything of ours is to be taken out of this node. */
   readonly release: { readonly isDone: boolean; readonly problem: string | null } | null;
   /** What of kube-proxy is waited for; null when nothing is. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { leftoverOutcome, type Draining, type LeftoverSight } from '../../../../src/core/node/leftovers.ts';
+import { leftoverOutcome, type DrainView, type LeftoverSight } from '../../../../src/core/node/leftovers.ts';
 
 const IPVS = { mode: 'ipvs', problem: 'EBUSY' } as const;
 const IPTABLES = { mode: 'iptables', problem: 'timed out' } as const;
@@ -9,14 +9,14 @@ const CLEAN: LeftoverSight = { left: [], unseen: [] };
 const TABLE: readonly {
   readonly name: string;
   readonly sight: LeftoverSight;
-  readonly draining?: Draining;
+  readonly draining?: DrainView;
   readonly expected: string;
 }[] = [
   { name: 'nothing', sight: CLEAN, expected: 'Pass: ' },
   {
     name: 'what drains',
     sight: CLEAN,
-    draining: { mode: 'ipvs', deadlineAtMs: 60_000 },
+    draining: { mode: 'ipvs', sinceMs: 0, deadlineAtMs: 60_000 },
     expected:
       'Pass: ipvs mode keeps its connections until they end, at the latest 1970-01-01T00:01:00Z; see status.draining',
   },
