@@ -14,6 +14,7 @@ import { parseKubeConfig } from '../../src/kube/kubeconfig.ts';
 import { startApiServer, type EmbeddedApiServer } from '../../src/sandbox/apiserver/api-server.ts';
 import { Testbed, type Host, type Node } from '../../src/sandbox/net/testbed.ts';
 import { TrafficLoad, TrafficServer, type LoadReport, type LoadTarget } from '../../src/sandbox/traffic/traffic.ts';
+import { getInside, type Answer } from './http-inside.ts';
 
 const SWITCHYARD = fileURLToPath(new URL('../../bin/switchyard', import.meta.url));
 const API_PORT = 6443;
@@ -226,12 +227,8 @@ export class AgentGround {
   }
 
   /** What `curl` of `path` on one of the agent's ports gives; undefined while nobody answers. */
-  async get(port: 10249 | 10256, path: string): Promise<{ status: number; body: string } | undefined> {
-    const script = `fetch('http://127.0.0.1:${port}${path}').then(async (r) => console.log(JSON.stringify({status: r.status, body: await r.text()})))`;
-    const { code, stdout } = await this.testbed.exec(this.node, [process.execPath, '-e', script], {
-      allowFailure: true,
-    });
-    return code === 0 ? (JSON.parse(stdout) as { status: number; body: string }) : undefined;
+  get(port: 10249 | 10256, path: string): Promise<Answer | undefined> {
+    return getInside(this.node, port, path);
   }
 
   async agentLog(): Promise<string> {
@@ -241,9 +238,9 @@ export class AgentGround {
   /** Resolves when the mode serves alone: the agent says so, and of our rules only this mode's are in the kernel. */
   async untilServing(mode: Mode): Promise<void> {
     await eventually(`n1 serves in ${mode} mode`, async () => {
+      if ((await this.get(10249, '/proxyMode'))?.body !== mode) return undefined;
       const present = await this.presentModes();
-      const isAlone = present.length === 1 && present[0] === mode;
-      return isAlone && (await this.get(10249, '/proxyMode'))?.body === mode ? true : undefined;
+      return present.length === 1 && present[0] === mode ? true : undefined;
     });
   }
 
@@ -294,10 +291,10 @@ export class AgentGround {
         address,
         port,
         backends,
-        perSecond: 20,
+        perSecond: 5,
         held,
       }));
-    const spec = { timeoutMs: 3_000, heldIntervalMs: 50 };
+    const spec = { timeoutMs: 3_000, heldIntervalMs: 250 };
     const toService = [...targets(CLUSTER_IP, PORT), ...others.flatMap((address) => targets(address, PORT, 0))];
     const toNodePort = targets(this.node.address, NODE_PORT);
     const toVips = [...targets(EXTERNAL_IP, PORT), ...targets(LOAD_BALANCER_IP, PORT)];

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Host } from '../../src/sandbox/net/testbed.ts';
 import { AgentGround, eventually } from './agent-ground.ts';
+import { getInside, type Answer } from './http-inside.ts';
 
 const TIMEOUT_MS = 120_000;
 const HEALTH_PORT = 32_000;
@@ -25,17 +26,10 @@ describe('health check ports of Services under a real agent', { timeout: TIMEOUT
     });
 
   /** What a load balancer outside sees. */
-  async function ask(
-    port = HEALTH_PORT,
-    from: Host = ground.testbed.outside,
-  ): Promise<{ status: number; body: string } | undefined> {
-    const url = `http://${ground.node.address}:${port}/healthz`;
-    const script = `fetch('${url}').then(async (r) => console.log(JSON.stringify({status: r.status, body: await r.text()})))`;
-    const { code, stdout } = await ground.testbed.exec(from, [process.execPath, '-e', script], { allowFailure: true });
-    return code === 0 ? (JSON.parse(stdout) as { status: number; body: string }) : undefined;
-  }
+  const ask = (port = HEALTH_PORT, from: Host = ground.testbed.outside) =>
+    getInside(from, port, '/healthz', ground.node.address);
 
-  const until = (what: string, look: (answer: { status: number; body: string } | undefined) => boolean) =>
+  const until = (what: string, look: (answer: Answer | undefined) => boolean) =>
     eventually(what, async () => (look(await ask()) ? true : undefined));
 
   it('follow the ready endpoints of the node', async () => {

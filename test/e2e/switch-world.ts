@@ -12,10 +12,10 @@ const LOAD_BALANCER_IPS: Addresses = ['192.0.2.40', 'fd00:192::40'];
 const EXTERNAL_CIDRS: Addresses = ['192.0.2.0/24', 'fd00:192::/64'];
 const clusterIPs = (number: number): Addresses => [`10.96.0.${number}`, `fd00:96::${number}`];
 
-const RATE = { perSecond: 5, held: 1 };
+const RATE = { perSecond: 2, held: 1 };
 /** So many new connections and exchanges show that a target is reached. */
 const FLOWING = 5;
-const TIMING = { timeoutMs: 3_000, heldIntervalMs: 100 };
+const TIMING = { timeoutMs: 3_000, heldIntervalMs: 250 };
 
 export interface WorldService {
   readonly name: string;

@@ -10,7 +10,9 @@ import { API_VERSION } from '../../src/core/api/meta.ts';
 import type { NodeProxyState } from '../../src/core/api/node-proxy-state.ts';
 import type { Mode } from '../../src/core/mode.ts';
 import { CLUSTER_IP, eventually, type AgentGround } from './agent-ground.ts';
+import { connectInside } from './http-inside.ts';
 
+const CONNECT_MS = 500;
 const FAKE = fileURLToPath(new URL('../fakes/kube-proxy/main.ts', import.meta.url));
 
 export interface KubeProxyStart {
@@ -52,11 +54,15 @@ export class KubeProxyOfNode {
 
   /** Resolves when a connection through the ClusterIP works. */
   async untilServing(): Promise<void> {
-    const { testbed, node } = this.#ground;
-    const script = `const s = require('node:net').connect(80, '${CLUSTER_IP}'); s.on('connect', () => process.exit(0)); s.on('error', () => process.exit(1)); setTimeout(() => process.exit(1), 500);`;
     await eventually('kube-proxy serves', async () => {
-      const { code } = await testbed.exec(node, [process.execPath, '-e', script], { allowFailure: true });
-      return code === 0 ? true : undefined;
+      const socket = connectInside(this.#ground.node, 80, CLUSTER_IP);
+      socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error('no answer')));
+      return once(socket, 'connect')
+        .then(
+          () => true,
+          () => undefined,
+        )
+        .finally(() => socket.destroy());
     });
   }
 }

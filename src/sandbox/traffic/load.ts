@@ -21,7 +21,7 @@ function listSynRetransmits(): number {
 export class Load {
   readonly #spec: LoadSpec;
   readonly #tallies: readonly (readonly [LoadTarget, Tally])[];
-  readonly #timers: NodeJS.Timeout[];
+  readonly #timers = new Set<NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #failures: FailureSample[] = [];
@@ -33,9 +33,19 @@ export class Load {
     for (const [target, tally] of this.#tallies) {
       for (let flow = 0; flow < target.held; flow++) this.#run(this.#hold(target, tally));
     }
-    this.#timers = this.#tallies
-      .filter(([target]) => target.perSecond > 0)
-      .map(([target, tally]) => setInterval(() => this.#attempt(target, tally), 1000 / target.perSecond));
+    const paced = this.#tallies.filter(([target]) => target.perSecond > 0);
+    for (const [index, [target, tally]] of paced.entries()) this.#pace(target, tally, index / paced.length);
+  }
+
+  /** Targets take turns: together they are called at all moments, however seldom each of them is. */
+  #pace(target: LoadTarget, tally: Tally, share: number): void {
+    const everyMs = 1000 / target.perSecond;
+    const first = setTimeout(() => {
+      this.#timers.delete(first);
+      this.#timers.add(setInterval(() => this.#attempt(target, tally), everyMs));
+      this.#attempt(target, tally);
+    }, everyMs * share);
+    this.#timers.add(first);
   }
 
   report(): LoadReport {
