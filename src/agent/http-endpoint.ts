@@ -1,6 +1,7 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
+import { createServer } from '../support/http.ts';
 
 const RETRY_MS = 5_000;
 

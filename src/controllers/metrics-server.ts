@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { Registry } from 'prom-client';
 import { UserError } from '../support/errors.ts';
+import { createServer } from '../support/http.ts';
 
 /** Host and port of `127.0.0.1:10247`, `[::1]:10247` or `:10247`. Throws UserError when it is none of these. */
 export function parseBindAddress(flag: string, text: string): { host: string; port: number } {

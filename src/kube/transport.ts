@@ -1,7 +1,8 @@
-import { request as httpRequest, Agent as HttpAgent, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest, Agent as HttpsAgent } from 'node:https';
 import type { KubeConfig } from './kubeconfig.ts';
 import { KEEP_ALIVE_IDLE_MS } from './watch-time.ts';
+import { request as httpRequest, Agent as HttpAgent } from '../support/http.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -21,7 +22,7 @@ export interface HttpCall {
  */
 export class Transport {
   readonly #server: URL;
-  readonly #agent: HttpAgent;
+  readonly #agent: InstanceType<typeof HttpAgent>;
 
   constructor({ server, ...config }: KubeConfig, keepAliveMsecs = KEEP_ALIVE_IDLE_MS) {
     this.#server = new URL(server);

@@ -38,7 +38,7 @@ describe('session affinity while the agent switches', { timeout: 120_000 }, () =
             address,
             port,
             backends: ground.testbed.pods.map((pod) => pod.name),
-            perSecond: 50,
+            perSecond: 20,
             held: 0,
           })),
         });

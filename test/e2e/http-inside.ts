@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { callLibc, AF_INET, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../../src/kernel/netlink/libc.ts';
 import { inNetns } from '../../src/kernel/netns.ts';
 import type { Host } from '../../src/sandbox/net/testbed.ts';
+import { get } from '../../src/support/http.ts';
 
 const TIMEOUT_MS = 5_000;
 

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { DataplaneOptions } from '../../core/service/snapshot.ts';
 import { familyOfText } from '../../core/ip.ts';
 import { ServiceHealthCounts, type CheckedService } from '../../core/service/service-health.ts';
@@ -6,6 +6,7 @@ import type { Taken } from '../../core/service/service-table.ts';
 import type { Clock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
 import type { FollowObserver } from './follow-observer.ts';
+import { createServer } from '../../support/http.ts';
 
 const RETRY_MS = 5_000;
 

@@ -1,11 +1,11 @@
 import { Resolver } from 'node:dns/promises';
-import { get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
 import { connect } from 'node:net';
 import { durationMs } from '../../core/api/meta.ts';
 import type { ProbeConfig } from '../../core/api/probe-config.ts';
 import { parseAddress } from '../../core/ip.ts';
 import type { ServicePort } from '../../core/service/snapshot.ts';
+import { get as getHttp } from '../../support/http.ts';
 
 /**
  * One try of what a profile names. `clusterDns` is asked where a query names no server. Resolves when it passes; rejects

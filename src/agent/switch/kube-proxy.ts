@@ -1,4 +1,3 @@
-import { get } from 'node:http';
 import type { AffinityEntry, AffinityMemory } from '../../core/service/affinity.ts';
 import { isGone, isServingKubeProxy, type KubeProxySighting } from '../../core/kube-proxy/kube-proxy.ts';
 import type { OtherProxy } from '../../core/node/preflight.ts';
@@ -9,6 +8,7 @@ import { HEALTHZ_PORT, sightKubeProxy } from '../../kernel/kube-proxy/process.ts
 import { removeKubeProxy, type RemovalReport, type Successor } from '../../kernel/kube-proxy/removal.ts';
 import { missingInKubeProxy } from '../../kernel/kube-proxy/service-rules.ts';
 import { findOtherProxy } from '../../kernel/other-proxy.ts';
+import { get } from '../../support/http.ts';
 
 /** kube-proxy on this node, as far as the agent deals with it. */
 export interface KubeProxyOnNode {

@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest, type RequestOptions as HttpsOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { ApiError, type StatusBody } from '../../kube/error.ts';
@@ -6,6 +6,7 @@ import { readText } from '../../kube/transport.ts';
 import { newWatchTime } from '../../kube/watch-time.ts';
 import { chosenConfig } from './chosen-config.ts';
 import type { ClusterFlags } from './flags.ts';
+import { request as httpRequest } from '../../support/http.ts';
 
 const PAGE = '500';
 const LONGEST_MS = 2_147_483_647;

@@ -84,9 +84,9 @@ export interface StoryLoad {
   readonly spec: LoadSpec;
 }
 
-const RATE = { perSecond: 20, held: 3 };
+const RATE = { perSecond: 10, held: 3 };
 /** Longer than three tries of a SYN (sent again after 1 s and 3 s), so that nothing fails for being slow only. */
-const TIMING = { timeoutMs: 5_000, heldIntervalMs: 100 };
+const TIMING = { timeoutMs: 5_000, heldIntervalMs: 250 };
 
 function clusterIpTarget(service: StoryService, source?: string): LoadTarget {
   return {

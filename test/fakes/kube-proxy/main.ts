@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { Inputs } from '../../../src/agent/inputs.ts';
 import { ServiceTable } from '../../../src/core/service/service-table.ts';
@@ -11,6 +10,7 @@ import { silentLog } from '../../../src/support/log.ts';
 import { IptablesRules } from './iptables-rules.ts';
 import { IpvsRules } from './ipvs-rules.ts';
 import { NftablesRules } from './nftables-rules.ts';
+import { createServer } from '../../../src/support/http.ts';
 
 /**
  * Stands in for kube-proxy where its binary is not at hand: makes the chains, tables, sets and links that kube-proxy 1.36
