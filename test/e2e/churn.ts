@@ -1,7 +1,7 @@
 import type { AgentGround } from './agent-ground.ts';
 import { CHURNED, FLEETING, type SwitchWorld } from './switch-world.ts';
 
-const PAUSE_MS = 100;
+const PAUSE_MS = 200;
 /** For how many rounds an endpoint is on its way out, so that answers on their way still find their flow; then for one it is gone. */
 const DRAINING_ROUNDS = 4;
 const SERVICE_EVERY = 3;
