@@ -58,14 +58,31 @@ export function loadInClusterConfig(environment: Readonly<Record<string, string 
   };
 }
 
-/** Parses kubeconfig text; relative paths in it are relative to `folder`. Throws Error with a one-line reason. */
-export function parseKubeConfig(text: string, folder: string): KubeConfig {
+/** A context of a kubeconfig, and what it names, as they stand there. */
+export interface NamedAccess {
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly cluster: Readonly<Record<string, unknown>>;
+  readonly user: Readonly<Record<string, unknown>>;
+}
+
+/** The context `name` of kubeconfig text, else its current one. Throws Error with a one-line reason. */
+export function parseContext(text: string, name?: string): NamedAccess {
   const document: unknown = parseYaml(text);
   if (document === null || typeof document !== 'object') throw new Error('it is not a YAML mapping');
   const config = document as Record<string, unknown>;
-  const context = findNamed(config['contexts'], config['current-context'], 'context').context ?? {};
+  const context = findNamed(config['contexts'], name ?? config['current-context'], 'context').context ?? {};
   const cluster = findNamed(config['clusters'], context['cluster'], 'cluster').cluster ?? {};
   const user = context['user'] === undefined ? {} : (findNamed(config['users'], context['user'], 'user').user ?? {});
+  return { context, cluster, user };
+}
+
+/** Parses kubeconfig text; relative paths in it are relative to `folder`. Throws Error with a one-line reason. */
+export function parseKubeConfig(text: string, folder: string): KubeConfig {
+  return configOf(parseContext(text), folder);
+}
+
+/** Throws Error with a one-line reason. */
+export function configOf({ cluster, user }: NamedAccess, folder: string): KubeConfig {
   for (const plugin of ['exec', 'auth-provider']) {
     if (user[plugin] !== undefined) {
       throw new Error(
@@ -97,17 +114,17 @@ function findNamed(list: unknown, name: unknown, what: string): NamedEntry {
   return found;
 }
 
-function textOf(from: Record<string, unknown>, key: string): string | undefined {
+function textOf(from: Readonly<Record<string, unknown>>, key: string): string | undefined {
   const value = from[key];
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function fileOf(from: Record<string, unknown>, key: string, folder: string): string | undefined {
+function fileOf(from: Readonly<Record<string, unknown>>, key: string, folder: string): string | undefined {
   const path = textOf(from, key);
   return path === undefined ? undefined : resolve(folder, path);
 }
 
-function pemOf(from: Record<string, unknown>, key: string, folder: string): string | undefined {
+function pemOf(from: Readonly<Record<string, unknown>>, key: string, folder: string): string | undefined {
   const data = textOf(from, `${key}-data`);
   if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
   const path = fileOf(from, key, folder);

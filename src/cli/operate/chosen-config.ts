@@ -1,11 +1,20 @@
-// Of the client only this: the rest of it takes a quarter of a second to load, and a person waits.
-import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { createRequire } from 'node:module';
+import type * as Config from '@kubernetes/client-node/dist/config.js';
+import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { UserError } from '../../support/errors.ts';
 import type { ClusterFlags } from './flags.ts';
 
+const require = createRequire(import.meta.url);
+
+/** Nothing is in it yet. The library is loaded at the first use: it takes a quarter of a second, and a person waits. */
+export function emptyConfig(): KubeConfig {
+  const library = require('@kubernetes/client-node/dist/config.js') as typeof Config;
+  return new library.KubeConfig();
+}
+
 /** What the flags and the kubeconfig say together. Throws `UserError` when they lead to no API server. */
 export function chosenConfig(flags: ClusterFlags): KubeConfig {
-  const config = new KubeConfig();
+  const config = emptyConfig();
   try {
     if (flags.kubeconfig === undefined) config.loadFromDefault();
     else config.loadFromFile(flags.kubeconfig);

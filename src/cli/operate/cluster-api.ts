@@ -1,10 +1,9 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest, type RequestOptions as HttpsOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { ApiError, type StatusBody } from '../../kube/error.ts';
 import { readText } from '../../kube/transport.ts';
 import { newWatchTime } from '../../kube/watch-time.ts';
-import { chosenConfig } from './chosen-config.ts';
+import { chooseAccess, type ClusterAccess } from './cluster-access.ts';
 import type { ClusterFlags } from './flags.ts';
 import { request as httpRequest } from '../../support/http.ts';
 
@@ -33,24 +32,23 @@ interface Call {
  * tries again by itself.
  */
 export class ClusterApi {
-  readonly #config: KubeConfig;
+  readonly #access: ClusterAccess;
   readonly #timeoutMs: number;
   /** Of the flags, else of the context, else `default`. */
   readonly namespace: string;
   readonly server: string;
 
-  private constructor(config: KubeConfig, flags: ClusterFlags) {
-    this.#config = config;
+  private constructor(access: ClusterAccess, flags: ClusterFlags) {
+    this.#access = access;
     // As of kubectl, no time is any time; timers take no more than 24 days.
     this.#timeoutMs = flags.requestTimeout === 0 ? LONGEST_MS : Math.min(flags.requestTimeout * 1_000, LONGEST_MS);
-    const context = config.getContextObject(config.getCurrentContext());
-    this.namespace = flags.namespace ?? context?.namespace ?? 'default';
-    this.server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
+    this.namespace = flags.namespace ?? access.namespace ?? 'default';
+    this.server = access.server;
   }
 
   /** Throws `UserError` when the flags and the kubeconfig lead to no API server. */
   static connect(flags: ClusterFlags): ClusterApi {
-    return new ClusterApi(chosenConfig(flags), flags);
+    return new ClusterApi(chooseAccess(flags), flags);
   }
 
   async get<T>(path: string, query: Query = {}): Promise<T> {
@@ -127,11 +125,8 @@ export class ClusterApi {
   async #options({ method, path, query = {}, body, contentType, signal }: Call) {
     const url = new URL(this.server);
     const isPlain = url.protocol === 'http:';
-    const options: HttpsOptions = {};
-    // The library wants no token to go over an open line; without TLS only the local proxy of kubectl is of use.
-    if (!isPlain) {
-      await this.#config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0]);
-    }
+    // No token goes over an open line; without TLS only the local proxy of kubectl is of use.
+    const options: HttpsOptions = isPlain ? {} : await this.#access.options();
     const search = new URLSearchParams(query).toString();
     const headers = {
       accept: 'application/json',

@@ -1,4 +1,4 @@
-import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { emptyConfig } from './chosen-config.ts';
 import { ClusterApi } from './cluster-api.ts';
 import { PROFILES_PATH } from './fleet.ts';
 import type { ClusterFlags } from './flags.ts';
@@ -8,7 +8,7 @@ interface Named {
 }
 
 export function contextNames({ kubeconfig }: ClusterFlags): string[] {
-  const config = new KubeConfig();
+  const config = emptyConfig();
   if (kubeconfig === undefined) config.loadFromDefault();
   else config.loadFromFile(kubeconfig);
   return config.getContexts().map(({ name }) => name);
