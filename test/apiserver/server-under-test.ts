@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { startApiServer } from '../../src/sandbox/apiserver/api-server.ts';
 import { ApiClient, textOf } from './api-client.ts';
 import { startRealApiServer } from './real-api-server.ts';
@@ -27,7 +28,7 @@ export interface Account {
   readonly node?: string;
 }
 
-interface Started {
+export interface Started {
   readonly url: string;
   readonly ca: string;
   readonly token: string;
@@ -65,8 +66,18 @@ const SKIP_REAL = ASSETS
   ? false
   : 'no real API server: KUBEBUILDER_ASSETS does not name a folder with kube-apiserver and etcd';
 
+/** Starts a server that is neither: what the module that `SWITCHYARD_API_SERVER` names exports as `start`. */
+type Start = (options: { readonly enforcesAccess: boolean }) => Promise<Started>;
+
+const MODULE = process.env.SWITCHYARD_API_SERVER;
+
+async function startAnother(module: string, enforcesAccess: boolean): Promise<Started> {
+  const { start } = (await import(pathToFileURL(module).href)) as { start: Start };
+  return start({ enforcesAccess });
+}
+
 /**
- * Runs the same tests against the embedded server and, where there is one, a real kube-apiserver. Within a test, calling
+ * Runs the same tests against the embedded server and, where there is one, a real kube-apiserver or another. Within a test, calling
  * the argument gives the running server.
  */
 export function describeApiServer(
@@ -79,6 +90,10 @@ export function describeApiServer(
     if (ASSETS) define(useServer(() => startRealApiServer(ASSETS)));
     else it('passes the same tests', { skip: SKIP_REAL });
   });
+  if (!MODULE) return;
+  describe(`${title}: ${basename(MODULE)}`, { skip }, () =>
+    define(useServer(() => startAnother(MODULE, enforcesAccess))),
+  );
 }
 
 /** As the kubelet asks for the token of a pod. */
