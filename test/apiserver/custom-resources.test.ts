@@ -145,13 +145,18 @@ describeApiServer('Custom resources', (server) => {
     assert.ok(listOf(body.items).every(({ kind }) => textOf(kind) === 'Widget'));
   });
 
-  it('refuses a definition with a column that is no path', async () => {
+  it('refuses a definition with a column that does not begin like a path', async () => {
     const { client } = server();
     const definition = structuredClone(WIDGET_CRD) as { spec: { versions: { additionalPrinterColumns: Json[] }[] } };
-    definition.spec.versions[0]!.additionalPrinterColumns[0]!.jsonPath = '.spec[color';
+    definition.spec.versions[0]!.additionalPrinterColumns[0]!.jsonPath = 'spec.color';
+    (definition as { metadata?: Json }).metadata = { name: 'others.example.com' };
+    Object.assign(definition.spec, { names: { plural: 'others', kind: 'Other' } });
     const answer = await client.create(CRDS, definition, { dryRun: 'All' });
     assert.equal(answer.status, 422, answer.text);
-    assert.match(textOf(answer.body.message), /additionalPrinterColumns\[0\]\.jsonPath: Invalid value/);
+    assert.match(
+      textOf(answer.body.message),
+      /spec\.additionalPrinterColumns\[0\]\.JSONPath: Invalid value: "spec\.color": must be a simple json path/,
+    );
   });
 
   it('stops serving a kind whose definition is deleted, objects and all', async () => {

@@ -24,6 +24,8 @@ export class StatusError extends Error {
   readonly details: StatusDetails | undefined;
   /** Goes into the Status's list metadata: how to continue after an expired list. */
   readonly continueToken: string | undefined;
+  /** What the request was warned of before it was refused. */
+  warnings: readonly string[] = [];
 
   constructor(
     code: number,

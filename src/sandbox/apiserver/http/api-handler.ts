@@ -55,7 +55,7 @@ export function failureReply(error: unknown): DocumentReply {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return failureReply(internalError(text));
   }
-  const reply = jsonReply(error.code, error.toStatus());
+  const reply = jsonReply(error.code, error.toStatus(), error.warnings);
   const retryAfter = error.details?.retryAfterSeconds;
   return retryAfter === undefined ? reply : { ...reply, headers: { 'Retry-After': String(retryAfter) } };
 }

@@ -13,7 +13,7 @@ import { updateObject, type Change } from '../registry/update.ts';
 import { watchObjects } from '../registry/watch.ts';
 import { renderEvent, renderList, renderObject, type Rendering } from '../output/shape-response.ts';
 import type { IncludeObject } from '../output/table.ts';
-import { badRequest, methodNotAllowed, notFound, pathNotFound } from '../status-error.ts';
+import { badRequest, methodNotAllowed, notFound, pathNotFound, StatusError } from '../status-error.ts';
 import { jsonReply, type ApiRequest, type Reply } from './message.ts';
 import { negotiate } from './negotiation.ts';
 import { mediaTypeOf, parseBody, parseDeleteOptions, parseWriteOptions } from './request-options.ts';
@@ -67,6 +67,16 @@ function admission({ access, request }: Call, verb: Verb, warnings: string[]): {
 function writeOptions(call: Call, kind: string, verb: Verb): WriteOptions {
   const options = parseWriteOptions(call.request, kind);
   return { ...options, ...admission(call, verb, options.warnings) };
+}
+
+/** What the act returns or throws, a refusal with the warnings that came before it. */
+function warning<T>({ warnings }: WriteOptions, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof StatusError) error.warnings = warnings;
+    throw error;
+  }
 }
 
 function deleteOptions(call: Call, verb: Verb): DeleteOptions {
@@ -159,7 +169,7 @@ function create(call: Call): Reply {
   const { kind, namespace } = target;
   const rendering = renderingOf(call);
   const options = writeOptions(call, 'CreateOptions', 'create');
-  const object = decodeObject(kind, parseBody(request), { write: options });
+  const object = warning(options, () => decodeObject(kind, parseBody(request), { write: options }));
   if (kind.answer) {
     return jsonReply(201, call.access?.answer(object, request.user) ?? kind.answer(object, request.user));
   }
@@ -167,7 +177,7 @@ function create(call: Call): Reply {
     throw badRequest('an empty namespace may not be set during creation');
   }
   checkIdentity(object, namespace, undefined);
-  const created = createObject(registry, kind, object, options);
+  const created = warning(options, () => createObject(registry, kind, object, options));
   return jsonReply(201, renderObject(created, rendering), options.warnings);
 }
 
@@ -175,9 +185,11 @@ function update(call: Call): Reply {
   const { registry, request, target } = call;
   const rendering = renderingOf(call);
   const options = writeOptions(call, 'UpdateOptions', 'update');
-  const object = decodeObject(target.kind, parseBody(request), { write: options });
-  const change: Change = { apply: () => object, mayCreate: false, tracksManagers: false };
-  const result = updateObject(registry, target, change, options);
+  const result = warning(options, () => {
+    const object = decodeObject(target.kind, parseBody(request), { write: options });
+    const change: Change = { apply: () => object, mayCreate: false, tracksManagers: false };
+    return updateObject(registry, target, change, options);
+  });
   return jsonReply(result.isCreated ? 201 : 200, renderObject(result.object, rendering), options.warnings);
 }
 
@@ -190,7 +202,7 @@ function patch(call: Call): Reply {
   const fieldManager = isApply ? (request.query.get('fieldManager') ?? '') : parsed.fieldManager;
   const options: WriteOptions = { ...parsed, fieldManager };
   const body = { mediaType, text: request.body.toString(), force: readBoolean(request.query, 'force') };
-  const result = patchObject(registry, target, body, options);
+  const result = warning(options, () => patchObject(registry, target, body, options));
   return jsonReply(result.isCreated ? 201 : 200, renderObject(result.object, rendering), options.warnings);
 }
 

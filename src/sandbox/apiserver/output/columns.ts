@@ -3,7 +3,7 @@ import type { Column } from '../registry/resource-kind.ts';
 import { listAt, textAt } from '../object.ts';
 import { isJsonObject, type JsonValue } from '../schema/json-schema.ts';
 import { ageOf } from './human-duration.ts';
-import { compileJsonPath } from './json-path.ts';
+import { compileJsonPath, jsonPathProblem } from './json-path.ts';
 
 const NAME_DESCRIPTION =
   'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. ' +
@@ -35,9 +35,14 @@ export function column(name: string, cell: (object: KubeObject, now: Date) => Js
   return { name, type: 'string', format: '', description: name, priority, cell };
 }
 
-/** The columns of a CustomResourceDefinition's version: Name, then its additionalPrinterColumns, or Age without any. */
+/**
+ * The columns of a CustomResourceDefinition's version: Name, then its additionalPrinterColumns, or Age without any. A path
+ * that cannot be read ends them: what comes after it is not shown.
+ */
 export function customColumns(version: JsonValue): Column[] {
-  const declared = listAt(version, 'additionalPrinterColumns').filter(isJsonObject);
+  const all = listAt(version, 'additionalPrinterColumns').filter(isJsonObject);
+  const bad = all.findIndex((entry) => jsonPathProblem(textAt(entry, 'jsonPath')) !== undefined);
+  const declared = bad < 0 ? all : all.slice(0, bad);
   if (declared.length === 0) return [NAME_COLUMN, { ...AGE_COLUMN, type: 'date' }];
   return [
     NAME_COLUMN,
@@ -64,7 +69,7 @@ function customCell(type: string, found: JsonValue[], now: Date): JsonValue {
   if (value === undefined) return null;
   switch (type) {
     case 'string':
-      return found.map(asText).join(' ');
+      return asText(value);
     case 'date':
       return typeof value === 'string' ? dateCell(value, now) : null;
     case 'integer':

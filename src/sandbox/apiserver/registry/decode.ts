@@ -10,6 +10,8 @@ export interface DecodeOptions {
   readonly write: WriteOptions;
   /** The refusal under Strict; depends on how the object came to be (a body, a patch). */
   readonly refusal?: (problem: string) => StatusError;
+  /** For what a merge has made of typed values: a null in it was meant. */
+  readonly keepsNulls?: boolean;
 }
 
 /** A client's object in the shape of the kind: typed metadata, known fields only, defaults filled in. Throws 400. */
@@ -26,6 +28,7 @@ export function decodeObject(kind: ResourceKind, body: JsonValue | undefined, op
   const object: KubeObject = { ...content, apiVersion, kind: kindName, metadata };
   unknown.push(...kind.compiled.prune(object));
   reportUnknown(kind, unknown, options);
+  if (options.keepsNulls !== true) kind.compiled.dropNulls(object);
   kind.compiled.applyDefaults(object);
   if (!kind.isCustom) checkTypes(kind, object, options.refusal);
   return object;

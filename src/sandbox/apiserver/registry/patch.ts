@@ -6,13 +6,15 @@ import { jsonMergePatch } from '../apply/merge-patch.ts';
 import type { ApplyConflict } from '../apply/managed-fields-entry.ts';
 import { serverSideApply } from '../apply/server-side-apply.ts';
 import { strategicMergePatch } from '../apply/strategic-merge-patch.ts';
-import { groupVersion, type KubeObject } from '../object.ts';
+import { typeProblems } from '../apply/typed-validation.ts';
+import { groupVersion, textAt, type KubeObject } from '../object.ts';
 import { invalidValue } from '../schema/field-problem.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../schema/json-schema.ts';
 import { badRequest, conflict, invalid, StatusError, unsupportedMediaType } from '../status-error.ts';
 import { checkIdentity, decodeObject } from './decode.ts';
 import { ignoredFields } from './field-managers.ts';
 import type { Registry } from './registry.ts';
+import type { ResourceKind } from './resource-kind.ts';
 import { updateObject, type Change, type UpdateResult } from './update.ts';
 
 const JSON_PATCH = 'application/json-patch+json';
@@ -66,10 +68,17 @@ function patchChange({ kind }: Target, { mediaType, text }: PatchBody, options: 
     if (!live) throw badRequest('a patch needs an object');
     const patched = withPatch(live, patch, { mediaType, schema: kind.schema });
     const refusal = (problem: string): StatusError =>
-      invalid({ group: '', kind: '' }, '', [invalidValue('patch', JSON.stringify(patched), problem)]);
+      invalid({ group: '', kind: '' }, '', [invalidValue('patch', stableText(patched), problem)]);
     return decodeObject(kind, patched, { write: options, refusal });
   };
   return { apply, mayCreate: false, tracksManagers: false };
+}
+
+/** As JSON with sorted keys. */
+function stableText(object: JsonObject): string {
+  const sorted = (_key: string, value: unknown): unknown =>
+    isJsonObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  return JSON.stringify(object, sorted);
 }
 
 interface PatchRules {
@@ -143,7 +152,10 @@ function applyChange(
       ignored: ignoredFields(kind, subresource),
     });
     if ('conflicts' in result) throw applyConflict(result.conflicts, result.message);
-    const object = decodeObject(kind, result.object, { write: { ...options, fieldValidation: 'Ignore' } });
+    const object = decodeObject(kind, result.object, {
+      write: { ...options, fieldValidation: 'Ignore' },
+      keepsNulls: true,
+    });
     checkIdentity(object, namespace, name);
     return object;
   };
@@ -153,20 +165,41 @@ function applyChange(
 /** An applied configuration may name only fields of the schema, whatever fieldValidation says: it could not own others. */
 function checkApplied({ kind, namespace, name }: Target, applied: JsonObject): KubeObject {
   const metadata = isJsonObject(applied.metadata) ? applied.metadata : {};
+  checkWhatIsApplied({ kind, name }, applied, textAt(metadata, 'name'));
   if (metadata.managedFields !== undefined && metadata.managedFields !== null) {
     throw badRequest('metadata.managedFields must be nil');
   }
-  const copy = { ...structuredClone(applied), metadata: {} };
-  const unknown = kind.compiled.prune(copy);
-  if (unknown.length > 0) {
-    const type = `${namespace}/${name}; ${groupVersion(kind.group, kind.version)}, Kind=${kind.kind}`;
-    const problems = unknown.map((path) => `.${path}: field not declared in schema`).join('\n  ');
-    throw new StatusError(500, '', `failed to create typed patch object (${type}): ${problems}`);
+  const problems = applyProblems(kind, applied);
+  if (problems.length > 0) {
+    const said = `${textAt(metadata, 'namespace')}/${textAt(metadata, 'name')}`;
+    const type = `${said}; ${groupVersion(kind.group, kind.version)}, Kind=${kind.kind}`;
+    const text = problems.length === 1 ? problems[0] : ['errors:', ...problems].join('\n  ');
+    throw new StatusError(500, '', `failed to create typed patch object (${type}): ${text}`);
   }
   return {
     ...applied,
     metadata: { ...metadata, name, ...(namespace === '' ? {} : { namespace }) },
   } as unknown as KubeObject;
+}
+
+/** A configuration says of which object it is, or at least of which kind. */
+function checkWhatIsApplied({ kind, name }: Pick<Target, 'kind' | 'name'>, applied: JsonObject, said: string): void {
+  const [apiVersion, kindName] = [textAt(applied, 'apiVersion'), textAt(applied, 'kind')];
+  if (kind.isCustom && (apiVersion !== groupVersion(kind.group, kind.version) || kindName !== kind.kind)) {
+    throw badRequest(`invalid object type: ${apiVersion === '' ? '/' : apiVersion}, Kind=${kindName}`);
+  }
+  if (said !== '' && said !== name) {
+    throw badRequest(`the name of the object (${said}) does not match the name on the URL (${name})`);
+  }
+}
+
+function applyProblems(kind: ResourceKind, applied: JsonObject): string[] {
+  if (kind.isCustom) {
+    const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = applied;
+    return typeProblems(rest, kind.schema);
+  }
+  const unknown = kind.compiled.prune({ ...structuredClone(applied), metadata: {} });
+  return unknown.map((path) => `.${path}: field not declared in schema`);
 }
 
 function applyConflict(conflicts: readonly ApplyConflict[], text: string): StatusError {

@@ -9,3 +9,11 @@ import type { ResourceKind } from './resource-kind.ts';
 export function schemaProblems(kind: ResourceKind, object: KubeObject, old?: KubeObject): FieldProblem[] {
   return kind.isCustom ? kind.compiled.validate(object, old) : [];
 }
+
+/** The same for a write of the status alone, of which the real server speaks from the status on. */
+export function statusProblems(kind: ResourceKind, object: KubeObject, old: KubeObject): FieldProblem[] {
+  return schemaProblems(kind, object, old).map((problem) => {
+    const below = problem.path.replace(/^status\./, '');
+    return { ...problem, message: problem.message.replace(`${problem.path} in body`, `${below} in body`) };
+  });
+}

@@ -7,7 +7,7 @@ import type { JsonObject } from '../schema/json-schema.ts';
 import { createObject } from './create.ts';
 import { checkIdentity } from './decode.ts';
 import { recordManager } from './field-managers.ts';
-import { schemaProblems } from './schema-problems.ts';
+import { schemaProblems, statusProblems } from './schema-problems.ts';
 import { metadataProblems, metadataUpdateProblems } from './metadata.ts';
 import type { Registry } from './registry.ts';
 import { shown, storeKey, toStored, type ResourceKind } from './resource-kind.ts';
@@ -42,7 +42,7 @@ export function updateObject(registry: Registry, target: Target, change: Change,
   checkPreconditions(kind, next, live);
   const object = merge(target, next, live);
   if (subresource === '') kind.strategy.prepareUpdate?.(object, live, registry);
-  refuseInvalid(registry, kind, { next, object, live });
+  refuseInvalid(registry, target, { next, object, live });
   if (subresource === '') raiseGeneration(kind, object, live);
   if (!change.tracksManagers) object.metadata.managedFields ??= live.metadata.managedFields ?? [];
   const { isDryRun } = options;
@@ -58,11 +58,11 @@ interface Update {
   readonly live: KubeObject;
 }
 
-function refuseInvalid(registry: Registry, kind: ResourceKind, { next, object, live }: Update): void {
+function refuseInvalid(registry: Registry, { kind, subresource }: Target, { next, object, live }: Update): void {
   const problems = [
     ...metadataUpdateProblems(next.metadata, live.metadata),
     ...metadataProblems(object, () => []),
-    ...schemaProblems(kind, object, live),
+    ...(subresource === 'status' ? statusProblems : schemaProblems)(kind, object, live),
     ...(kind.strategy.validate?.(object, live, registry) ?? []),
   ];
   if (problems.length > 0) throw invalid(kind, live.metadata.name, problems);

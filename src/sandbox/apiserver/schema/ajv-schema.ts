@@ -46,9 +46,12 @@ function refer(schema: JsonSchema, conversion: Conversion): AnySchemaObject {
 }
 
 function convert(schema: JsonSchema, conversion: Conversion): AnySchemaObject {
-  const converted: AnySchemaObject = { ...types(schema, conversion), ...bounds(schema) };
+  const converted: AnySchemaObject = {
+    ...types(schema, conversion),
+    ...bounds(schema),
+    ...formats(schema),
+  };
   for (const keyword of SAME_IN_BOTH) if (schema[keyword] !== undefined) converted[keyword] = schema[keyword];
-  if (schema.format !== undefined) converted['format'] = schema.format;
   if (schema.properties) converted['properties'] = convertEach(schema.properties, conversion);
   const members = memberSchema(schema);
   if (members) converted['additionalProperties'] = refer(members, conversion);
@@ -59,6 +62,12 @@ function convert(schema: JsonSchema, conversion: Conversion): AnySchemaObject {
     if (branches && branches.length > 0) converted[keyword] = branches.map((branch) => refer(branch, conversion));
   }
   return converted;
+}
+
+function formats(schema: JsonSchema): AnySchemaObject {
+  const { format } = schema;
+  if (format === undefined) return {};
+  return format === 'int32' && !isBuiltinSchema(schema) ? { format, int32: true } : { format };
 }
 
 function convertEach(schemas: Record<string, JsonSchema>, conversion: Conversion): AnySchemaObject {

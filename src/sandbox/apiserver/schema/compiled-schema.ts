@@ -1,6 +1,6 @@
 import { compileRules, validateRules, type RuleTree } from './cel/rule-validation.ts';
 import { correlate, correlateRoot, NEW_OBJECT, type Correlation } from './correlation.ts';
-import { applyDefaults } from './defaulting.ts';
+import { applyDefaults, dropNulls } from './defaulting.ts';
 import { invalidValue, type FieldProblem, type FieldReason } from './field-problem.ts';
 import { isBuiltinSchema, memberSchema, type JsonObject, type JsonSchema, type JsonValue } from './json-schema.ts';
 import { validateLists } from './list-validation.ts';
@@ -10,6 +10,8 @@ import { compileValueValidation, type LocatedProblem } from './value-validation.
 export interface CompiledSchema {
   /** Removes what the schema does not know, in place; returns the dotted paths of what it removed. */
   prune(object: JsonObject): string[];
+  /** Removes nulls that mean nothing, in place. */
+  dropNulls(object: JsonObject): void;
   /** Fills in the schema's defaults, in place. */
   applyDefaults(object: JsonObject): void;
   /**
@@ -34,6 +36,7 @@ export function compileSchema(openAPIV3Schema: JsonSchema): CompiledSchema {
   const rules = isBuiltinSchema(openAPIV3Schema) ? undefined : compileRules(openAPIV3Schema, true);
   return {
     prune: (object) => prune(object, openAPIV3Schema),
+    dropNulls: (object) => dropNulls(object, openAPIV3Schema),
     applyDefaults: (object) => applyDefaults(object, openAPIV3Schema),
     validate(object, old) {
       const correlation = correlateRoot(object, old);

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { jsonPathProblem } from '../output/json-path.ts';
 import {
   childPath,
   indexPath,
@@ -8,7 +7,8 @@ import {
   unsupportedValue,
   type FieldProblem,
 } from './field-problem.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from './json-schema.ts';
+import { schemaAt } from './extension-rules.ts';
+import { isJsonObject, type JsonObject, type JsonSchema, type JsonValue } from './json-schema.ts';
 import { validateStructuralSchema } from './structural-rules.ts';
 
 const LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
@@ -35,10 +35,17 @@ export function validateCustomResourceDefinition(crd: JsonObject): FieldProblem[
     ...namesProblems(object(spec['names'])),
     ...versionProblems(versions),
     ...schemaProblems(versions),
-    ...versions.flatMap(columnProblems),
-    ...versions.flatMap(subresourceProblems),
+    ...versions.flatMap((version, index) => columnProblems(version, sharedPath(versions, index))),
+    ...versions.flatMap((version, index) => subresourceProblems(version, sharedPath(versions, index))),
+    ...selectableFieldProblems(versions),
     ...conversionProblems(spec),
+    ...protectionProblems(crd, text(spec['group'])),
   ];
+}
+
+/** Where the real server keeps what a version says of itself: what the only version says is said of all. */
+function sharedPath(versions: readonly JsonObject[], index: number): string {
+  return versions.length === 1 ? 'spec' : indexPath('spec.versions', index);
 }
 
 function object(value: JsonValue | undefined): JsonObject {
@@ -126,8 +133,8 @@ function schemaProblems(versions: readonly JsonObject[]): FieldProblem[] {
   });
 }
 
-function columnProblems(version: JsonObject, index: number): FieldProblem[] {
-  const path = childPath(indexPath('spec.versions', index), 'additionalPrinterColumns');
+function columnProblems(version: JsonObject, parent: string): FieldProblem[] {
+  const path = childPath(parent, 'additionalPrinterColumns');
   return list(version['additionalPrinterColumns']).flatMap((column, position) => {
     const { name, type, format, jsonPath } = object(column);
     const at = indexPath(path, position);
@@ -141,21 +148,20 @@ function columnProblems(version: JsonObject, index: number): FieldProblem[] {
     if (text(format) !== '' && !COLUMN_FORMATS.includes(text(format))) {
       problems.push(invalidValue(childPath(at, 'format'), text(format), `must be one of ${COLUMN_FORMATS.join(',')}`));
     }
-    return [...problems, ...jsonPathProblems(text(jsonPath), childPath(at, 'jsonPath'))];
+    return [...problems, ...jsonPathProblems(text(jsonPath), childPath(at, 'JSONPath'))];
   });
 }
 
 function jsonPathProblems(jsonPath: string, path: string): FieldProblem[] {
   if (jsonPath === '') return [requiredValue(path)];
   if (!jsonPath.startsWith('.')) return [invalidValue(path, jsonPath, 'must be a simple json path starting with .')];
-  const problem = jsonPathProblem(jsonPath);
-  return problem === undefined ? [] : [invalidValue(path, jsonPath, problem)];
+  return [];
 }
 
-function subresourceProblems(version: JsonObject, index: number): FieldProblem[] {
+function subresourceProblems(version: JsonObject, parent: string): FieldProblem[] {
   const scale = object(version['subresources'])['scale'];
   if (!isJsonObject(scale)) return [];
-  const path = childPath(indexPath('spec.versions', index), 'subresources.scale');
+  const path = childPath(parent, 'subresources.scale');
   const fields: [name: string, root: string][] = [
     ['specReplicasPath', '.spec'],
     ['statusReplicasPath', '.status'],
@@ -169,8 +175,47 @@ function subresourceProblems(version: JsonObject, index: number): FieldProblem[]
   });
 }
 
+/** A field that lists can be narrowed by is a scalar of the schema. */
+function selectableFieldProblems(versions: readonly JsonObject[]): FieldProblem[] {
+  return versions.flatMap((version, index) => {
+    const path = sharedPath(versions, index);
+    const schema = object(object(version['schema'])['openAPIV3Schema']) as unknown as JsonSchema;
+    return list(version['selectableFields']).flatMap((field, position) => {
+      const at = childPath(indexPath(childPath(path, 'selectableFields'), position), 'jsonPath');
+      const jsonPath = text(object(field)['jsonPath']);
+      if (jsonPath === '') return [requiredValue(at)];
+      const found = schemaAt(jsonPath, schema);
+      if (!found) return [invalidValue(at, jsonPath, 'is an invalid path: does not refer to a valid field')];
+      if (['string', 'boolean', 'integer'].includes(found.type ?? '')) return [];
+      const why =
+        'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.';
+      return [invalidValue(at, jsonPath, why)];
+    });
+  });
+}
+
+const APPROVAL = 'api-approved.kubernetes.io';
+
+/** Groups of Kubernetes itself need the annotation of those who approved the API. */
+function protectionProblems(crd: JsonObject, group: string): FieldProblem[] {
+  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(group)) return [];
+  const annotations = object(object(crd['metadata'])['annotations']);
+  if (text(annotations[APPROVAL]) !== '') return [];
+  const why = `protected groups must have approval annotation "${APPROVAL}", see https://github.com/kubernetes/enhancements/pull/1111`;
+  return [requiredValue(`metadata.annotations[${APPROVAL}]`, why)];
+}
+
 function conversionProblems(spec: JsonObject): FieldProblem[] {
-  const strategy = text(object(spec['conversion'])['strategy']);
+  const conversion = object(spec['conversion']);
+  const strategy = text(conversion['strategy']);
+  if (spec['preserveUnknownFields'] === true) {
+    const why =
+      'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
+    return [invalidValue('spec.preserveUnknownFields', true, why)];
+  }
+  if (strategy === 'Webhook' && !isJsonObject(object(conversion['webhook'])['clientConfig'])) {
+    return [requiredValue('spec.conversion.webhookClientConfig', 'required when strategy is set to Webhook')];
+  }
   return strategy === '' || strategy === 'None' || strategy === 'Webhook'
     ? []
     : [unsupportedValue('spec.conversion.strategy', strategy, ['None', 'Webhook'])];

@@ -43,3 +43,20 @@ function needsDefault(value: JsonValue | undefined, schema: JsonSchema): boolean
   if (schema.default === undefined) return false;
   return value === undefined || (value === null && schema.nullable !== true);
 }
+
+/** Removes the nulls of fields that may not be null and have no default, in place: to say null is to say nothing. */
+export function dropNulls(value: JsonValue, schema: JsonSchema): void {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items) for (const item of value) dropNulls(item, items);
+    return;
+  }
+  if (!isJsonObject(value)) return;
+  const members = memberSchema(schema);
+  for (const [name, field] of Object.entries(value)) {
+    const property = schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : members;
+    if (!property) continue;
+    if (field === null && property.nullable !== true && property.default === undefined) delete value[name];
+    else dropNulls(field, property);
+  }
+}

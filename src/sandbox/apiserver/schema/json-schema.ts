@@ -8,6 +8,9 @@ export interface JsonObject {
 export const LIST_TYPES = ['atomic', 'set', 'map'] as const;
 export type ListType = (typeof LIST_TYPES)[number];
 
+export const MAP_TYPES = ['atomic', 'granular'] as const;
+export type MapType = (typeof MAP_TYPES)[number];
+
 /** One entry of `x-kubernetes-validations`. */
 export interface ValidationRule {
   rule: string;
@@ -56,7 +59,7 @@ export interface JsonSchema {
   'x-kubernetes-embedded-resource'?: boolean;
   'x-kubernetes-list-type'?: ListType;
   'x-kubernetes-list-map-keys'?: string[];
-  'x-kubernetes-map-type'?: 'atomic' | 'granular';
+  'x-kubernetes-map-type'?: MapType;
   'x-kubernetes-validations'?: ValidationRule[];
   /** Built-in kinds only: `merge`, `replace`, `retainKeys` or two of them separated by a comma. */
   'x-kubernetes-patch-strategy'?: string;

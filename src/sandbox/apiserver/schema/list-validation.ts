@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { childPath, duplicateValue, indexPath, type FieldProblem } from './field-problem.ts';
+import { childPath, duplicateValue, indexPath, invalidValue, type FieldProblem } from './field-problem.ts';
 import { isJsonObject, memberSchema, type JsonObject, type JsonSchema, type JsonValue } from './json-schema.ts';
 import type { LocatedProblem } from './value-validation.ts';
 
@@ -37,6 +37,12 @@ function step({ path, location }: Place, key: string | number, isMapKey = typeof
 function duplicates(list: JsonValue[], schema: JsonSchema, path: string): FieldProblem[] {
   const type = schema['x-kubernetes-list-type'];
   if (type !== 'set' && type !== 'map') return [];
+  const strangers = list.flatMap((item, index) =>
+    type === 'map' && item !== null && !isJsonObject(item)
+      ? [invalidValue(indexPath(path, index), item, 'must be an object for an array of list-type map')]
+      : [],
+  );
+  if (strangers.length > 0) return strangers;
   const identities = list.map((item) => (type === 'set' ? item : keyOf(item, schema)));
   return identities.flatMap((identity, index) => {
     const before = identities.slice(0, index).filter((earlier) => isDeepStrictEqual(earlier, identity));

@@ -6,7 +6,7 @@ import {
   unsupportedValue,
   type FieldProblem,
 } from './field-problem.ts';
-import { LIST_TYPES, type JsonSchema } from './json-schema.ts';
+import { LIST_TYPES, MAP_TYPES, type JsonSchema } from './json-schema.ts';
 
 /** Reports list and map types that do not fit their schema, and keys of lists that items may lack. */
 export function mergingProblems(schema: JsonSchema, path: string): FieldProblem[] {
@@ -34,7 +34,16 @@ export function mergingProblems(schema: JsonSchema, path: string): FieldProblem[
       ),
     );
   }
-  if (schema['x-kubernetes-map-type'] !== undefined && schema.type !== 'object') {
+  return [...problems, ...mapTypeProblems(schema, path)];
+}
+
+function mapTypeProblems(schema: JsonSchema, path: string): FieldProblem[] {
+  const mapType = schema['x-kubernetes-map-type'];
+  const problems: FieldProblem[] = [];
+  if (mapType !== undefined && !MAP_TYPES.includes(mapType)) {
+    problems.push(unsupportedValue(childPath(path, 'x-kubernetes-map-type'), mapType, [...MAP_TYPES]));
+  }
+  if (mapType !== undefined && schema.type !== 'object') {
     problems.push(
       invalidValue(childPath(path, 'type'), schema.type ?? '', 'must be object if x-kubernetes-map-type is specified'),
     );
@@ -49,6 +58,7 @@ function listMapProblems(schema: JsonSchema, path: string): FieldProblem[] {
   if (keys.length === 0) return [requiredValue(at, 'must not be empty if x-kubernetes-list-type is map')];
   const items = schema.items ?? {};
   const itemsPath = childPath(path, 'items');
+  if (new Set(keys).size < keys.length) return [invalidValue(at, [...keys], 'must not contain duplicate entries')];
   return keys.flatMap((key, index) => {
     const property = items.properties?.[key];
     if (!property) return [invalidValue(indexPath(at, index), key, 'entries must all be names of item properties')];

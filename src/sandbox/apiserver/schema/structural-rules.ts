@@ -10,6 +10,7 @@ import {
   unsupportedValue,
   type FieldProblem,
 } from './field-problem.ts';
+import { extensionProblems, rootProblems } from './extension-rules.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { mergingProblems } from './merging-rules.ts';
 import { children } from './schema-children.ts';
@@ -30,11 +31,12 @@ const ONLY_STRUCTURAL = [
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
   'x-kubernetes-map-type',
+  'x-kubernetes-validations',
 ] as const satisfies readonly (keyof JsonSchema)[];
 
 /** Reports what keeps a schema from being structural, wrong extensions, defaults that do not fit, and rules that do not compile. */
 export function validateStructuralSchema(schema: JsonSchema, path: string): FieldProblem[] {
-  const problems = validateNode(schema, path);
+  const problems = [...validateNode(schema, path), ...rootProblems(schema, path)];
   if (schema.type !== 'object')
     problems.push(invalidValue(childPath(path, 'type'), schema.type ?? '', 'must be object at the root'));
   if (problems.length > 0) return problems;
@@ -46,6 +48,7 @@ function validateNode(schema: JsonSchema, path: string): FieldProblem[] {
     ...typeProblems(schema, path),
     ...keywordProblems(schema, path),
     ...mergingProblems(schema, path),
+    ...extensionProblems(schema, path),
     ...logicProblems(schema, path),
     ...children(schema, path).flatMap(([child, childAt]) => validateNode(child, childAt)),
   ];

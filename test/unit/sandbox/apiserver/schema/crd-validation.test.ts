@@ -149,8 +149,42 @@ const CASES: { name: string; parts: Parts; problems: string[] }[] = [
     name: 'a column of an unknown type without a path',
     parts: { version: { additionalPrinterColumns: [{ name: 'A', type: 'text' }] } },
     problems: [
-      'spec.versions[0].additionalPrinterColumns[0].type: Invalid value: "text": must be one of boolean,date,integer,number,string',
-      'spec.versions[0].additionalPrinterColumns[0].jsonPath: Required value',
+      'spec.additionalPrinterColumns[0].type: Invalid value: "text": must be one of boolean,date,integer,number,string',
+      'spec.additionalPrinterColumns[0].JSONPath: Required value',
+    ],
+  },
+  {
+    name: 'a set of objects that merge',
+    parts: { property: { type: 'array', 'x-kubernetes-list-type': 'set', items: { type: 'object' } } },
+    problems: [
+      `${P}.items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set`,
+    ],
+  },
+  {
+    name: 'an unknown way to merge objects',
+    parts: { property: { type: 'object', 'x-kubernetes-map-type': 'foo' as 'atomic' } },
+    problems: [`${P}.x-kubernetes-map-type: Unsupported value: "foo": supported values: "atomic", "granular"`],
+  },
+  {
+    name: 'a rule that is told in two lines, for a field that is not there, with a reason that is none',
+    parts: {
+      property: {
+        type: 'object',
+        'x-kubernetes-validations': [{ rule: 'true', message: 'a\nb', fieldPath: '.nowhere', reason: 'Nope' }],
+      },
+    },
+    problems: [
+      `${P}.x-kubernetes-validations[0].message: Invalid value: "a\\nb": must not contain line breaks`,
+      `${P}.x-kubernetes-validations[0].reason: Unsupported value: "Nope": supported values: "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"`,
+      `${P}.x-kubernetes-validations[0].fieldPath: Invalid value: ".nowhere": must be a valid path`,
+    ],
+  },
+  {
+    name: 'a field to select by that is no scalar, and one that is not there',
+    parts: { version: { selectableFields: [{ jsonPath: '.spec' }, { jsonPath: '.nowhere' }] } },
+    problems: [
+      'spec.selectableFields[0].jsonPath: Invalid value: ".spec": must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
+      'spec.selectableFields[1].jsonPath: Invalid value: ".nowhere": is an invalid path: does not refer to a valid field',
     ],
   },
 ];

@@ -36,7 +36,40 @@ const CASES: Case[] = [
     name: 'float for integer',
     schema: { type: 'integer' },
     value: 1.5,
-    problems: ['a: Invalid value: "number": a in body must be of type integer: "number"'],
+    problems: [
+      'a: Invalid value: "number": a in body must be of type integer: "number"',
+      '<nil>: Invalid value: "": Checked value must be of type integer (default format) in a',
+    ],
+  },
+  {
+    name: 'float where whole numbers have a format',
+    schema: { type: 'integer', format: 'int64' },
+    value: 1.5,
+    problems: [
+      'a: Invalid value: "float64": a in body must be of type int64: "float64"',
+      '<nil>: Invalid value: "": Checked value must be of type integer with format int64 in a',
+    ],
+  },
+  {
+    name: 'too large for its format',
+    schema: { type: 'integer', format: 'int32' },
+    value: 2 ** 31,
+    problems: ['<nil>: Invalid value: "": Checked value must be of type integer with format int32 in a'],
+  },
+  {
+    name: 'too long: what else is wrong with the text is not said',
+    schema: { type: 'string', maxLength: 3, pattern: '^[0-9]+$' },
+    value: 'abcd',
+    problems: ['a: Too long: may not be more than 3 bytes'],
+  },
+  {
+    name: 'no object in a keyed list',
+    schema: PORT_LIST,
+    value: [1],
+    problems: [
+      'a[0]: Invalid value: "integer": a[0] in body must be of type object: "integer"',
+      'a[0]: Invalid value: 1: must be an object for an array of list-type map',
+    ],
   },
   {
     name: 'null',
