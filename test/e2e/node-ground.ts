@@ -164,8 +164,7 @@ export class NodeGround {
 
   /** Every setting, rule, set, link and file that an agent can change, but for counters. */
   async snapshot(): Promise<string> {
-    const settings =
-      'find /proc/sys/net -type f ! -name nf_conntrack_count | sort | while read f; do echo "$f $(cat $f 2>/dev/null)"; done';
+    const settings = "find /proc/sys/net -type f ! -name nf_conntrack_count | sort | xargs grep -sH ''";
     const rules = 'nft -s list ruleset; iptables-legacy-save 2>/dev/null | grep -v "^[#:]"; ipset list -n';
     const files: string[] = [];
     for (const folder of ['sysctl.d', 'modules-load.d', 'state']) {
