@@ -146,6 +146,27 @@ describeApiServer(
       assert.match(textOf(removed.body.message), /resulted in error/);
     });
 
+    it('gives policies no field that is empty, such as the subresource of the object itself', async () => {
+      const { client } = server();
+      const validations = [{ expression: "request.subResource == ''" }];
+      await client.create(
+        `${ADMISSION}/validatingadmissionpolicies`,
+        policy('empty.example', validations, {
+          matchConditions: [{ name: 'own', expression: "object != null && object.metadata.name == 'empty'" }],
+        }),
+      );
+      await client.create(`${ADMISSION}/validatingadmissionpolicybindings`, {
+        metadata: { name: 'empty.example' },
+        spec: { policyName: 'empty.example', validationActions: ['Deny'] },
+      });
+      let refused: Answer | undefined;
+      await until('the policy counts', async () => {
+        refused = await as(writer, 'POST', `${MAPS}?dryRun=All`, { metadata: { name: 'empty' } });
+        return refused.status === 422;
+      });
+      assert.match(textOf(refused?.body.message), /resulted in error: no such key: subResource/i);
+    });
+
     it('refuses policies that cannot be compiled', async () => {
       const { client } = server();
       const refused = await client.create(

@@ -78,6 +78,11 @@ export function policyInput(write: Write, user: User, namespaceObject: JsonValue
   };
 }
 
+/** What is empty is not there at all, so that an expression has to ask for it by has(). */
+function withoutEmpty(fields: Record<string, string>): JsonObject {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''));
+}
+
 function requestOf({ kind, operation, subresource, isDryRun, ...write }: Write, user: User): JsonObject {
   const { group, version } = kind;
   const { name = '', namespace = '' } = (write.object ?? write.oldObject)?.metadata ?? {};
@@ -90,12 +95,9 @@ function requestOf({ kind, operation, subresource, isDryRun, ...write }: Write, 
     requestKind: what,
     resource,
     requestResource: resource,
-    subResource: subresource,
-    requestSubResource: subresource,
-    name,
-    namespace,
+    ...withoutEmpty({ subResource: subresource, requestSubResource: subresource, name, namespace }),
     operation,
     dryRun: isDryRun,
-    userInfo: { username: user.username, uid: '', groups: [...user.groups], ...(isAnonymous ? {} : { extra }) },
+    userInfo: { username: user.username, groups: [...user.groups], ...(isAnonymous ? {} : { extra }) },
   };
 }

@@ -29,12 +29,12 @@ export function createObject(
   const { name } = object.metadata;
   refuseInvalid(registry, kind, object, name || generateName);
   const key = storeKey(object.metadata.namespace ?? '', name);
-  if (registry.getStored(kind, key)) throw alreadyExists(kind, name);
   if (!object.metadata.managedFields?.length) {
     recordManager({ registry, kind, before: undefined, after: object, options, subresource: '' });
   }
   const { isDryRun } = options;
   options.admit?.({ operation: 'CREATE', kind, subresource: '', object, oldObject: undefined, isDryRun });
+  if (registry.getStored(kind, key)) throw alreadyExists(kind, name);
   const stored = toStored(kind, object);
   return shown(kind, isDryRun ? stored : registry.store.put(kind.collection, key, stored));
 }
