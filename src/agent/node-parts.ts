@@ -76,7 +76,10 @@ function moduleStore(index: ModuleIndex): ModuleStore {
       const loaded = index.loaded();
       return loaded === undefined ? undefined : new Set(loaded.keys());
     },
-    state: (need) => index.state(need),
+    inState: (needs, ...states) => {
+      const loaded = index.loaded();
+      return needs.filter((need) => states.includes(index.state(need, loaded)));
+    },
     withDependencies: (name) => index.withDependencies(name),
     load: (names) => loader.load(names),
     unload: (names) => loader.unload(names),

@@ -10,7 +10,7 @@ import { FORWARD, POSTROUTING, PREFIX } from '../plan/iptables/names.ts';
 import { DROP_INVALID, FROM_LOCALHOST, type KernelSettings } from '../plan/iptables/skeleton.ts';
 import type { AffinityImport, Dataplane, Difference, SyncReport, PacketCounts } from './dataplane.ts';
 import { exportAffinity, importAffinity } from './iptables/affinity-transfer.ts';
-import { chooseTool, listTools, saveIfInstalled } from './iptables/flavour.ts';
+import { chooseTool, listTools, saveIfInstalled, saveOwn } from './iptables/flavour.ts';
 import { RulesLook } from './iptables/look.ts';
 import { listOwnChains } from './iptables/own-chains.ts';
 import { RecentLists } from './iptables/recent-lists.ts';
@@ -174,7 +174,7 @@ class IptablesDataplane implements Dataplane {
   async remove(): Promise<void> {
     for (const tool of await this.#allTools()) {
       for (const family of FAMILIES) {
-        const saved = await saveIfInstalled(tool, family);
+        const saved = await saveOwn(tool, family, 'iptables');
         for (const step of planRemoval(saved)) await tool.restore(family, renderRestore(step));
       }
     }

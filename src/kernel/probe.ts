@@ -1,9 +1,10 @@
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { delimiter, join } from 'node:path';
-import type { Family } from '../core/ip.ts';
+import { FAMILIES, type Family } from '../core/ip.ts';
 import type { IptablesFlavour } from '../core/node/module.ts';
 import type { NodeFindings, ToolFact } from '../core/node/preflight.ts';
+import { listLegacyTables } from './iptables/legacy-tables.ts';
 import { ModuleIndex } from './module-index.ts';
 import { SysctlFolder } from './sysctl-folder.ts';
 
@@ -57,21 +58,9 @@ export function findNode(
     readSysctl: (name) => sysctls.read(name),
     isSysctlWritable: (name) => sysctls.isWritable(name),
     mayLoadModules: hasCapability(CAP_SYS_MODULE),
-    legacyTables: listLegacyTables(),
+    legacyTables: [...new Set(FAMILIES.flatMap((family) => listLegacyTables(family) ?? []))].sort(),
     mayOpenRawSockets: hasCapability(CAP_NET_RAW),
   };
-}
-
-/** The files are there once the modules are; reading them loads nothing. */
-function listLegacyTables(): string[] {
-  const names = ['ip_tables_names', 'ip6_tables_names'].flatMap((file) => {
-    try {
-      return readFileSync(`/proc/self/net/${file}`, 'utf8').split('\n');
-    } catch {
-      return [];
-    }
-  });
-  return [...new Set(names.filter((name) => name !== ''))].sort();
 }
 
 function hasCapability(number: bigint): boolean {

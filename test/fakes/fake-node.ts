@@ -1,6 +1,7 @@
 import type { ModuleStore } from '../../src/agent/settings/node-modules.ts';
 import type { TableStore } from '../../src/agent/node-tables.ts';
 import type { SysctlStore } from '../../src/agent/settings/node-sysctls.ts';
+import type { ModuleNeed, ModuleState } from '../../src/core/node/module.ts';
 import type { NodeFindings } from '../../src/core/node/preflight.ts';
 import { KernelError } from '../../src/kernel/error.ts';
 
@@ -79,12 +80,14 @@ export class FakeNode implements SysctlStore {
     this.#used.add(name);
   }
 
+  #moduleState({ name }: ModuleNeed): ModuleState {
+    if (this.#loaded.has(name)) return 'loaded';
+    return name === 'nosuch' ? 'absent' : 'loadable';
+  }
+
   readonly modules: Omit<ModuleStore, 'loaded'> & { loaded(): ReadonlySet<string> } = {
     loaded: () => this.#loaded,
-    state: ({ name }) => {
-      if (this.#loaded.has(name)) return 'loaded';
-      return name === 'nosuch' ? 'absent' : 'loadable';
-    },
+    inState: (needs, ...states) => needs.filter((need) => states.includes(this.#moduleState(need))),
     withDependencies: (name) => (name === 'nf_nat' ? [name, 'nf_conntrack'] : [name]),
     load: (names) => {
       for (const name of names) {
@@ -123,7 +126,7 @@ export class FakeNode implements SysctlStore {
       cores: 2,
       traits: { families: ['IPv4'], iptablesFlavour: 'nft' },
       tools: [],
-      moduleState: (need) => this.modules.state(need),
+      moduleState: (need) => this.#moduleState(need),
       readSysctl: (name) => this.read(name),
       isSysctlWritable: () => !this.isReadOnly,
       mayLoadModules: true,

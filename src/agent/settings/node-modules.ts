@@ -7,7 +7,8 @@ import type { OriginalsFile } from './originals-file.ts';
 export interface ModuleStore {
   /** The names of those that are loaded; undefined where the kernel has no modules at all. */
   loaded(): ReadonlySet<string> | undefined;
-  state(need: ModuleNeed): ModuleState;
+  /** Those of `needs` that are in one of `states`, all looked up at one time. */
+  inState(needs: readonly ModuleNeed[], ...states: readonly ModuleState[]): readonly ModuleNeed[];
   /** The module and all it depends on. */
   withDependencies(name: string): readonly string[];
   /** Throws with what to do about it. */
@@ -35,8 +36,7 @@ export class NodeModules {
 
   /** Those that are to be loaded, and are not built into the kernel. */
   get names(): readonly string[] {
-    const { store } = this.#parts;
-    return this.#needs.filter((need) => store.state(need) === 'loaded').map(({ name }) => name);
+    return this.#parts.store.inState(this.#needs, 'loaded').map(({ name }) => name);
   }
 
   /**
@@ -65,10 +65,10 @@ export class NodeModules {
     this.#left = [];
     const found = new Set(originals.value.foundModules?.names ?? store.loaded() ?? []);
     if (store.loaded() === undefined) return;
-    const files = needs.filter((need) => ['loaded', 'loadable'].includes(store.state(need)));
+    const files = store.inState(needs, 'loaded', 'loadable');
     const ours = files.flatMap(({ name }) => store.withDependencies(name)).filter((name) => !found.has(name));
     originals.save(withModules(originals.value, ours));
-    const due = needs.filter((need) => ['loadable', 'absent'].includes(store.state(need))).map(({ name }) => name);
+    const due = store.inState(needs, 'loadable', 'absent').map(({ name }) => name);
     if (due.length === 0) return;
     const before = new Set(store.loaded());
     try {
@@ -88,8 +88,7 @@ export class NodeModules {
 
   /** The modules that somebody has unloaded. */
   missing(): readonly string[] {
-    const { store } = this.#parts;
-    return this.#needs.filter((need) => store.state(need) === 'loadable').map(({ name }) => name);
+    return this.#parts.store.inState(this.#needs, 'loadable').map(({ name }) => name);
   }
 
   /** Loads them again. */

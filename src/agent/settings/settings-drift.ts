@@ -64,7 +64,7 @@ export class SettingsDrift {
         log.error({ problem: (error as Error).message }, 'cannot load a module again');
       });
     }
-    this.#missing = modules.missing();
+    this.#missing = missing.length > 0 ? modules.missing() : [];
     return unloaded;
   }
 

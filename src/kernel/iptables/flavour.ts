@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../core/ip.ts';
-import { NOTHING_SAVED, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
+import { isOwnChain, NOTHING_SAVED, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
 import { isNotFound, isTimedOut } from '../error.ts';
 import { listOwnChains } from './own-chains.ts';
 import { runProcess } from './process.ts';
@@ -29,7 +29,7 @@ export async function listTools(netns: string | undefined): Promise<readonly Ipt
  */
 async function findTools(netns: string | undefined): Promise<readonly IptablesTool[]> {
   const flavoured = FLAVOURS.map((flavour) => new IptablesTool({ netns, flavour, hasFlavouredNames: true }));
-  const outcomes = await Promise.allSettled(flavoured.map((tool) => tool.save('IPv4')));
+  const outcomes = await Promise.allSettled(flavoured.map((tool) => tool.requireWorks()));
   for (const outcome of outcomes) {
     if (outcome.status === 'rejected' && isTimedOut(outcome.reason)) throw outcome.reason;
   }
@@ -75,6 +75,15 @@ export async function saveIfInstalled(tool: IptablesTool, family: Family, owner?
     if (isNotFound(error)) return NOTHING_SAVED;
     throw error;
   }
+}
+
+/** What one mode has in a family; nothing where it has no chain there, which the kernel tells before all rules are printed. */
+export async function saveOwn(tool: IptablesTool, family: Family, owner: ChainOwner): Promise<Saved> {
+  if (tool.flavour === 'nft') {
+    const chains = await listOwnChains(tool.netns, family);
+    if (!chains.some((name) => isOwnChain(name, owner))) return NOTHING_SAVED;
+  }
+  return saveIfInstalled(tool, family, owner);
 }
 
 /** `iptables v1.8.9 (nf_tables)`; before 1.8 there was no word, and legacy was all there was. */

@@ -3,6 +3,7 @@ import type { Family } from '../../core/ip.ts';
 import { parseSaved, type ChainOwner, type Saved } from '../../plan/iptables/saved.ts';
 import { KernelError } from '../error.ts';
 import { inNetns } from '../netns.ts';
+import { listLegacyTables } from './legacy-tables.ts';
 import { runProcess, type Ended } from './process.ts';
 
 /** Two implementations of iptables, whose rules the kernel keeps apart: what one wrote the other does not see. */
@@ -45,6 +46,11 @@ export class IptablesTool {
     this.#options = options;
   }
 
+  /** Path of the network namespace that it works in; absent means our own. */
+  get netns(): string | undefined {
+    return this.#options.netns;
+  }
+
   /** What is in the kernel, with the chains of one mode. Makes nothing: no table comes to be by looking. */
   async save(family: Family, owner: ChainOwner = 'iptables'): Promise<Saved> {
     return parseSaved(await this.saveText(family), owner);
@@ -52,8 +58,19 @@ export class IptablesTool {
 
   /** The same, as `iptables-save` prints it. */
   async saveText(family: Family): Promise<string> {
+    // iptables-legacy-save looks there first, too (iptables 1.8, `for_each_table`), and then prints nothing.
+    if (this.flavour === 'legacy' && listLegacyTables(family, this.netns)?.length === 0) return '';
+    return this.#print(family);
+  }
+
+  /** Throws KernelError where the programs are not installed, or this kernel has not what they need. */
+  async requireWorks(): Promise<void> {
+    await this.#print('IPv4');
+  }
+
+  async #print(family: Family): Promise<string> {
     const program = this.#program(family, 'save');
-    const ended = await runProcess({ program, args: [], netns: this.#options.netns, deadlineMs: DEADLINE_MS });
+    const ended = await runProcess({ program, args: [], netns: this.netns, deadlineMs: DEADLINE_MS });
     if (ended.code !== 0) throw failure('list rules', program, ended);
     return ended.stdout;
   }
@@ -63,7 +80,7 @@ export class IptablesTool {
     if (input === '') return;
     const program = this.#program(family, 'restore');
     const args = ['--noflush', '-w', String(LOCK_SECONDS)];
-    const ended = await runProcess({ program, args, input, netns: this.#options.netns, deadlineMs: DEADLINE_MS });
+    const ended = await runProcess({ program, args, input, netns: this.netns, deadlineMs: DEADLINE_MS });
     if (ended.code !== 0) throw failure('change rules', program, ended, input);
   }
 
@@ -71,7 +88,7 @@ export class IptablesTool {
   async countPackets(family: Family, { table, chain, rule }: RulePlace): Promise<number> {
     const program = this.#program(family);
     const args = ['-w', String(LOCK_SECONDS), '-t', table, '-v', '-S', chain];
-    const ended = await runProcess({ program, args, netns: this.#options.netns, deadlineMs: DEADLINE_MS });
+    const ended = await runProcess({ program, args, netns: this.netns, deadlineMs: DEADLINE_MS });
     if (ended.code !== 0) return 0;
     for (const line of ended.stdout.split('\n')) {
       const packets = COUNTERS.exec(line)?.[1];
@@ -82,7 +99,7 @@ export class IptablesTool {
 
   /** Whether conntrack calls TCP packets outside of the window valid; false where there is no conntrack yet. */
   isTcpLiberal(): boolean {
-    const { netns } = this.#options;
+    const { netns } = this;
     const read = (): string => readFileSync(TCP_BE_LIBERAL, 'utf8').trim();
     try {
       // Opened inside the namespace, it is the namespace's own value.

@@ -5,7 +5,7 @@ import { renderRestore, type Operation } from '../../plan/iptables/operation.ts'
 import { NO_RULESET } from '../../plan/iptables/ruleset.ts';
 import type { Saved } from '../../plan/iptables/saved.ts';
 import { planChainRemoval, planChains, planRefusalRemoval } from '../../plan/ipvs/skeleton.ts';
-import { chooseTool, listTools, saveIfInstalled } from '../iptables/flavour.ts';
+import { chooseTool, listTools, saveIfInstalled, saveOwn } from '../iptables/flavour.ts';
 import type { Flavour, IptablesTool } from '../iptables/tool.ts';
 
 /** What one family's chains lack, in words of iptables. */
@@ -63,7 +63,7 @@ export class IpvsChains {
   async #rewrite(plan: (saved: Saved) => readonly Operation[]): Promise<void> {
     for (const tool of await this.#allTools()) {
       for (const family of FAMILIES) {
-        await tool.restore(family, renderRestore(plan(await saveIfInstalled(tool, family, 'ipvs'))));
+        await tool.restore(family, renderRestore(plan(await saveOwn(tool, family, 'ipvs'))));
       }
     }
   }
