@@ -13,6 +13,8 @@ export interface TreeOptions {
   readonly wants?: (below: string) => boolean;
   /** What the file at a path holds inside. */
   readonly read?: (path: string) => Uint8Array | string;
+  /** What a path below the source is called inside. */
+  readonly rename?: (below: string) => string;
 }
 
 /** Writes one archive to an open file. The kernel unpacks several that follow each other, later files over earlier ones. */
@@ -47,7 +49,7 @@ export class CpioWriter {
   tree(source: string, path: string, options: TreeOptions = {}, below = ''): void {
     if (options.wants?.(below) === false) return;
     const from = join(source, below);
-    const to = join(path, below);
+    const to = join(path, (options.rename ?? String)(below));
     const stat = lstatSync(from);
     if (stat.isSymbolicLink()) this.link(to, readlinkSync(from));
     else if (stat.isFile()) this.file(to, (options.read ?? readFileSync)(from), (stat.mode & 0o100) !== 0);

@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../net/command.ts';
 import { CpioWriter } from './cpio.ts';
-import { BUSYBOX, COMMAND_FILE, INIT_FILE, PRELOAD_FILE, PROJECT, SHELL } from './init-script.ts';
+import { BUSYBOX, COMMAND_FILE, INIT_FILE, PROJECT, SHELL } from './init-script.ts';
 import { packageClosure } from './package-closure.ts';
-import { PRELOAD, readWithoutTypes } from './without-types.ts';
+import { nameWithoutTypes, readWithoutTypes } from './without-types.ts';
 import { TOOL_PACKAGES, unpackPackages } from './packages.ts';
 import { VmUnavailable } from './unavailable.ts';
 
@@ -116,10 +116,9 @@ export function composeImage(folder: string, base: BaseImage, overlay: Overlay):
   writeArchive(path, (archive) => {
     archive.file(INIT_FILE, overlay.init, true);
     archive.file(COMMAND_FILE, overlay.command);
-    archive.file(PRELOAD_FILE, PRELOAD);
     const inside = PROJECT.slice(1);
     for (const part of PROJECT_PARTS)
-      archive.tree(join(PROJECT_FOLDER, part), join(inside, part), { read: readWithoutTypes });
+      archive.tree(join(PROJECT_FOLDER, part), join(inside, part), { read: readWithoutTypes, rename: nameWithoutTypes });
     // An optional package for another platform is not installed.
     const packages = packageClosure(PROJECT_FOLDER, NPM_PACKAGES).filter((name) =>
       existsSync(join(PROJECT_FOLDER, name)),

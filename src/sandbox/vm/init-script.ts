@@ -4,8 +4,6 @@ const LINE = '/dev/ttyS1';
 /** Where the command to run lies inside, as a shell script. */
 export const COMMAND_FILE = 'vm/command';
 export const INIT_FILE = 'init';
-/** Every Node inside loads it first. */
-export const PRELOAD_FILE = 'vm/preload.mjs';
 /** Not busybox: its shell runs its own `ip` and `modprobe`, which know less, before it looks at PATH. */
 export const SHELL = 'usr/bin/sh';
 /** The small programs that the packages do not bring. */
@@ -45,7 +43,7 @@ export function initScript(token: string, { modules, hasDisk }: InitOptions): st
 /${BUSYBOX} --install -s /bb
 export PATH=/usr/sbin:/sbin:/usr/bin:/bin:/bb HOME=/root LC_ALL=C
 # What one process has compiled, the others need not: it takes seconds here.
-export NODE_OPTIONS=--import=/${PRELOAD_FILE} NODE_COMPILE_CACHE=/tmp/compiled
+export NODE_COMPILE_CACHE=/tmp/compiled
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { baseImage, composeImage } from './image.ts';
 import { commandScript, initScript } from './init-script.ts';
 import { runMachine, type VmResult } from './machine.ts';
+import { nameWithoutTypes } from './without-types.ts';
 
 export { VmUnavailable } from './unavailable.ts';
 export type { VmResult } from './machine.ts';
 
 export interface VmRun {
-  /** Program and arguments, run in the project's folder; `node` is the Node that runs this. */
+  /** Program and arguments, run in the project's folder; `node` is the Node that runs this. Names of modules end in `.ts`, as here. */
   readonly argv: readonly string[];
   /** Kernel modules to load first; more load on demand. One that cannot be loaded ends the run with code 125. */
   readonly modules?: readonly string[];
@@ -27,7 +28,8 @@ export interface VmRun {
 }
 
 const DISK_BYTES = 32 * 1024 * 1024;
-const DEFAULTS = { memoryMb: 1_536, cpus: 2, deadlineMs: 300_000 };
+/** One processor: where other work shares the host, two wait for each other and need a third more of it for the same. */
+const DEFAULTS = { memoryMb: 1_536, cpus: 1, deadlineMs: 300_000 };
 
 /**
  * Boots Debian's cloud kernel in software emulation with the project as it is in the working tree, runs one command there
@@ -42,7 +44,7 @@ export async function runInVm(run: VmRun): Promise<VmResult> {
     const token = randomBytes(8).toString('hex');
     const initramfs = composeImage(folder, base, {
       init: initScript(token, { modules: run.modules ?? [], hasDisk: run.disk !== undefined }),
-      command: commandScript(run.argv),
+      command: commandScript(run.argv.map(nameWithoutTypes)),
     });
     return await runMachine({
       ...DEFAULTS,

@@ -1,22 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 
-/**
- * What a file holds inside. Types are taken out here, where it takes a moment: there it takes seconds for each process, and
- * V8 13.6 aborts in one of six (nodejs/node#64500: Node does it by WebAssembly, which V8 compiles a second time).
- */
-export function readWithoutTypes(path: string): Uint8Array | string {
-  return path.endsWith('.ts') ? stripTypeScriptTypes(readFileSync(path, 'utf8')) : readFileSync(path);
+const TYPESCRIPT = /\.ts$/;
+
+/** What a file of the project is called inside. */
+export function nameWithoutTypes(name: string): string {
+  return name.replace(TYPESCRIPT, '.js');
 }
 
-/** A module that every Node inside loads first, since a name that ends in `.ts` would have it look for types again. */
-export const PRELOAD = `import { readFileSync } from 'node:fs';
-import { registerHooks } from 'node:module';
-import { fileURLToPath } from 'node:url';
-registerHooks({
-  load: (url, context, nextLoad) =>
-    url.startsWith('file:') && url.endsWith('.ts')
-      ? { format: 'module', source: readFileSync(fileURLToPath(url)), shortCircuit: true }
-      : nextLoad(url, context),
-});
-`;
+/**
+ * What a file of the project holds inside, where modules are JavaScript. Types are taken out here, where it takes a moment:
+ * there it takes seconds for each process, and V8 13.6 aborts in one of six (nodejs/node#64500: Node does it by WebAssembly,
+ * which V8 compiles a second time). Lines keep their numbers; names of modules in them, such as those of imports, follow.
+ */
+export function readWithoutTypes(path: string): Uint8Array | string {
+  if (TYPESCRIPT.test(path)) return namesFollow(stripTypeScriptTypes(readFileSync(path, 'utf8')));
+  return path.includes('/bin/') ? namesFollow(readFileSync(path, 'utf8')) : readFileSync(path);
+}
+
+function namesFollow(text: string): string {
+  return text.replaceAll(/\.ts(?=['"`])/g, '.js');
+}
