@@ -118,7 +118,10 @@ export function composeImage(folder: string, base: BaseImage, overlay: Overlay):
     archive.file(COMMAND_FILE, overlay.command);
     const inside = PROJECT.slice(1);
     for (const part of PROJECT_PARTS)
-      archive.tree(join(PROJECT_FOLDER, part), join(inside, part), { read: readWithoutTypes, rename: nameWithoutTypes });
+      archive.tree(join(PROJECT_FOLDER, part), join(inside, part), {
+        read: readWithoutTypes,
+        rename: nameWithoutTypes,
+      });
     // An optional package for another platform is not installed.
     const packages = packageClosure(PROJECT_FOLDER, NPM_PACKAGES).filter((name) =>
       existsSync(join(PROJECT_FOLDER, name)),

@@ -5,8 +5,14 @@ import { TrafficLoad, type LoadReport, type LoadTarget } from '../../../src/sand
 import { nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
 import type { AgentNode } from './agent-node.ts';
 
-/** So many are begun per target between two changes. */
-const CONNECTIONS_BETWEEN = 1;
+/** So many are begun per target between two changes, on average. */
+const CONNECTIONS_BETWEEN = 0.5;
+/**
+ * An emulated processor needs some 10 ms for each; beside other work a change takes long, and what is paced by time then
+ * takes more of it than the agent.
+ */
+const PER_SECOND = 0.5;
+const HELD_INTERVAL_MS = 2_000;
 const CHURN_MS = 1_000;
 /** For how many rounds an endpoint is on its way out, so that answers on their way still find their flow; then for one it is gone. */
 const LEAVING_ROUNDS = 2;
@@ -37,7 +43,7 @@ function targetsOf(testbed: Testbed): readonly { readonly from: Host; readonly t
     (['TCP', 'UDP'] as const).map((protocol) => ({
       name: `${name} ${protocol}`,
       protocol,
-      perSecond: 1,
+      perSecond: PER_SECOND,
       held: 1,
       backends,
       ...route,
@@ -48,7 +54,7 @@ function targetsOf(testbed: Testbed): readonly { readonly from: Host; readonly t
       targets: [
         ...both('pod to ClusterIP', { address: WEB[0], port: 80, sources: [pod.address] }),
         ...both('pod to ClusterIP over IPv6', { address: WEB[1], port: 80, sources: [pod.address6] }),
-        ...both('pod to churned ClusterIP', { address: CHURNED[0], port: 80, held: 0, perSecond: 2 }),
+        ...both('pod to churned ClusterIP', { address: CHURNED[0], port: 80, held: 0, perSecond: 2 * PER_SECOND }),
         ...both('sticky ClusterIP', { address: STICKY[0], port: 80, held: 0, isSticky: true }),
       ],
     },
@@ -101,7 +107,7 @@ export class IpvsWorld {
   async start(): Promise<void> {
     this.#loads = await Promise.all(
       targetsOf(this.#testbed).map(({ from, targets }) =>
-        TrafficLoad.start(this.#testbed, from, { targets, timeoutMs: 30_000, heldIntervalMs: 1_000 }),
+        TrafficLoad.start(this.#testbed, from, { targets, timeoutMs: 30_000, heldIntervalMs: HELD_INTERVAL_MS }),
       ),
     );
     this.#churn = this.#changeEndpoints();
