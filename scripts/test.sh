@@ -21,7 +21,5 @@ if [ $# -eq 0 ]; then
     node --test --test-isolation=none --test-reporter=spec 'test/unit/**/*.test.ts'; } || rest=$?
   wait "$linter"
   [ "$rest" = 0 ] || exit "$rest"
-  set -- 'test/!(unit)/**/*.test.ts'
 fi
-# Two at a time: the machines that this runs on have two cores, and a starved test tells nothing.
-exec node --test --test-concurrency=2 --test-reporter=spec "$@"
+exec node scripts/run-tests.ts "$@"
