@@ -8,7 +8,7 @@ export interface ConntrackStats {
   readonly buckets: number;
   /** Entries that could not be added: as a rule because of two packets of one connection at one time. */
   readonly insertFailed: number;
-  /** Packets dropped: the table was full, or there was no memory. */
+  /** Packets dropped because the table was full or there was no memory; not those of `insertFailed`. */
   readonly dropped: number;
   /** Unanswered entries that were thrown out to make room. */
   readonly earlyDropped: number;
@@ -45,5 +45,8 @@ function readCounters(path: string): Counters {
     const column = names.indexOf(name);
     return column === -1 ? 0 : rows.reduce((total, row) => total + Number.parseInt(row[column] ?? '0', 16), 0);
   };
-  return { insertFailed: sum('insert_failed'), dropped: sum('drop'), earlyDropped: sum('early_drop') };
+  const insertFailed = sum('insert_failed');
+  // nf_ct_resolve_clash counts what it drops as both; only a bucket with too many entries (`chainlength`) is not in `drop`.
+  const raced = Math.max(0, insertFailed - sum('chainlength'));
+  return { insertFailed, dropped: Math.max(0, sum('drop') - raced), earlyDropped: sum('early_drop') };
 }

@@ -148,7 +148,17 @@ describe('kubectl switchyard diagnose, on one node', () => {
   });
 
   it('finds first: connections lost to races in the conntrack table', async () => {
+    const { agents } = ground;
     await raceConnections(ground);
+    const metric = async (name: string) => {
+      const text = (await agents.get(10249, '/metrics'))?.body ?? '';
+      return Number(new RegExp(`^switchyard_conntrack_${name}_total (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+    };
+    await eventually('the agent has seen them', async () =>
+      (await metric('insert_failed')) >= RACES ? true : undefined,
+    );
+    // The kernel counts them as dropped, too: that is no full table.
+    assert.equal(await metric('drop'), 0);
     await findsFirst('InsertFailed', /insert_failed grew by/);
   });
 });
