@@ -14,6 +14,8 @@ const DEFAULT_STRATEGY: Strategy = {
   returnsDeleted: false,
 };
 
+const ANYTHING: JsonSchema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+
 export interface KindDescription
   extends
     Pick<ResourceKind, 'group' | 'version' | 'kind' | 'plural' | 'isNamespaced'>,
@@ -34,13 +36,10 @@ export interface KindDescription
   readonly strategy?: Partial<Strategy>;
 }
 
-/** A built-in kind: what the description leaves out has the usual value. Its schema is compiled at first use. */
+/** A built-in kind: what the description leaves out has the usual value. Its schema is read, and compiled, at first use. */
 export function defineKind({ strategy, ...description }: KindDescription): ResourceKind {
   const apiVersion = groupVersion(description.group, description.version);
-  const schema: JsonSchema = builtinSchema(apiVersion, description.kind) ?? {
-    type: 'object',
-    'x-kubernetes-preserve-unknown-fields': true,
-  };
+  let schema: JsonSchema | undefined;
   let compiled: CompiledSchema | undefined;
   return {
     listKind: `${description.kind}List`,
@@ -52,13 +51,15 @@ export function defineKind({ strategy, ...description }: KindDescription): Resou
     scale: undefined,
     isCustom: false,
     collection: `${description.group}/${description.plural}`,
-    schema,
+    get schema() {
+      return (schema ??= builtinSchema(apiVersion, description.kind) ?? ANYTHING);
+    },
     columns: [NAME_COLUMN, AGE_COLUMN],
     selectableFields: {},
     ...description,
     strategy: { ...DEFAULT_STRATEGY, ...strategy },
     get compiled() {
-      return (compiled ??= compileSchema(schema));
+      return (compiled ??= compileSchema(this.schema));
     },
   };
 }
