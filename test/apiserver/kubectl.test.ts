@@ -180,6 +180,31 @@ for (const binary of BINARIES) {
       await succeed(['create', 'service', 'nodeport', 'typed', '--tcp=80:8080', '-n', 'typed']);
       const port = await succeed(['get', 'svc', 'typed', '-n', 'typed', '-o', 'jsonpath={.spec.ports[0].targetPort}']);
       assert.equal(port, '8080');
+      await succeed([
+        'create',
+        'role',
+        'typed',
+        '--verb=get,list',
+        '--resource=pods,widgets.example.com',
+        '-n',
+        'typed',
+      ]);
+      await succeed([
+        'create',
+        'rolebinding',
+        'typed',
+        '--role=typed',
+        '--serviceaccount=typed:default',
+        '-n',
+        'typed',
+      ]);
+      await succeed(['create', 'clusterrole', 'typed', '--verb=get', '--non-resource-url=/metrics']);
+      await succeed(['create', 'clusterrolebinding', 'typed', '--clusterrole=typed', '--group=readers']);
+      const rules = ['get', 'role', 'typed', '-n', 'typed', '-o', 'jsonpath={.rules[*].apiGroups}{.rules[*].verbs}'];
+      assert.equal(await succeed(rules), '[""] ["example.com"]["get","list"] ["get","list"]');
+      const subject = ['get', 'clusterrolebinding', 'typed', '-o', 'jsonpath={.subjects[0].name} {.roleRef.name}'];
+      assert.equal(await succeed(subject), 'readers typed');
+      await succeed(['delete', 'clusterrole,clusterrolebinding', 'typed']);
       await succeed(['delete', 'namespace', 'typed', '--wait=false']);
     });
   });

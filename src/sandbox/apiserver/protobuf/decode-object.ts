@@ -8,7 +8,13 @@ export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 const MAGIC = Buffer.from('k8s\0');
 
 /** Groups whose kinds the message table means; another group's kind of the same name is a different type. */
-const GROUPS = ['v1', 'authentication.k8s.io/v1', 'authorization.k8s.io/v1', 'meta.k8s.io/v1'];
+const GROUPS = [
+  'v1',
+  'authentication.k8s.io/v1',
+  'authorization.k8s.io/v1',
+  'meta.k8s.io/v1',
+  'rbac.authorization.k8s.io/v1',
+];
 
 /**
  * The object in a protobuf body. Undefined for a kind whose message is not known; throws Error when the bytes are not

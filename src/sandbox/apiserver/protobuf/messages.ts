@@ -58,6 +58,32 @@ const MESSAGES = `
   message SessionAffinityConfig { optional ClientIPConfig clientIP = 1; }
   message ClientIPConfig { optional int32 timeoutSeconds = 1 [deprecated = true]; }
 
+  message Role { optional ObjectMeta metadata = 1; repeated PolicyRule rules = 2; }
+  message ClusterRole {
+    optional ObjectMeta metadata = 1; repeated PolicyRule rules = 2; optional AggregationRule aggregationRule = 3;
+  }
+  message PolicyRule {
+    repeated string verbs = 1; repeated string apiGroups = 2; repeated string resources = 3;
+    repeated string resourceNames = 4; repeated string nonResourceURLs = 5;
+  }
+  message AggregationRule { repeated LabelSelector clusterRoleSelectors = 1; }
+  message LabelSelector {
+    map<string, string> matchLabels = 1; repeated LabelSelectorRequirement matchExpressions = 2;
+  }
+  message LabelSelectorRequirement {
+    optional string key = 1; optional string operator = 2; repeated string values = 3;
+  }
+  message RoleBinding {
+    optional ObjectMeta metadata = 1; repeated Subject subjects = 2; optional RoleRef roleRef = 3;
+  }
+  message ClusterRoleBinding {
+    optional ObjectMeta metadata = 1; repeated Subject subjects = 2; optional RoleRef roleRef = 3;
+  }
+  message Subject {
+    optional string kind = 1; optional string apiGroup = 2; optional string name = 3; optional string namespace = 4;
+  }
+  message RoleRef { optional string apiGroup = 1; optional string kind = 2; optional string name = 3; }
+
   message SelfSubjectReview { optional ObjectMeta metadata = 1; }
   message SelfSubjectAccessReview { optional ObjectMeta metadata = 1; optional SelfSubjectAccessReviewSpec spec = 2; }
   message SelfSubjectAccessReviewSpec {
