@@ -13,7 +13,7 @@ const CONNECTIONS_BETWEEN = 0.5;
  */
 const PER_SECOND = 0.5;
 const HELD_INTERVAL_MS = 2_000;
-const CHURN_MS = 1_000;
+const CHURN_MS = 2_000;
 /** For how many rounds an endpoint is on its way out, so that answers on their way still find their flow; then for one it is gone. */
 const LEAVING_ROUNDS = 2;
 
@@ -103,7 +103,7 @@ export class IpvsWorld {
     );
   }
 
-  /** Connections begin, and an endpoint of one Service goes or comes every second. */
+  /** Connections begin, and an endpoint of one Service leaves, goes or comes every two seconds. */
   async start(): Promise<void> {
     this.#loads = await Promise.all(
       targetsOf(this.#testbed).map(({ from, targets }) =>
