@@ -15,12 +15,11 @@ const CONSOLE_TAIL = 2_000;
 const PROCESSOR = 'max,-erms';
 /**
  * Guards against flaws of real processors only cost here. The emulated time stamp counter is the host's clock, the same on
- * all processors; by itself Linux takes the HPET, each look at which leaves the emulated code. And whoever lists flows goes
- * through all buckets of the table, of which there are 65,536 otherwise.
+ * all processors; by itself Linux takes the HPET, each look at which leaves the emulated code.
  */
 const KERNEL_COMMAND_LINE = [
   'console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on',
-  'mitigations=off clearcpuid=rep_good clocksource=tsc tsc=reliable nf_conntrack.hashsize=8192',
+  'mitigations=off clearcpuid=rep_good clocksource=tsc tsc=reliable',
 ].join(' ');
 
 export interface MachineSpec {
