@@ -90,7 +90,10 @@ export interface LoadReport {
   readonly targets: readonly TargetReport[];
   /** The first failures, for people; the counts are in `targets`. */
   readonly failures: readonly FailureSample[];
-  /** SYNs that the whole namespace had to send again since the load began (TcpExtTCPSynRetrans): each is a second lost. */
+  /**
+   * SYNs that were sent again since the load began: each is a second lost. 0 where no attempt took that second; otherwise
+   * those of the whole namespace (TcpExtTCPSynRetrans).
+   */
   readonly synRetransmits: number;
 }
 
