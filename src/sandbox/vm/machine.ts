@@ -14,12 +14,15 @@ const CONSOLE_TAIL = 2_000;
  */
 const PROCESSOR = 'max,-erms';
 /**
- * Guards against flaws of real processors only cost here. The emulated time stamp counter is the host's clock, the same on
+ * Guards against flaws of real processors, and against somebody who attacks the kernel, only cost here, as do 65,536 buckets
+ * to walk for each list of a few connections. The emulated time stamp counter is the host's clock, the same on
  * all processors; by itself Linux takes the HPET, each look at which leaves the emulated code.
  */
 const KERNEL_COMMAND_LINE = [
   'console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on',
   'mitigations=off clearcpuid=rep_good clocksource=tsc tsc=reliable',
+  'init_on_alloc=0 randomize_kstack_offset=off hardened_usercopy=off audit=0 lsm= nowatchdog',
+  'rcupdate.rcu_expedited=1 nf_conntrack.hashsize=8192',
 ].join(' ');
 
 export interface MachineSpec {

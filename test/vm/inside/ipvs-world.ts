@@ -6,12 +6,12 @@ import { nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
 import type { AgentNode } from './agent-node.ts';
 
 /** So many are begun per target between two changes, on average. */
-const CONNECTIONS_BETWEEN = 0.5;
+const CONNECTIONS_BETWEEN = 0.25;
 /**
  * An emulated processor needs some 10 ms for each; beside other work a change takes long, and what is paced by time then
  * takes more of it than the agent.
  */
-const PER_SECOND = 0.5;
+const PER_SECOND = 0.25;
 const HELD_INTERVAL_MS = 2_000;
 const CHURN_MS = 1_000;
 /**
@@ -123,9 +123,12 @@ export class IpvsWorld {
     const all = backendsOf(this.#testbed);
     for (let round = 0; !signal.aborted; round += 1) {
       const turn = Math.floor(round / (LEAVING_ROUNDS + 1)) % all.length;
-      const left = all.filter((_, index) => index !== turn);
-      const leaving = all.filter((_, index) => index === turn && round % (LEAVING_ROUNDS + 1) < LEAVING_ROUNDS);
-      this.#agent.put(slices('churned', left, leaving));
+      const phase = round % (LEAVING_ROUNDS + 1);
+      if (phase === 0 || phase === LEAVING_ROUNDS) {
+        const left = all.filter((_, index) => index !== turn);
+        const leaving = all.filter((_, index) => index === turn && phase === 0);
+        this.#agent.put(slices('churned', left, leaving));
+      }
       await pause(CHURN_MS, undefined, { signal }).catch(() => undefined);
     }
   }
