@@ -7,18 +7,21 @@ export interface InsideTests extends Omit<VmRun, 'argv' | 'onOutput'> {
   readonly name: string;
   /** Test files below test/vm/inside; they run in one process, one after the other. */
   readonly files: readonly string[];
+  /** For minutes of the same: to what is short, machine code costs more than it brings, since that is emulated, too. */
+  readonly isCompiled?: boolean;
 }
 
 /**
  * Boots one virtual machine, runs the test files in it, and reports each of their tests as a test here. Where no machine
  * can be had the test is skipped with the reason.
  */
-export function testInsideVm({ name, files, ...run }: InsideTests): void {
+export function testInsideVm({ name, files, isCompiled = false, ...run }: InsideTests): void {
   it(name, async (t) => {
     const reporter = ['--test-reporter=./test/vm/reporter.ts', '--test-isolation=none'];
     // How long the long forms are.
     const settings = Object.entries(process.env).filter(([key]) => key.startsWith('SWITCHYARD_'));
-    const env = ['env', ...settings.map(([key, value]) => `${key}=${value}`)];
+    const options = isCompiled ? [] : [['NODE_OPTIONS', '--jitless']];
+    const env = ['env', ...[...settings, ...options].map(([key, value]) => `${key}=${value}`)];
     const argv = [...env, 'node', '--test', ...reporter, ...files.map((file) => `test/vm/inside/${file}`)];
     const outcome = await runInVm({ argv, ...run }).catch((error: unknown) => {
       if (error instanceof VmUnavailable) return error;

@@ -6,6 +6,7 @@ describe('an agent in IPVS mode', () => {
     name: 'on a real kernel',
     files: ['ipvs-repair.ts', 'ipvs-switch.ts'],
     modules: ['nf_conntrack'],
+    isCompiled: true,
     // About ten minutes; much longer where other work shares the processors.
     deadlineMs: 2_400_000,
   });

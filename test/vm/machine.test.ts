@@ -2,16 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SandboxError } from '../../src/sandbox/net/error.ts';
 import { runInVm, VmUnavailable, type VmResult, type VmRun } from '../../src/sandbox/vm/vm.ts';
-import { testInsideVm } from './inside-tests.ts';
 
 describe('a virtual machine', () => {
-  testInsideVm({
-    name: 'is a ground for tests',
-    files: ['ground.ts', 'node-conntrack.ts'],
-    modules: ['nf_conntrack'],
-    deadlineMs: 400_000,
-  });
-
   it('is killed at its deadline', async (t) => {
     const outcome = await attempt({ argv: ['sleep', '600'], deadlineMs: 1_000 });
     if (outcome instanceof VmUnavailable) return t.skip(outcome.message);

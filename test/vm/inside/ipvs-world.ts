@@ -14,6 +14,8 @@ const CONNECTIONS_BETWEEN = 0.25;
 const PER_SECOND = 0.25;
 const HELD_INTERVAL_MS = 2_000;
 const CHURN_MS = 1_000;
+/** A look takes the processor, too. */
+const LOOK_MS = 400;
 /**
  * For how many rounds an endpoint is on its way out, so that answers on their way still find their flow; then for one it is
  * gone. Longer than a change takes beside other work: an agent that is busy with one takes what came meanwhile at once.
@@ -139,7 +141,7 @@ export class IpvsWorld {
       this.#loads.map(async (load) => {
         const first = await load.report();
         const enough = attempts(first) + connections * first.targets.length;
-        await this.#agent.until('traffic flows', async () => attempts(await load.report()) >= enough);
+        await this.#agent.until('traffic flows', async () => attempts(await load.report()) >= enough, LOOK_MS);
       }),
     );
   }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
+import { get } from '../../../src/support/http.ts';
 import { BareNode, NODE_ADDRESS, setConntrackMax, sysctl } from './bare-node.ts';
 
 const MAX = 500;
@@ -17,8 +21,9 @@ async function openFlows(first: number, count: number): Promise<void> {
 }
 
 const metric = async (name: string): Promise<number> => {
-  const text = await (await fetch(METRICS)).text();
-  return Number(new RegExp(`^switchyard_conntrack_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? assert.fail(name));
+  const [answer] = (await once(get(METRICS), 'response')) as [IncomingMessage];
+  const found = new RegExp(`^switchyard_conntrack_${name} (\\S+)$`, 'm').exec(await text(answer));
+  return Number(found?.[1] ?? assert.fail(name));
 };
 
 describe('a node whose connection tracking table fills up', () => {
