@@ -294,7 +294,7 @@ export class AgentGround {
         perSecond: 5,
         held,
       }));
-    const spec = { timeoutMs: 3_000, heldIntervalMs: 250 };
+    const spec = { timeoutMs: 3_000, heldIntervalMs: 500 };
     const toService = [...targets(CLUSTER_IP, PORT), ...others.flatMap((address) => targets(address, PORT, 0))];
     const toNodePort = targets(this.node.address, NODE_PORT);
     const toVips = [...targets(EXTERNAL_IP, PORT), ...targets(LOAD_BALANCER_IP, PORT)];

@@ -15,7 +15,7 @@ const clusterIPs = (number: number): Addresses => [`10.96.0.${number}`, `fd00:96
 const RATE = { perSecond: 2, held: 1 };
 /** So many new connections and exchanges show that a target is reached. */
 const FLOWING = 5;
-const TIMING = { timeoutMs: 3_000, heldIntervalMs: 250 };
+const TIMING = { timeoutMs: 3_000, heldIntervalMs: 500 };
 
 export interface WorldService {
   readonly name: string;
