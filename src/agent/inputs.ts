@@ -100,7 +100,7 @@ export class Inputs {
       SERVICE_CIDRS_PATH,
       {},
       {
-        isOptional: true,
+        unlisted: () => this.#change(() => undefined, 'serviceCIDRs'),
         replace: (all) => {
           this.#serviceCIDRs.clear();
           for (const each of all) this.#putServiceCIDR(each);

@@ -6,6 +6,7 @@ import type { Node } from '../core/kubernetes.ts';
 import { parseNodeIdentity } from '../core/node/node-identity.ts';
 import { watchInterfaces } from '../kernel/route/monitor.ts';
 import type { Clock } from '../support/clock.ts';
+import type { CachedNetwork } from './services/service-cache.ts';
 
 const POLL_MS = 500;
 
@@ -52,9 +53,9 @@ export class NodeNetworkSource {
     this.#change({ serviceCIDRs: [...new Set(cidrs)].sort() });
   }
 
-  /** What an earlier run knew of the Node; the Node itself replaces it. */
-  setCached(known: Pick<NodeNetwork, 'podCIDRs' | 'primaryAddresses'>): void {
-    this.#change(known);
+  /** What an earlier run knew; what the API server says replaces it. */
+  setCached({ podCIDRs, primaryAddresses, serviceCIDRs }: CachedNetwork): void {
+    this.#change({ podCIDRs, primaryAddresses, serviceCIDRs });
   }
 
   /** Follows the interfaces until the signal aborts; a new address is noticed within half a second. */

@@ -15,8 +15,11 @@ export interface ListWatchHandler<T> {
   replace(objects: readonly T[]): void;
   upsert(object: T): void;
   remove(object: T): void;
-  /** A server that has no such kind, or does not show it, has none of these objects; nobody waits for it. */
-  readonly isOptional?: boolean;
+  /**
+   * For a kind that nobody waits for: called each time that it cannot be listed before it ever was. What was known of it
+   * stays; only a server that says that it has no such kind (404) has none of these objects.
+   */
+  unlisted?(): void;
 }
 
 export interface ListWatchOptions<T> {
@@ -76,10 +79,12 @@ function tellOfTrouble<T>(
   error: unknown,
   hasListed: boolean,
 ): boolean {
-  const { isOptional = false } = handler;
-  const isAbsent = isOptional && isApiStatus(error, 404);
-  if (isAbsent || (isOptional && !hasListed)) handler.replace([]);
-  if (!isAbsent) complaints.say(path, error);
+  const isAbsent = handler.unlisted !== undefined && isApiStatus(error, 404);
+  if (isAbsent) handler.replace([]);
+  else {
+    if (!hasListed) handler.unlisted?.();
+    complaints.say(path, error);
+  }
   return isAbsent;
 }
 

@@ -22,7 +22,7 @@ const PATH = '/api/v1/namespaces/default/configmaps';
 interface Watched {
   readonly of?: KubeClient;
   readonly path?: string;
-  readonly isOptional?: boolean;
+  readonly unlisted?: () => void;
 }
 
 /** What a handler was told, as the set of objects it must now believe in. */
@@ -94,14 +94,14 @@ describe('list and watch', () => {
   /** Runs `story` while the list-watch runs, then stops it. */
   async function watching(
     story: () => Promise<void>,
-    { of = client, path = PATH, isOptional = false }: Watched = {},
+    { of = client, path = PATH, unlisted }: Watched = {},
   ): Promise<void> {
     const stop = new AbortController();
     const ended = runListWatch<ConfigMap>({
       client: of,
       path,
       selectors: { fieldSelector: 'metadata.name!=kube-root-ca.crt' },
-      handler: { ...belief.handler, isOptional },
+      handler: { ...belief.handler, ...(unlisted === undefined ? {} : { unlisted }) },
       clock: systemClock,
       complaints: new Complaints({ server: server.url, clock: systemClock, log: silentLog }),
       signal: stop.signal,
@@ -171,8 +171,19 @@ describe('list and watch', () => {
 
   it('takes a kind that the server does not have as one without objects', async () => {
     const path = '/apis/networking.k8s.io/v9/servicecidrs';
-    await watching(() => belief.until(() => belief.lists === 1), { path, isOptional: true });
+    await watching(() => belief.until(() => belief.lists === 1), { path, unlisted: assert.fail });
     assert.equal(belief.objects.size, 0);
+  });
+
+  it('says that nobody need wait where a kind cannot be listed, and forgets nothing of it', async () => {
+    const nobody = new KubeClient({ server: 'http://127.0.0.1:1', insecureSkipTlsVerify: false });
+    try {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      await watching(() => promise, { of: nobody, unlisted: resolve });
+      assert.equal(belief.lists, 0);
+    } finally {
+      await nobody.close();
+    }
   });
 
   it('reports a refusal with its status and what was asked for', async () => {

@@ -21,7 +21,11 @@ export async function cleanUpNode(places: SettingsPlaces): Promise<void> {
   const { settings } = openNodeKernel(places, hooks);
   const stateFile = new StateFile(stateDir, log);
   const policy = stateFile.read().serving?.config.kernel.onRelease ?? 'Restore';
-  const cache = new ServiceCache({ ...hooks, stateDir, network: () => ({ podCIDRs: [], primaryAddresses: [] }) });
+  const cache = new ServiceCache({
+    ...hooks,
+    stateDir,
+    network: () => ({ podCIDRs: [], primaryAddresses: [], serviceCIDRs: [] }),
+  });
   const failures = await releaseNode(releaseGround(settings, stateDir, [stateFile, cache], log), policy);
   if (failures.length === 0) return;
   throw new KernelError({

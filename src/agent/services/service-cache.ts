@@ -16,7 +16,7 @@ const INTERVAL_MS = 30_000;
 /** So few are turned into text at a time that no change of Services waits for it noticeably. */
 const CHUNK = 100;
 
-export type CachedNetwork = Pick<NodeNetwork, 'podCIDRs' | 'primaryAddresses'>;
+export type CachedNetwork = Pick<NodeNetwork, 'podCIDRs' | 'primaryAddresses' | 'serviceCIDRs'>;
 
 export interface CachedServices {
   readonly servicePorts: ServicePorts;
@@ -41,6 +41,8 @@ export class ServiceCache implements FollowObserver {
   readonly #parts: ServiceCacheParts;
   readonly #path: string;
   #servicePorts: ServicePorts = new Map();
+  /** As text; empty where nothing was written yet. */
+  #writtenNetwork = '';
   #isDirty = false;
   #hasWritten = false;
   #isWaiting = false;
@@ -63,6 +65,7 @@ export class ServiceCache implements FollowObserver {
 
   programmed(servicePorts: ServicePorts): void {
     this.#servicePorts = servicePorts;
+    if (this.#writtenNetwork !== '' && this.#writtenNetwork !== this.#network()) this.#isDirty = true;
     if (this.#isDirty) void this.#writeLater();
   }
 
@@ -150,6 +153,12 @@ export class ServiceCache implements FollowObserver {
     }
   }
 
+  /** The first line of the file. */
+  #network(): string {
+    const { podCIDRs, primaryAddresses, serviceCIDRs } = this.#parts.network();
+    return JSON.stringify({ version: VERSION, network: { podCIDRs, primaryAddresses, serviceCIDRs } });
+  }
+
   #say(problem: string | null): void {
     if (problem === this.#problem) return;
     this.#problem = problem;
@@ -163,7 +172,8 @@ export class ServiceCache implements FollowObserver {
       hash.update(text);
       await file.write(text);
     };
-    await put([JSON.stringify({ version: VERSION, network: this.#parts.network() })]);
+    this.#writtenNetwork = this.#network();
+    await put([this.#writtenNetwork]);
     let chunk: string[] = [];
     for (const servicePort of this.#servicePorts.values()) {
       chunk.push(JSON.stringify(servicePort));

@@ -20,7 +20,7 @@ describe('the cache of Services', () => {
     const problems = new EventEmitter<{ said: [string | null] }>();
     const cache: ServiceCache = new ServiceCache({
       stateDir,
-      network: () => ({ podCIDRs: [], primaryAddresses: [] }),
+      network: () => ({ podCIDRs: [], primaryAddresses: [], serviceCIDRs: [] }),
       clock,
       log: silentLog,
       signal: new AbortController().signal,

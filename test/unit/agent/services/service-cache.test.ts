@@ -21,11 +21,13 @@ const OPTIONS = {
 describe('the Services on disk', () => {
   let stateDir: string;
   let cache: ServiceCache;
+  let serviceCIDRs: string[];
 
   beforeEach(async () => {
     stateDir = mkdtempSync(join(tmpdir(), 'switchyard-cache-'));
     const { signal } = new AbortController();
-    const network = () => ({ podCIDRs: [], primaryAddresses: [] });
+    serviceCIDRs = [];
+    const network = () => ({ podCIDRs: [], primaryAddresses: [], serviceCIDRs });
     cache = new ServiceCache({ stateDir, network, clock: new FakeClock(), log: silentLog, signal });
     const table = new ServiceTable({ nodeName: 'n1', dataplane: OPTIONS });
     const ports = (['TCP', 'UDP', 'SCTP'] as const).map((protocol) => ({ name: protocol, protocol, port: 53 }));
@@ -45,6 +47,14 @@ describe('the Services on disk', () => {
       cache.recall(['UDP', 'SCTP']).map(({ protocol }) => protocol),
       ['UDP', 'SCTP'],
     );
+  });
+
+  it('have with them what the node knew, also what came after them', async () => {
+    serviceCIDRs = ['10.96.0.0/16'];
+    cache.programmed(cache.read()?.servicePorts ?? assert.fail());
+    await cache.flush();
+    assert.deepEqual(cache.read()?.network, { podCIDRs: [], primaryAddresses: [], serviceCIDRs });
+    assert.equal(cache.read()?.servicePorts.size, 3);
   });
 
   it('are none where they are damaged, which is left for a start that needs them to say', () => {
