@@ -41,8 +41,8 @@ export class ServiceCache implements FollowObserver {
   readonly #parts: ServiceCacheParts;
   readonly #path: string;
   #servicePorts: ServicePorts = new Map();
-  /** As text; empty where nothing was written yet. */
-  #writtenNetwork = '';
+  /** Of the file as this process wrote it; empty where it has not. */
+  #writtenHeader = '';
   #isDirty = false;
   #hasWritten = false;
   #isWaiting = false;
@@ -65,7 +65,7 @@ export class ServiceCache implements FollowObserver {
 
   programmed(servicePorts: ServicePorts): void {
     this.#servicePorts = servicePorts;
-    if (this.#writtenNetwork !== '' && this.#writtenNetwork !== this.#network()) this.#isDirty = true;
+    if (this.#writtenHeader !== '' && this.#writtenHeader !== this.#header()) this.#isDirty = true;
     if (this.#isDirty) void this.#writeLater();
   }
 
@@ -153,8 +153,8 @@ export class ServiceCache implements FollowObserver {
     }
   }
 
-  /** The first line of the file. */
-  #network(): string {
+  /** The first line of the file: what the rules depend on beside the Services. */
+  #header(): string {
     const { podCIDRs, primaryAddresses, serviceCIDRs } = this.#parts.network();
     return JSON.stringify({ version: VERSION, network: { podCIDRs, primaryAddresses, serviceCIDRs } });
   }
@@ -172,8 +172,8 @@ export class ServiceCache implements FollowObserver {
       hash.update(text);
       await file.write(text);
     };
-    this.#writtenNetwork = this.#network();
-    await put([this.#writtenNetwork]);
+    this.#writtenHeader = this.#header();
+    await put([this.#writtenHeader]);
     let chunk: string[] = [];
     for (const servicePort of this.#servicePorts.values()) {
       chunk.push(JSON.stringify(servicePort));
