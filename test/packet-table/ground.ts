@@ -29,12 +29,11 @@ const SPARE = 'preferred_lft 0 valid_lft forever';
 /** The pods, nodes and clients of the table as network namespaces, with something that answers wherever packets can end. */
 export class Ground {
   readonly testbed: Testbed;
-  readonly #scouts: Scouts;
+  readonly #scouts = new Scouts();
   readonly #portsUsed = new Map<string, number>();
 
   private constructor(testbed: Testbed) {
     this.testbed = testbed;
-    this.#scouts = new Scouts(testbed);
   }
 
   static async create(scenarios: readonly PlannedScenario[]): Promise<Ground> {
@@ -78,6 +77,7 @@ export class Ground {
   }
 
   destroy(): Promise<void> {
+    this.#scouts.close();
     return this.testbed.destroy();
   }
 

@@ -146,7 +146,7 @@ export class IpvsCourse {
     if (phase === 'Committed') this.#position += 1;
     else add(reasons, `${code} in ${where}`);
     add(phase === 'Committed' ? committed : rolledBack, pair);
-    const present = await this.#rules.presentModes();
+    const present = await this.#rules.presentModes(this.#run.flavour);
     if (phase !== 'Failed' && present.join() === this.#serving) return;
     incomplete.push(`${pair}: ${phase}, and ${present.join(' and ') || 'nothing'} is there`);
   }

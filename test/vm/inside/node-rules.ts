@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import type { Mode } from '../../../src/core/mode.ts';
+import { inNetns } from '../../../src/kernel/netns.ts';
 import type { AgentNode } from './agent-node.ts';
 
 interface Look {
@@ -16,22 +18,26 @@ done; done`;
 
 /** What is in the kernel of a node of all three modes. */
 export class NodeRules {
-  readonly #agent: Pick<AgentNode, 'run'>;
+  readonly #agent: Pick<AgentNode, 'run' | 'node'>;
 
-  constructor(agent: Pick<AgentNode, 'run'>) {
+  constructor(agent: Pick<AgentNode, 'run' | 'node'>) {
     this.#agent = agent;
   }
 
-  /** The modes that take new connections, with few programs. What is left of IPVS mode for old ones does not. */
-  async presentModes(): Promise<Mode[]> {
-    const [chains, servers] = await Promise.all([
-      this.#agent.run('sh', '-c', 'nft list chains; iptables-legacy-save; ip6tables-legacy-save'),
-      this.#agent.run('ipvsadm', '-Sn'),
-    ]);
+  /**
+   * The modes that take new connections, with few programs: of iptables only what is of this flavour. What is left of IPVS
+   * mode for old ones does not.
+   */
+  async presentModes(flavour: 'nft' | 'legacy'): Promise<Mode[]> {
+    const { netnsPath } = this.#agent.node;
+    const legacy =
+      flavour === 'legacy' ? ['sh', '-c', 'nft list chains; iptables-legacy-save; ip6tables-legacy-save'] : undefined;
+    const chains = await this.#agent.run(...(legacy ?? ['nft', 'list', 'chains']));
+    const servers = inNetns(netnsPath, () => readFileSync('/proc/thread-self/net/ip_vs', 'utf8'));
     return [
       ...(/^table ip6? switchyard \{/m.test(chains) ? ['nftables' as const] : []),
       ...(/^(?::|\s*chain )SWITCHYARD(?!-IPVS-)/m.test(chains) ? ['iptables' as const] : []),
-      ...(/^-a .* -w [1-9]/m.test(servers) ? ['ipvs' as const] : []),
+      ...(/^ +-> \S+ +Masq +[1-9]/m.test(servers) ? ['ipvs' as const] : []),
     ];
   }
 
