@@ -57,6 +57,7 @@ export async function keepHeartbeat(parts: HeartbeatParts): Promise<void> {
         const problem = (error as Error).message;
         log.warn({ problem, lease: `${namespace}/${name}` }, 'cannot renew the Lease of this agent; trying again');
       }
+      // oxlint-disable-next-line no-useless-assignment -- the next round reads it
       hasFailed = true;
     }
     // Agents that were started together drift apart, so that their writes do not come in waves.

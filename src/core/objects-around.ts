@@ -4,7 +4,8 @@ import type { ClusterObjects } from './node/node-snapshot.ts';
 
 /** What a flow is addressed to: a Service by name, or an address. */
 export type FlowTarget =
-  { readonly namespace: string; readonly name: string } | { readonly address: string; readonly port: number };
+  | { readonly namespace: string; readonly name: string }
+  | { readonly address: string; readonly port: number };
 
 function addressesOf({ spec, status }: Service): string[] {
   const given = [spec?.clusterIP, ...(spec?.clusterIPs ?? []), ...(spec?.externalIPs ?? [])];

@@ -292,7 +292,8 @@ describe('The chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
     const role = manifests.find(
       ({ kind, metadata: { name } }) => kind === 'ClusterRole' && name.endsWith('-controller'),
     );
-    const ofNodes = (role?.rules as { resources: string[]; verbs: string[] }[]).filter(({ resources }) =>
+    assert.ok(role);
+    const ofNodes = (role.rules as { resources: string[]; verbs: string[] }[]).filter(({ resources }) =>
       resources.includes('nodes'),
     );
     assert.deepEqual(

@@ -134,7 +134,8 @@ describe('The values of the chart', { skip: SKIP_WITHOUT_RENDERER }, () => {
     assert.deepEqual([metadata.labels?.['number'], metadata.labels?.['truth']], ['007', 'true']);
     assert.deepEqual(spec['nodeSelector'], { 'kubernetes.io/os': 'linux', 'example.com/pool': 'on' });
     const profile = manifests.find(({ kind }) => kind === 'ProxyProfile');
-    assert.equal((profile?.spec as { conntrack: { min: number } }).conntrack.min, 12_345_678);
+    assert.ok(profile);
+    assert.equal((profile.spec as { conntrack: { min: number } }).conntrack.min, 12_345_678);
   });
 
   it('reach the pods: class, secrets, places, resources', async () => {

@@ -41,7 +41,7 @@ const NFT_MSG_NEWSETELEM = 2572;
 
 /** The payloads of the messages in the output of `nft --debug=mnl` that carry a rule or elements. */
 function parseDebugOutput(output: string): { type: number; payload: string }[] {
-  // eslint-disable-next-line no-control-regex -- nft colours attribute headers
+  // oxlint-disable-next-line no-control-regex -- nft colours attribute headers
   const lines = output.replaceAll(/\u001b\[[0-9;]*m/g, '').split('\n');
   const messages: { type: number; bytes: number[] }[] = [];
   for (const line of lines) {

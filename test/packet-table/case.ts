@@ -20,7 +20,14 @@ export type Sender = 'pod' | 'l1' | 'r2' | 'node' | 'outside' | 'blocked' | 'vip
  * second load balancer VIP; `unused` is a ClusterIP that no Service has.
  */
 export type Entrance =
-  'clusterIP' | 'external' | 'lb' | 'lb2' | 'nodePort' | 'nodePort@alt' | 'nodePort@localhost' | 'unused';
+  | 'clusterIP'
+  | 'external'
+  | 'lb'
+  | 'lb2'
+  | 'nodePort'
+  | 'nodePort@alt'
+  | 'nodePort@localhost'
+  | 'unused';
 
 export type Expectation =
   /** Every one of `backends` and nobody else: `l1`, or `l1:8443` where the port is not the Service's usual one. */

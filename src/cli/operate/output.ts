@@ -59,7 +59,7 @@ export function renderTable(
 
 /** What an object's fields may contain must not steer the terminal. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what is to be taken out
+  // oxlint-disable-next-line no-control-regex -- these are what is to be taken out
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 

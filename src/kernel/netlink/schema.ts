@@ -79,7 +79,7 @@ export function field<T>(type: number, codec: Codec<T>): Field<T> {
   return { type, codec };
 }
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a schema mixes fields of every type; Values recovers them
+// oxlint-disable-next-line typescript/no-explicit-any -- a schema mixes fields of every type; Values recovers them
 type Fields = Readonly<Record<string, Field<any>>>;
 export type Values<F extends Fields> = {
   readonly [K in keyof F]?: (F[K] extends Field<infer T> ? T : never) | undefined;

@@ -75,4 +75,5 @@ export type AddressFamily = 'ip' | 'ip6';
 export type DynsetOperation = 'add' | 'update' | 'delete';
 
 export type Verdict =
-  { readonly kind: 'accept' | 'drop' | 'return' } | { readonly kind: 'goto' | 'jump'; readonly chain: string };
+  | { readonly kind: 'accept' | 'drop' | 'return' }
+  | { readonly kind: 'goto' | 'jump'; readonly chain: string };

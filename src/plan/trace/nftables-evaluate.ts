@@ -38,7 +38,7 @@ export interface Evaluated<S extends RuleState> {
 }
 
 /** Every way in which the packet can leave one expression. Throws on what no kernel would take. */
-// eslint-disable-next-line complexity -- one short case per kind of expression
+// oxlint-disable-next-line complexity -- one short case per kind of expression
 export function evaluate<S extends RuleState>(expression: Expression, state: S, ground: Ground): Evaluated<S>[] {
   const { registers } = state;
   switch (expression.kind) {

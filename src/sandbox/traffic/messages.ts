@@ -138,4 +138,5 @@ export interface Request<Name extends CommandName = CommandName> {
   readonly argument: Commands[Name]['argument'];
 }
 export type Response =
-  { readonly id: number; readonly result: unknown } | { readonly id: number; readonly error: string };
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: string };

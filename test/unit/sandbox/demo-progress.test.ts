@@ -149,8 +149,8 @@ describe('the story', () => {
     const targets = planLoads((host) => host).flatMap(({ spec }) => spec.targets);
     for (const protocol of ['TCP', 'UDP']) {
       const ports = targets.filter((target) => target.protocol === protocol && target.perSecond > 0 && target.held > 0);
-      assert.ok(ports.some(({ port }) => port < 30_000), protocol); // prettier-ignore
-      assert.ok(ports.some(({ port }) => port >= 30_000), protocol); // prettier-ignore
+      assert.ok(ports.some(({ port }) => port < 30_000), protocol); // oxfmt-ignore
+      assert.ok(ports.some(({ port }) => port >= 30_000), protocol); // oxfmt-ignore
     }
   });
 });

@@ -27,7 +27,7 @@ class TableModel {
     for (const operation of operations) this.#step(operation);
   }
 
-  // eslint-disable-next-line complexity -- one short case per kind of operation
+  // oxlint-disable-next-line complexity -- one short case per kind of operation
   #step(operation: Operation): void {
     switch (operation.kind) {
       case 'addTable':
