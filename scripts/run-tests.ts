@@ -4,8 +4,8 @@ import { globSync } from 'node:fs';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
-/** For two cores: a starved test tells nothing. */
-const FILES_AT_ONCE = 2;
+/** For two cores, and tests that wait for a third of their time: a starved test tells nothing. */
+const FILES_AT_ONCE = 3;
 const MACHINES = ['test/vm/ipvs-switch.test.ts', 'test/vm/node-life.test.ts'];
 
 const sets = new Map([
@@ -13,11 +13,18 @@ const sets = new Map([
   ['others', () => ({ files: others(), concurrency: FILES_AT_ONCE })],
 ]);
 
-/** Virtual machines last: beside the long ones there is not enough of two cores for them. */
+/**
+ * Virtual machines after what is long: beside the long ones there is not enough of two cores for them. What is short comes last
+ * and fills what they leave.
+ */
+const SHORT = ['test/kernel/', 'test/packet-table/', 'test/trace/'];
+
 function others(): string[] {
   const files = globSync('test/**/*.test.ts', { exclude: ['test/unit/**', ...MACHINES] }).sort();
   const isMachine = (file: string): boolean => file.startsWith('test/vm/');
-  return [...files.filter((file) => !isMachine(file)), ...files.filter(isMachine)];
+  const isShort = (file: string): boolean => SHORT.some((folder) => file.startsWith(folder));
+  const long = files.filter((file) => !isMachine(file) && !isShort(file));
+  return [...long, ...files.filter(isMachine), ...files.filter(isShort)];
 }
 
 const patterns = process.argv.slice(2);

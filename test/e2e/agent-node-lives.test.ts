@@ -9,7 +9,7 @@ import { differences, NodeGround } from './node-ground.ts';
 const SOMAXCONN = 'net.core.somaxconn';
 const WANTED = { mode: 'nftables', kernel: { sysctls: [{ name: SOMAXCONN, value: '7777' }] } };
 /** The long form, for a machine with time: SWITCHYARD_KILLS=200. */
-const KILLS = Number(process.env['SWITCHYARD_KILLS'] ?? '24');
+const KILLS = Number(process.env['SWITCHYARD_KILLS'] ?? '16');
 const SECONDS_PER_KILL = 20;
 /** One in so many is killed while it starts, the others once they work: a start takes longer than an apply. */
 const EARLY_EVERY = 6;

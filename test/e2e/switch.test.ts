@@ -3,10 +3,10 @@ import { describe, it } from 'node:test';
 import { AgentGround } from './agent-ground.ts';
 import { runSwitches } from './switching.ts';
 
-/** Half of the attempts go each way, thirty in all. Rounds with a kill, and with failing writes, take longer. */
+/** Half of the attempts go each way, 26 in all. Rounds with a kill, and with failing writes, take longer. */
 const COURSES = [
-  { name: 'with iptables-nft', flavour: 'nft', times: 20, kill: false, faultPercent: 0 },
-  { name: 'with iptables-legacy', flavour: 'legacy', times: 20, kill: false, faultPercent: 0 },
+  { name: 'with iptables-nft', flavour: 'nft', times: 16, kill: false, faultPercent: 0 },
+  { name: 'with iptables-legacy', flavour: 'legacy', times: 16, kill: false, faultPercent: 0 },
   { name: 'when the agent is killed in each switch', flavour: 'nft', times: 8, kill: true, faultPercent: 0 },
   { name: 'when a tenth of the writes to the kernel fails', flavour: 'nft', times: 12, kill: false, faultPercent: 10 },
 ] as const;

@@ -6,12 +6,12 @@ import { nodePorts, service, slices } from '../../kernel/iptables-fixture.ts';
 import type { AgentNode } from './agent-node.ts';
 
 /** So many are begun per target between two changes, on average. */
-const CONNECTIONS_BETWEEN = 0.25;
+const CONNECTIONS_BETWEEN = 0.125;
 /**
  * An emulated processor needs some 10 ms for each; beside other work a change takes long, and what is paced by time then
  * takes more of it than the agent.
  */
-const PER_SECOND = 0.25;
+const PER_SECOND = 0.15;
 const HELD_INTERVAL_MS = 2_000;
 const CHURN_MS = 1_000;
 /** A look takes the processor, too. */

@@ -30,9 +30,8 @@ export class NodeRules {
    */
   async presentModes(flavour: 'nft' | 'legacy'): Promise<Mode[]> {
     const { netnsPath } = this.#agent.node;
-    const legacy =
-      flavour === 'legacy' ? ['sh', '-c', 'nft list chains; iptables-legacy-save; ip6tables-legacy-save'] : undefined;
-    const chains = await this.#agent.run(...(legacy ?? ['nft', 'list', 'chains']));
+    const both = ['sh', '-c', 'nft list chains; iptables-legacy-save; ip6tables-legacy-save'];
+    const chains = await this.#agent.run(...(flavour === 'legacy' ? both : ['nft', 'list', 'chains']));
     const servers = inNetns(netnsPath, () => readFileSync('/proc/thread-self/net/ip_vs', 'utf8'));
     return [
       ...(/^table ip6? switchyard \{/m.test(chains) ? ['nftables' as const] : []),
