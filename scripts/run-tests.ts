@@ -14,17 +14,17 @@ const sets = new Map([
 ]);
 
 /**
- * Virtual machines after what is long: beside the long ones there is not enough of two cores for them. What is short comes last
- * and fills what they leave.
+ * Virtual machines after what is long: beside the long ones there is not enough of two cores for them. What is short, or
+ * waits most of its time, comes last and fills what they leave.
  */
-const SHORT = ['test/kernel/', 'test/packet-table/', 'test/trace/'];
+const FILLING = ['test/e2e/trace-live', 'test/kernel/', 'test/packet-table/', 'test/trace/'];
 
 function others(): string[] {
   const files = globSync('test/**/*.test.ts', { exclude: ['test/unit/**', ...MACHINES] }).sort();
   const isMachine = (file: string): boolean => file.startsWith('test/vm/');
-  const isShort = (file: string): boolean => SHORT.some((folder) => file.startsWith(folder));
-  const long = files.filter((file) => !isMachine(file) && !isShort(file));
-  return [...long, ...files.filter(isMachine), ...files.filter(isShort)];
+  const isFilling = (file: string): boolean => FILLING.some((start) => file.startsWith(start));
+  const long = files.filter((file) => !isMachine(file) && !isFilling(file));
+  return [...long, ...files.filter(isMachine), ...files.filter(isFilling)];
 }
 
 const patterns = process.argv.slice(2);
