@@ -16,21 +16,18 @@ trap 'kill "$machines" 2>/dev/null || true' EXIT
 trap 'exit 1' HUP INT TERM
 renice -n 10 -p $$ >/dev/null 2>&1 || true
 
-echo 'lint, format, types, import directions, generated files'
+echo 'lint, format, types, import directions, generated files, units'
 # The linter's types and the compiler are Go programs that hold on to nearly all they make, 0.7 GB at most: to collect the rest
 # takes a third of their time. Each of several checkers in the compiler does part of the others' work again.
 { GOGC=off oxlint && GOGC=off tsc --noEmit --singleThreaded; } &
 checks=$!
 failed=0
-{ oxfmt --check && node scripts/check-imports.ts && node scripts/generate-crds.ts --check; } || failed=$?
+# What needs no process of its own shares one: to start it and to load what it tests takes longer than most units do.
+{ oxfmt --check && node scripts/check-imports.ts && node scripts/generate-crds.ts --check &&
+  node --test --test-isolation=none --test-reporter=spec 'test/unit/**/*.test.ts'; } || failed=$?
 wait "$checks" || failed=$?
 [ "$failed" = 0 ] || exit "$failed"
 
-# What needs no process of its own shares one: to start it and to load what it tests takes longer than most units do.
-node --test --test-isolation=none --test-reporter=spec 'test/unit/**/*.test.ts' &
-units=$!
-trap 'kill "$machines" "$units" 2>/dev/null || true' EXIT
 node scripts/run-tests.ts others || failed=$?
-wait "$units" || failed=$?
 wait "$machines" || failed=$?
 exit "$failed"
