@@ -4,7 +4,7 @@ import { globSync } from 'node:fs';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
-/** For two cores, most of one of which an emulated processor takes: of three at once one was starved, and failed. */
+/** For two cores: a starved test tells nothing. */
 const FILES_AT_ONCE = 2;
 const MACHINES = ['test/vm/ipvs-switch.test.ts', 'test/vm/node-life.test.ts'];
 

@@ -80,7 +80,7 @@ function openBound(
 }
 
 /** struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes). */
-function encodeSocketAddress(address: string, port: number): Buffer {
+export function encodeSocketAddress(address: string, port: number): Buffer {
   const bytes = ipaddr.parse(address).toByteArray();
   const isIPv4 = bytes.length === 4;
   const sockaddr = Buffer.alloc(isIPv4 ? 16 : 28);

@@ -1,8 +1,7 @@
 import { closeSync, readSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import koffi from 'koffi';
-import { inNetns } from '../../../src/kernel/netns.ts';
+import { encodeSocketAddress, inNetns } from '../../../src/kernel/netns.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -78,7 +77,8 @@ export class Scout {
 
   send({ address, port, sourcePort, tag }: Send): void {
     const packet = initPacket(sourcePort, port, tag);
-    const to = socketAddress(address);
+    // A raw socket knows no ports.
+    const to = encodeSocketAddress(address, 0);
     const fd = isIPv6(address) ? this.#senders.IPv6 : this.#senders.IPv4;
     if (sendto(fd, packet, packet.length, 0, to, to.length) !== packet.length)
       throw new Error(`sendto ${address}: errno ${koffi.errno()}`);
@@ -107,10 +107,4 @@ export class Scout {
       throw error;
     }
   }
-}
-
-function socketAddress(address: string): Buffer {
-  const bytes = Buffer.from(ipaddr.parse(address).toByteArray());
-  if (!isIPv6(address)) return Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), bytes, Buffer.alloc(8)]);
-  return Buffer.concat([Buffer.from([AF_INET6, 0, 0, 0, 0, 0, 0, 0]), bytes, Buffer.alloc(4)]);
 }

@@ -36,7 +36,7 @@ export class NodeRules {
     return [
       ...(/^table ip6? switchyard \{/m.test(chains) ? ['nftables' as const] : []),
       ...(/^(?::|\s*chain )SWITCHYARD(?!-IPVS-)/m.test(chains) ? ['iptables' as const] : []),
-      ...(/^ +-> \S+ +Masq +[1-9]/m.test(servers) ? ['ipvs' as const] : []),
+      ...(/^ +-> \S+ +\S+ +[1-9]/m.test(servers) ? ['ipvs' as const] : []),
     ];
   }
 
