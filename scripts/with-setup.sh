@@ -1,5 +1,6 @@
 #!/bin/sh
 # with-setup.sh demo|test [arguments]: installs what the command needs and is not there yet, says so, then runs it.
+# shellcheck disable=SC2086 # the lists of packages are meant to be split
 set -eu
 command=$1
 shift
@@ -24,18 +25,26 @@ missing_packages() {
   done
 }
 
-# COMMAND:PACKAGE...
+# COMMAND:PACKAGE...; fails when one of them cannot be had.
 install_debian_packages() {
   missing=$(missing_packages "$@")
   if [ -z "$missing" ]; then return; fi
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     say "these programs are missing; install them as root: apt-get install $missing"
-    exit 1
+    return 1
   fi
   say "installing the Debian packages: $missing"
-  apt-get update -qq >&2
-  # shellcheck disable=SC2086 # a list of package names
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+  apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+}
+
+install_for_tests() {
+  # At once: each installation reads all lists and makes the index of manuals anew, some five seconds.
+  install_debian_packages $NODE_PROGRAMS $TEST_PROGRAMS $MACHINE_PROGRAMS $RENDERER_PACKAGES $CONTAINER_PROGRAMS && return
+  say 'not all of them can be had; installing what can'
+  install_debian_packages $NODE_PROGRAMS $TEST_PROGRAMS || return 1
+  install_debian_packages $MACHINE_PROGRAMS || say 'no qemu to be had; what needs it is skipped'
+  install_debian_packages $RENDERER_PACKAGES || say 'no Go to be had; the tests of the chart are skipped'
+  install_debian_packages $CONTAINER_PROGRAMS || say 'no crun to be had; the tests in containers are skipped'
 }
 
 # The tests drive Debian's kubectl; it is unpacked beside the checkout's other caches and installed nowhere.
@@ -82,15 +91,18 @@ require_root() {
   exit 1
 }
 
+NODE_PROGRAMS='ip:iproute2 nft:nftables iptables-restore:iptables'
+TEST_PROGRAMS='conntrack:conntrack'
+# Some tests boot a virtual machine for what this kernel may not have; what runs in it is unpacked into .cache/vm.
+MACHINE_PROGRAMS='qemu-system-x86_64:qemu-system-x86'
+CONTAINER_PROGRAMS='crun:crun'
 # What helm is made of: the tests of the chart render it with the same libraries.
 GO_LIBRARIES=/usr/share/gocode/src
 RENDERER_PACKAGES="go:golang-go $GO_LIBRARIES/github.com/Masterminds/sprig:golang-github-masterminds-sprig-dev
   $GO_LIBRARIES/sigs.k8s.io/yaml:golang-k8s-sigs-yaml-dev"
-NODE_PROGRAMS='ip:iproute2 nft:nftables iptables-restore:iptables'
 
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
-# shellcheck disable=SC2086 # NODE_PROGRAMS is a list
 case $command in
   demo)
     require_root 'the demo'
@@ -100,16 +112,17 @@ case $command in
     ;;
   test)
     require_root 'the test suite'
-    install_npm_packages
-    install_debian_packages $NODE_PROGRAMS
-    # Some tests boot a virtual machine for what this kernel may not have; what runs in it is unpacked into .cache/vm.
-    (install_debian_packages qemu-system-x86_64:qemu-system-x86) || say 'no qemu to be had; what needs it is skipped'
-    # shellcheck disable=SC2086 # RENDERER_PACKAGES is a list
-    (install_debian_packages $RENDERER_PACKAGES) || say 'no Go to be had; the tests of the chart are skipped'
-    (install_debian_packages crun:crun) || say 'no crun to be had; the tests in containers are skipped'
+    # Beside the rest: both mostly wait for the network.
+    install_npm_packages &
+    npm=$!
+    install_for_tests || {
+      wait
+      exit 1
+    }
     fetch_kubectl
     fetch_for_containers
     fetch_promtool
+    wait "$npm"
     exec sh scripts/test.sh "$@"
     ;;
   *)
