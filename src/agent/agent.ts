@@ -141,6 +141,7 @@ export class NodeAgent {
       onReadAgain: () => {
         this.#sight.look();
         this.#report.hurry();
+        this.#questions.hurry();
       },
     });
   }

@@ -3,10 +3,9 @@ import type { NodeProxyState, NodeProxyStateStatus } from '../core/api/node-prox
 import { canonicalJson } from '../core/revision.ts';
 import { AGENT_LOST } from '../core/node/agent-lease.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isApiStatus } from '../kube/error.ts';
-import { Backoff } from '../support/backoff.ts';
 import type { Clock } from '../support/clock.ts';
 import type { Log } from '../support/log.ts';
+import { RetriedWrite } from './retried-write.ts';
 
 const FIELD_MANAGER = 'switchyard-agent';
 
@@ -33,18 +32,16 @@ function isSaidLost(state: NodeProxyState | undefined): boolean {
   return state?.status?.conditions?.some(({ type, reason }) => type === 'Ready' && reason === AGENT_LOST) === true;
 }
 
-/** Writes the node's status: only what changed, one request at a time, again after a failure. */
+/** Writes the node's status: only what changed. */
 export class StatusReporter {
   readonly #parts: ReporterParts;
-  readonly #backoff = new Backoff({ firstMs: 500, maxMs: 30_000 });
+  readonly #write: RetriedWrite;
   #state: NodeProxyState | undefined;
   #written: NodeProxyStateStatus | undefined;
-  #isWanted = false;
-  #pause = new AbortController();
-  #isBusy = false;
 
   constructor(parts: ReporterParts) {
     this.#parts = parts;
+    this.#write = new RetriedWrite({ ...parts, what: 'the status of this node', write: () => this.#apply() });
   }
 
   setState(state: NodeProxyState | undefined): void {
@@ -56,36 +53,15 @@ export class StatusReporter {
 
   /** The facts may have changed. */
   request(): void {
-    this.#isWanted = true;
-    if (!this.#isBusy) void this.#work();
+    this.#write.request();
   }
 
-  /** The API server answers again: what could not be written is tried now. */
+  /** The API server answers again. */
   hurry(): void {
-    this.#pause.abort();
-    this.#pause = new AbortController();
+    this.#write.hurry();
   }
 
-  async #work(): Promise<void> {
-    const { clock, log, signal } = this.#parts;
-    this.#isBusy = true;
-    while (this.#isWanted && !signal.aborted) {
-      this.#isWanted = false;
-      try {
-        await this.#write();
-        this.#backoff.reset();
-      } catch (error) {
-        // Without the object there is nothing to report to; its next version asks again.
-        if (isApiStatus(error, 404) || signal.aborted) continue;
-        log.warn({ problem: (error as Error).message }, 'cannot write the status of this node; trying again');
-        this.#isWanted = true;
-        await clock.sleep(this.#backoff.nextMs(), AbortSignal.any([signal, this.#pause.signal]));
-      }
-    }
-    this.#isBusy = false;
-  }
-
-  async #write(): Promise<void> {
+  async #apply(): Promise<void> {
     const state = this.#state;
     if (state === undefined) return;
     const previous = this.#written ?? state.status;

@@ -4,6 +4,7 @@ import { partOf, questionIn, type NodeAnswer, type NodeQuestion } from '../../co
 import type { KubeClient } from '../../kube/client.ts';
 import type { Clock } from '../../support/clock.ts';
 import type { Log } from '../../support/log.ts';
+import { RetriedWrite } from '../retried-write.ts';
 
 /** Not the reporter's: each of the two writes its own fields of the status, and neither takes the other's away. */
 const FIELD_MANAGER = 'switchyard-agent-answers';
@@ -26,40 +27,31 @@ export interface QuestionParts {
  */
 export class Questions {
   readonly #parts: QuestionParts;
+  readonly #write: RetriedWrite;
   #state: NodeProxyState | undefined;
   #whole: { readonly id: string; readonly bytes: Uint8Array; readonly atMs: number } | undefined;
   #answered = '';
   /** The version of the state whose answer was taken out. */
   #cleared: string | undefined;
-  #isBusy = false;
-  #isWanted = false;
 
   constructor(parts: QuestionParts) {
     this.#parts = parts;
+    this.#write = new RetriedWrite({ ...parts, what: 'an answer of this node', write: () => this.#answer() });
   }
 
   /** The newest version of this node's state. */
   setState(state: NodeProxyState): void {
     this.#state = state;
-    this.#isWanted = true;
-    if (!this.#isBusy) void this.#work();
+    this.#write.request();
   }
 
-  async #work(): Promise<void> {
-    this.#isBusy = true;
-    while (this.#isWanted && !this.#parts.signal.aborted) {
-      this.#isWanted = false;
-      try {
-        await this.#turn();
-      } catch (error) {
-        this.#parts.log.warn({ problem: (error as Error).message }, 'a question about this node could not be answered');
-      }
-    }
-    this.#isBusy = false;
+  /** The API server answers again. */
+  hurry(): void {
+    this.#write.hurry();
   }
 
   /** Answers what is asked now, unless that is done already. */
-  async #turn(): Promise<void> {
+  async #answer(): Promise<void> {
     const state = this.#state;
     if (state === undefined) return;
     const question = questionIn(state.metadata.annotations);
@@ -67,9 +59,10 @@ export class Questions {
     // An answer of an earlier life of this agent goes too.
     const isDone = key === this.#answered && !(question === undefined && this.#mustClear(state));
     if (isDone) return;
+    await this.#apply(state.metadata.name, question === undefined ? undefined : await this.#answerTo(question));
+    // Not before it is written: a write that fails is made again.
     this.#answered = key;
     this.#cleared = question === undefined ? state.metadata.resourceVersion : undefined;
-    await this.#write(state.metadata.name, question === undefined ? undefined : await this.#answerTo(question));
   }
 
   #mustClear({ metadata, status }: NodeProxyState): boolean {
@@ -98,7 +91,7 @@ export class Questions {
   }
 
   /** Without an answer the field is given up, and with it goes what stood there. */
-  async #write(name: string, answer: NodeAnswer | undefined): Promise<void> {
+  async #apply(name: string, answer: NodeAnswer | undefined): Promise<void> {
     if (answer === undefined) this.#whole = undefined;
     const { client, signal } = this.#parts;
     const body = {

@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from 'node:test';
 import { Questions } from '../../../../src/agent/questions/questions.ts';
 import type { NodeProxyState } from '../../../../src/core/api/node-proxy-state.ts';
 import { ANSWER_PART_BYTES, QUESTION_ANNOTATION, type NodeAnswer } from '../../../../src/core/node/node-question.ts';
+import { ApiError } from '../../../../src/kube/error.ts';
 import { systemClock } from '../../../../src/support/clock.ts';
 import { silentLog } from '../../../../src/support/log.ts';
 
@@ -13,6 +14,7 @@ interface Write {
 describe('Questions', () => {
   let writes: Write[] = [];
   let collected = 0;
+  let refusals = 0;
   let wrote: () => void = () => undefined;
   let collect: () => Promise<Uint8Array>;
 
@@ -20,12 +22,14 @@ describe('Questions', () => {
   beforeEach(() => {
     writes = [];
     collected = 0;
+    refusals = 0;
     collect = () => Promise.resolve(BYTES);
   });
 
   function open(): Questions {
     return new Questions({
-      clock: systemClock,
+      // Nothing here waits for a time.
+      clock: { ...systemClock, sleep: () => Promise.resolve() },
       log: silentLog,
       signal: new AbortController().signal,
       collect: () => {
@@ -34,6 +38,10 @@ describe('Questions', () => {
       },
       client: {
         apply: (_path, body) => {
+          if (refusals > 0) {
+            refusals -= 1;
+            return Promise.reject(new ApiError('PATCH', 'n1', 0, { message: 'socket hang up' }));
+          }
           writes.push((body as { status: Write }).status);
           wrote();
           return Promise.resolve({});
@@ -69,6 +77,20 @@ describe('Questions', () => {
     const whole = [first, second].map((write) => Buffer.from(write?.answer?.data ?? '', 'base64'));
     assert.deepEqual(Buffer.concat(whole), BYTES);
     assert.equal(collected, 1);
+  });
+
+  it('writes an answer again that the API server did not take', async () => {
+    const questions = open();
+    refusals = 2;
+    const write = await ask(questions, { id: 'a', subject: 'report' });
+    assert.deepEqual([write?.answer?.id, collected], ['a', 1]);
+  });
+
+  it('takes an answer out again that stayed', async () => {
+    const questions = open();
+    await ask(questions, { id: 'a', subject: 'report' });
+    refusals = 1;
+    assert.deepEqual(await ask(questions, undefined, { id: 'a' }), {});
   });
 
   it('takes the answer out when the question is gone', async () => {
