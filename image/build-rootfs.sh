@@ -80,7 +80,7 @@ chroot "$root" /usr/bin/node --max-semi-space-size=2 --expose-gc --liftoff-only 
   enableCompileCache("/opt/switchyard/.compiled");
   const parts = ["cli/main", "agent/main", "controllers/main", "cli/installation/run"];
   process.argv = ["node", "switchyard", "--version"];
-  Promise.all(parts.map((part) => import(`/opt/switchyard/src/${part}.ts`))).then(() => flushCompileCache());
+  Promise.all(parts.map((part) => import(`/opt/switchyard/dist/${part}.js`))).then(() => flushCompileCache());
 ' >/dev/null
 chmod -R a+rX "$root/opt" "$root/usr"
 

@@ -1,7 +1,8 @@
 // pack-application.ts FOLDER: copies what controller and agents run, and of the installed packages what that needs.
 // The demo and its API server stay behind.
 import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
+import { bundle } from './bundle.ts';
 
 const PROJECT = new URL('..', import.meta.url).pathname;
 const MODULES = join(PROJECT, 'node_modules');
@@ -86,7 +87,7 @@ function isUseful(path: string, folder: string): boolean {
 }
 
 for (const file of ['package.json', 'LICENSE']) cpSync(join(PROJECT, file), join(target, file));
-cpSync(join(PROJECT, 'src'), join(target, 'src'), { recursive: true, filter: isOurs });
+await bundle(resolve(target, 'dist'));
 for (const folder of closure(importedPackages())) {
   const place = join(target, 'node_modules', relative(MODULES, folder));
   cpSync(folder, place, { recursive: true, dereference: true, filter: (path) => isUseful(path, folder) });

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
 const SOURCE = new URL('../src/', import.meta.url).pathname;
+/** Says the version, and is no layer. */
+const MANIFEST = new URL('../package.json', import.meta.url).pathname;
 
 /** Layer -> layers it may import beside itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -39,6 +41,7 @@ for (const file of sourceFiles()) {
     problems.push(`${relative(SOURCE, file)}: the folder ${from} is no layer of ARCHITECTURE.md`);
   for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
     const to = resolve(dirname(file), target);
+    if (to === MANIFEST) continue;
     const layer = layerOf(to);
     const isOutside = !to.startsWith(SOURCE);
     if (isOutside || (layer !== from && allowed?.includes(layer) === false)) {

@@ -6,6 +6,10 @@ export PATH
 # Each test file is a process: what one of them has compiled, types taken out, the others need not.
 : "${NODE_COMPILE_CACHE:=$PWD/node_modules/.cache/switchyard}"
 export NODE_COMPILE_CACHE
+# Programs are run as the image has them.
+node image/bundle.ts dist
+SWITCHYARD_MAIN=dist/cli/main.js
+export SWITCHYARD_MAIN
 
 [ $# -eq 0 ] || exec node scripts/run-tests.ts "$@"
 

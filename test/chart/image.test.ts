@@ -16,10 +16,9 @@ describe('The image', () => {
   });
 
   it('starts Node with the flags of bin/switchyard', () => {
-    const [, flags = ''] =
-      /^exec "\$node" (.*) "\$root\/src\/cli\/main\.ts" "\$@"$/m.exec(read('bin/switchyard')) ?? [];
+    const [, flags = ''] = /^exec "\$node" (.*) "\$root\/\S+" "\$@"$/m.exec(read('bin/switchyard')) ?? [];
     const entrypoint = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)?.[1] ?? '[]') as string[];
-    assert.deepEqual(entrypoint, ['/usr/bin/node', ...flags.split(' '), '/opt/switchyard/src/cli/main.ts']);
+    assert.deepEqual(entrypoint, ['/usr/bin/node', ...flags.split(' '), '/opt/switchyard/dist/cli/main.js']);
   });
 
   it('gets everything that its stages copy, and no more of the checkout', () => {

@@ -46,7 +46,8 @@ const IPTABLES_PROGRAMS = ['iptables', 'ip6tables'].flatMap((tool) =>
 
 /** Entry points of what runs inside; the packages that only the API server or the tools need stay outside. */
 const NPM_PACKAGES = ['koffi', 'ipaddr.js', 'zod', 'pino', 'prom-client', 'undici', 'yaml', 'commander', 'fast-check'];
-const PROJECT_PARTS = ['package.json', 'bin', 'src', 'test', 'crds'];
+/** `dist` where it was made: SWITCHYARD_MAIN says whether it is run. */
+const PROJECT_PARTS = ['package.json', 'bin', 'src', 'test', 'crds', 'dist'];
 
 /** What changes seldom: kernel, programs and Node. */
 export interface BaseImage {
@@ -117,7 +118,7 @@ export function composeImage(folder: string, base: BaseImage, overlay: Overlay):
     archive.file(INIT_FILE, overlay.init, true);
     archive.file(COMMAND_FILE, overlay.command);
     const inside = PROJECT.slice(1);
-    for (const part of PROJECT_PARTS)
+    for (const part of PROJECT_PARTS.filter((name) => existsSync(join(PROJECT_FOLDER, name))))
       archive.tree(join(PROJECT_FOLDER, part), join(inside, part), {
         read: readWithoutTypes,
         rename: nameWithoutTypes,
