@@ -36,7 +36,8 @@ if (files.length === 0) {
 }
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
-run({ files, concurrency, signal: stop.signal })
+// What a test that failed has left running keeps its file from ending.
+run({ files, concurrency, signal: stop.signal, forceExit: true })
   .on('test:fail', () => (process.exitCode = 1))
   .compose(spec)
   .pipe(process.stdout);

@@ -232,8 +232,9 @@ export class ControlledNode {
     return found as NodeProxyState | undefined;
   }
 
+  /** Not by `#stop`: whoever waits for an answer just then would fail. */
   async #get(path: string): Promise<KubeObject> {
-    return (await this.#ground.client.get(path, {}, this.#stop.signal)) as unknown as KubeObject;
+    return (await this.#ground.client.get(path)) as unknown as KubeObject;
   }
 }
 
