@@ -1,5 +1,6 @@
 // bundle.ts FOLDER: makes a few files of src/ and the packages: what the image holds, and what the tests run.
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const PROJECT = new URL('..', import.meta.url).pathname;
@@ -18,10 +19,11 @@ const withoutDemo: Plugin = {
 };
 
 /**
- * Writes the bundle to `folder`, over what is there. Packages that it loads by themselves, such as native ones, and package.json are
- * looked for from there upwards.
+ * Makes `folder` anew and writes the bundle there. Packages that it loads by themselves, such as native ones, are looked for from
+ * there upwards; the demo in `src` beside the folder.
  */
 export async function bundle(folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
   await build({
     absWorkingDir: PROJECT,
     entryPoints: PARTS.map((part) => join('src', `${part}.ts`)),
@@ -42,5 +44,5 @@ export async function bundle(folder: string): Promise<void> {
 if (import.meta.main) {
   const folder = process.argv[2];
   if (folder === undefined) throw new Error('bundle.ts FOLDER');
-  await bundle(folder);
+  await bundle(resolve(folder));
 }

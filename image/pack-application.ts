@@ -1,5 +1,5 @@
-// pack-application.ts FOLDER: copies what controller and agents run, and of the installed packages what that needs.
-// The demo and its API server stay behind.
+// pack-application.ts FOLDER: makes the bundle that controller and agents run, and copies of the installed packages what the source
+// of these imports, for what is loaded from there and for their terms. The demo and its API server stay behind.
 import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { bundle } from './bundle.ts';

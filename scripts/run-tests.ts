@@ -36,8 +36,7 @@ if (files.length === 0) {
 }
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
-// What a test that failed has left running keeps its file from ending.
-run({ files, concurrency, signal: stop.signal, forceExit: true })
+run({ files, concurrency, signal: stop.signal })
   .on('test:fail', () => (process.exitCode = 1))
   .compose(spec)
   .pipe(process.stdout);
