@@ -7,6 +7,7 @@ import type { WatchTime } from './watch-time.ts';
 
 const BODY_SILENCE_MS = 30_000;
 const TOKEN_MAX_AGE_MS = 60_000;
+const APPLY = 'application/apply-patch+yaml';
 
 export type Query = Readonly<Record<string, string>>;
 
@@ -26,7 +27,7 @@ export interface Answer {
 
 /**
  * The few requests an agent makes, without the 100 MB that the general client costs. Every method throws ApiError; none
- * retries by itself.
+ * retries by itself what the server may have refused.
  */
 export class KubeClient {
   readonly server: string;
@@ -130,6 +131,7 @@ export class KubeClient {
         headers: this.#headers(call),
         body: call.body === undefined ? undefined : JSON.stringify(call.body),
         signal: call.signal,
+        isIdempotent: call.method === 'GET' || call.contentType === APPLY,
       });
     } catch (error) {
       tell(0);

@@ -14,6 +14,8 @@ export interface HttpCall {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** To do it twice is to do it once. */
+  readonly isIdempotent: boolean;
 }
 
 /**
@@ -40,8 +42,12 @@ export class Transport {
           });
   }
 
-  /** Resolves with the answer's head. Rejects when there is no connection in 10 seconds, or no answer in 30. */
-  send({ method, path, headers, body, signal }: HttpCall): Promise<IncomingMessage> {
+  /**
+   * Resolves with the answer's head. Rejects when there is no connection in 10 seconds, or no answer in 30. A server may close a
+   * kept connection just when it is used again: what is idempotent is sent on another one then.
+   */
+  send(call: HttpCall): Promise<IncomingMessage> {
+    const { method, path, headers, body, signal } = call;
     return new Promise((resolve, reject) => {
       const send = this.#server.protocol === 'http:' ? httpRequest : httpsRequest;
       const prefix = this.#server.pathname.replace(/\/+$/, '');
@@ -53,9 +59,11 @@ export class Transport {
         ...(signal === undefined ? {} : { signal }),
       });
       const stop = limitWait(request);
-      request.on('error', (error) => {
+      request.on('error', (error: NodeJS.ErrnoException) => {
         stop();
-        reject(error);
+        const wasClosed = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+        if (wasClosed && call.isIdempotent) resolve(this.send(call));
+        else reject(error);
       });
       request.on('response', (response) => {
         stop();

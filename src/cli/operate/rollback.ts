@@ -2,8 +2,9 @@ import type { ProxyProfile } from '../../core/api/proxy-profile.ts';
 import { APPROVAL_ANNOTATION } from '../../core/rollout/scene.ts';
 import { UserError } from '../../support/errors.ts';
 import { ClusterApi } from './cluster-api.ts';
+import { editProfile } from './edit-profile.ts';
 import { EXIT } from './exit-code.ts';
-import { PROFILES_PATH, readProfile } from './fleet.ts';
+import { readProfile } from './fleet.ts';
 import type { ClusterFlags, OutputFlags } from './flags.ts';
 import { touchedPaths } from './merge-patch.ts';
 import { ageText, isForPrograms, note, renderTable, renderValue, say, type Cell } from './output.ts';
@@ -21,26 +22,6 @@ export interface ChangeFlags extends ClusterFlags {
   readonly dryRun?: boolean;
   readonly watch?: boolean;
   readonly timeout: number;
-}
-
-interface EditOptions {
-  readonly isDryRun: boolean;
-}
-
-/** Edits the profile as its reader knew it: a change in between is refused by the API server. */
-async function edit(
-  api: ClusterApi,
-  profile: ProxyProfile,
-  patch: { readonly spec?: unknown; readonly annotations?: Readonly<Record<string, string>> },
-  { isDryRun }: EditOptions,
-): Promise<ProxyProfile> {
-  const { name, resourceVersion } = profile.metadata;
-  const { spec, annotations } = patch;
-  const body = {
-    metadata: { resourceVersion, ...(annotations === undefined ? {} : { annotations }) },
-    ...(spec === undefined ? {} : { spec }),
-  };
-  return api.patch<ProxyProfile>(`${PROFILES_PATH}/${name}`, body, isDryRun ? { dryRun: 'All' } : {});
 }
 
 async function watchIfAsked(api: ClusterApi, name: string, { watch, timeout, dryRun }: ChangeFlags): Promise<void> {
@@ -65,7 +46,7 @@ export async function runRollback(name: string | undefined, flags: RollbackFlags
   if (Object.keys(patch).length === 0) {
     say(`proxyprofile/${profile.metadata.name} asks for ${what} already`);
   } else {
-    await edit(api, profile, { spec: patch }, { isDryRun: flags.dryRun === true });
+    await editProfile(api, profile, { spec: patch }, { isDryRun: flags.dryRun === true });
     say(
       `proxyprofile/${profile.metadata.name} goes back to ${what}: ${touchedPaths(patch, 'spec').join(', ')}${suffix}`,
     );
@@ -84,7 +65,7 @@ async function setPaused(name: string | undefined, flags: ChangeFlags, paused: b
   if (profile.spec.rollout?.paused === paused) {
     say(`proxyprofile/${profile.metadata.name} ${paused ? 'is paused already' : 'is not paused'}`);
   } else {
-    await edit(api, profile, { spec: { rollout: { paused } } }, { isDryRun: flags.dryRun === true });
+    await editProfile(api, profile, { spec: { rollout: { paused } } }, { isDryRun: flags.dryRun === true });
     say(`proxyprofile/${profile.metadata.name} ${word}${suffix}`);
   }
   if (paused) note('nodes that are changing now finish; no further node starts');
@@ -110,7 +91,7 @@ export async function runResume(name: string | undefined, flags: ResumeFlags): P
   }
   const annotations = { [APPROVAL_ANNOTATION]: target };
   const spec = profile.spec.rollout?.paused ? { rollout: { paused: false } } : undefined;
-  await edit(api, profile, { annotations, spec }, { isDryRun: flags.dryRun === true });
+  await editProfile(api, profile, { annotations, spec }, { isDryRun: flags.dryRun === true });
   const suffix = flags.dryRun === true ? ' (dry run)' : '';
   say(`proxyprofile/${profile.metadata.name} resumed; revision ${target} is approved${suffix}`);
   await watchIfAsked(api, profile.metadata.name, flags);
