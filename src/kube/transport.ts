@@ -59,14 +59,17 @@ export class Transport {
         ...(signal === undefined ? {} : { signal }),
       });
       const stop = limitWait(request);
+      let isAnswered = false;
       request.on('error', (error: NodeJS.ErrnoException) => {
         stop();
         const wasClosed = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
-        if (wasClosed && call.isIdempotent) resolve(this.send(call));
+        // A watch that breaks off was answered: its reader hears of it.
+        if (wasClosed && call.isIdempotent && !isAnswered) resolve(this.send(call));
         else reject(error);
       });
       request.on('response', (response) => {
         stop();
+        isAnswered = true;
         // An answer that breaks when nobody reads it any more is nobody's trouble.
         response.on('error', () => undefined);
         resolve(response);
