@@ -78,9 +78,11 @@ node_modules/node/bin/node image/pack-application.ts "$root/opt/switchyard"
 chroot "$root" /usr/bin/node --max-semi-space-size=2 --expose-gc --liftoff-only -e '
   const { enableCompileCache, flushCompileCache } = require("node:module");
   enableCompileCache("/opt/switchyard/.compiled");
-  const parts = ["cli/main", "agent/main", "controllers/main", "cli/installation/run"];
+  // What stands in folders is begun with; what these share lies beside the folders.
+  const files = require("node:fs").readdirSync("/opt/switchyard/dist", { recursive: true });
+  const parts = files.filter((file) => /\/.*\.js$/.test(file));
   process.argv = ["node", "switchyard", "--version"];
-  Promise.all(parts.map((part) => import(`/opt/switchyard/dist/${part}.js`))).then(() => flushCompileCache());
+  Promise.all(parts.map((part) => import(`/opt/switchyard/dist/${part}`))).then(() => flushCompileCache());
 ' >/dev/null
 chmod -R a+rX "$root/opt" "$root/usr"
 

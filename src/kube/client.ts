@@ -27,7 +27,7 @@ export interface Answer {
 
 /**
  * The few requests an agent makes, without the 100 MB that the general client costs. Every method throws ApiError; none
- * retries by itself what the server may have refused.
+ * retries by itself, but for what `Transport.send` says of kept connections.
  */
 export class KubeClient {
   readonly server: string;

@@ -24,9 +24,9 @@ describe('a connection that the API server closes just when it is used again', (
       socket.once('data', () => {
         socket.write(ANSWER);
         socket.on('data', (text) => {
-          if (text.toString().startsWith('GET /watched'))
-            socket.write(WATCHED, () => (cut = () => socket.resetAndDestroy()));
-          else socket.resetAndDestroy();
+          cut = () => socket.resetAndDestroy();
+          if (text.toString().startsWith('GET /watched')) socket.write(WATCHED);
+          else cut();
         });
       });
     });
